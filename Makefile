@@ -1,0 +1,62 @@
+# The commands of this project; `make help` lists them.
+PYTHON ?= python3
+BIN := .venv/bin
+TORCH := $(shell cat torch-version.txt)
+# uv does not read pip's variable for folders with wheels; nothing here names a place.
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+CORES ?= all
+
+.DEFAULT_GOAL := help
+.PHONY: help setup smoke paper test lint format lock schema check-mnist benchmark clean
+
+help:  ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.installed  ## make the environment .venv from the lock
+
+.venv/.installed: requirements.lock torch-version.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.5'
+	$(BIN)/uv pip install --python .venv -r requirements.lock 'torch==$(TORCH)'
+	$(BIN)/uv pip install --python .venv --no-deps --editable .
+	touch $@
+
+smoke: setup  ## run the whole pipeline on the reduced grid, with embedded data
+	$(BIN)/snakemake --cores $(CORES) --configfile config/smoke.yaml
+
+paper: setup  ## run the paper's grid on MNIST
+	$(BIN)/snakemake --cores $(CORES)
+
+test: setup  ## run all tests that need no downloaded data
+	$(BIN)/pytest
+
+check-mnist: setup  ## a few epochs on real MNIST against known bounds
+	$(BIN)/pytest -m mnist
+
+lint: setup  ## ruff, mypy, snakefmt and snakemake --lint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+
+format: setup  ## rewrite the sources in the project's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow
+
+lock: setup  ## resolve pyproject.toml anew into requirements.lock (names and versions only)
+	$(BIN)/uv lock --quiet --python .venv --upgrade
+	$(BIN)/uv export --quiet --frozen --all-groups --no-hashes --no-emit-project --no-annotate --no-header \
+	  | grep -vE '^(torch|triton|nvidia-[a-z0-9-]+|cuda-[a-z0-9-]+)==' > requirements.lock
+	rm uv.lock
+
+schema: setup  ## write config/schema.json from the models of the config
+	$(BIN)/python -m vaebench schema > config/schema.json
+
+benchmark: setup  ## compare a packed epoch with plain PyTorch, in one run
+	$(BIN)/python benchmarks/epoch.py
+
+clean:  ## remove results and unfinished work; keeps data, published results and .venv
+	rm -rf .vaebench .snakemake results/smoke results/paper

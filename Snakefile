@@ -1,0 +1,28 @@
+# The way of the data, from raw files to figures:
+#   data -> train -> collect -> figures, tables -> report
+# `snakemake --cores all` runs the paper's grid (config/paper.yaml); `--configfile FILE` another.
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/collect.smk"
+include: "workflow/rules/figures.smk"
+include: "workflow/rules/tables.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        LAYOUT.config,
+        LAYOUT.report,
+
+
+onsuccess:
+    print(f"figures: {LAYOUT.figure('*', 'png')}")
+    print(f"tables:  {LAYOUT.table('*', 'md')}")
+    print(f"to read: {LAYOUT.report}")

@@ -1,0 +1,121 @@
+"""From the runs of a tier to its collected table; refuses whatever is not what the tier says."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from vaebench.config import Tier
+from vaebench.data.prepared import recorded_digest
+from vaebench.errors import UserError
+from vaebench.files import digest_file, write_atomically
+from vaebench.grid import Cell, Run, expand
+from vaebench.layout import DATA, Layout
+from vaebench.provenance import run_hash
+from vaebench.records import RunRecord, read_record
+from vaebench.settings import Settings
+from vaebench.sources import source_digest
+
+
+def collect(tier: Tier, layout: Layout) -> None:
+    """Check every run of the tier and write the collected tables.
+
+    The hash of each run is computed anew from the tier's settings, the sources in this checkout
+    and the prepared data, so results that another setting, code or dataset made are found out
+    whatever the workflow remembers.
+
+    Raises:
+        UserError: runs are missing, damaged or not what they should be; names each and the
+            command that trains it.
+    """
+    rows: list[dict[str, Any]] = []
+    points: list[dict[str, Any]] = []
+    refused: list[str] = []
+    for experiment in tier.experiments:
+        for cell in expand(experiment):
+            problems = []
+            for run in cell.runs:
+                folder = layout.run(experiment.name, run.folder)
+                try:
+                    record = _checked(folder, run)
+                except UserError as error:
+                    problems.append(str(error))
+                    continue
+                rows.append(_row(experiment.name, run, record))
+                points += _points(experiment.name, run, record)
+            if problems:
+                refused += [*problems, _remedy(layout, experiment.name, cell)]
+    if refused:
+        raise UserError("the runs cannot be collected:\n" + "\n".join(f"  {r}" for r in refused))
+    _write(pd.DataFrame(rows), layout.runs)
+    _write(pd.DataFrame(points), layout.history)
+
+
+def _checked(folder: Path, run: Run) -> RunRecord:
+    record = read_record(folder / "metrics.json")
+    data_digest = recorded_digest(DATA / "prepared", run.settings.dataset)
+    if record.run_hash != run_hash(run.settings, data_digest):
+        reasons = [
+            what
+            for what, recorded, current in (
+                ("settings", record.digests.settings, run.settings.digest),
+                ("sources", record.digests.sources, _sources(run.settings)),
+                ("data", record.digests.data, data_digest),
+            )
+            if recorded != current
+        ]
+        raise UserError(
+            f"{folder}: refused, made with other {', '.join(reasons) or 'digests than its hash'}"
+        )
+    if record.run != run.settings:
+        raise UserError(f"{folder}: refused, its record was changed after its hash was made")
+    arrays = folder / "arrays.npz"
+    if not arrays.exists() or digest_file(arrays) != record.digests.arrays:
+        raise UserError(f"{arrays}: refused, missing or not the file that the run's record names")
+    return record
+
+
+def _sources(settings: Settings) -> str:
+    return source_digest(settings.objective, settings.likelihood)
+
+
+def _remedy(layout: Layout, experiment: str, cell: Cell) -> str:
+    return (
+        f"    train it with: vaebench run --tier {layout.config} --experiment {experiment} "
+        f"--cell '{cell.folder}'"
+    )
+
+
+def _row(experiment: str, run: Run, record: RunRecord) -> dict[str, Any]:
+    test, train = record.final.test, record.final.train
+    return {
+        "experiment": experiment,
+        "folder": run.folder.as_posix(),
+        **run.settings.model_dump(),
+        "status": record.status,
+        "diverged_step": record.diverged_step,
+        **{f"test_{name}": value for name, value in test.model_dump().items()},
+        **{f"train_{name}": value for name, value in train.model_dump().items()},
+        "seconds": record.timing.seconds,
+        "steps_per_second": record.timing.steps_per_second,
+        "device": record.worker.device,
+        "processor": record.worker.processor,
+        "threads": record.worker.threads,
+        "packed_runs": record.worker.packed_runs,
+        "commit": record.worker.commit,
+        "run_hash": record.run_hash,
+        "weights_digest": record.digests.weights,
+        "arrays_digest": record.digests.arrays,
+    }
+
+
+def _points(experiment: str, run: Run, record: RunRecord) -> list[dict[str, Any]]:
+    key = {"experiment": experiment, "folder": run.folder.as_posix()}
+    return [{**key, **point.model_dump()} for point in record.history]
+
+
+def _write(frame: pd.DataFrame, path: Path) -> None:
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, index=False)
+    write_atomically(path, buffer.getvalue())

@@ -1,0 +1,185 @@
+"""A tier: the file in config/ that says which runs, figures and tables are made, and how."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from vaebench.errors import UserError
+from vaebench.figures import FIGURES
+from vaebench.grid import expand
+from vaebench.settings import AxisValue, Name, Settings
+
+
+class Strict(BaseModel):
+    """Refuses keys it does not know and values of another type."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Experiment(Strict):
+    """A regular grid of runs with a name: fixed settings, and axes that are each a list."""
+
+    name: Name = Field(description="Names the experiment in paths, tables and on the command line.")
+    description: str = Field("", description="One line for the report.")
+    settings: dict[str, AxisValue] = Field(
+        default_factory=dict, description="Settings that all runs of the experiment share."
+    )
+    axes: dict[str, Annotated[list[AxisValue], Field(min_length=1)]] = Field(
+        description="Settings that vary, each with its values, in the order they have in paths.",
+        min_length=1,
+    )
+    packed: list[str] = Field(
+        default=["seed"],
+        description="Axes whose runs are trained together in one process, as stacked tensors.",
+    )
+
+    @model_validator(mode="after")
+    def _check_axes(self) -> Self:
+        for key in [*self.settings, *self.axes]:
+            if key not in Settings.model_fields:
+                raise ValueError(
+                    f"'{key}' is no setting of a run; known: {', '.join(Settings.model_fields)}"
+                )
+        for axis, values in self.axes.items():
+            if axis in self.settings:
+                raise ValueError(f"'{axis}' is both a setting and an axis")
+            if len(set(values)) < len(values):
+                raise ValueError(f"axes.{axis} names a value twice: {values}")
+        for axis in self.packed:
+            if axis not in self.axes:
+                raise ValueError(f"packed axis '{axis}' is not among the axes: {list(self.axes)}")
+            if axis not in PACKABLE:
+                raise ValueError(f"axis '{axis}' cannot be packed; these can: {sorted(PACKABLE)}")
+        expand(self)
+        return self
+
+
+class Execution(Strict):
+    """How runs are trained on this machine. Nothing here enters a run's hash."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        "auto", description="`auto` takes a GPU where there is one."
+    )
+    threads: Annotated[int, Field(ge=1)] = Field(
+        1,
+        description="Threads of one training job on CPUs. Jobs share the cores given by --cores: "
+        "with 1, as many jobs as cores run side by side.",
+    )
+    save_every: Annotated[int, Field(ge=1)] = Field(
+        10, description="Epochs between two saved states of a training job."
+    )
+    mirrors: list[str] = Field(
+        default_factory=list,
+        description="Folders or URLs with a copy of the raw data, tried after VAEBENCH_MIRROR "
+        "and before the official hosts.",
+    )
+
+
+class Tier(Strict):
+    """One config file. What it does not name does not exist: tiers are never merged."""
+
+    tier: Name = Field(description="Names the folder below results/.")
+    experiments: list[Experiment] = Field(min_length=1)
+    figures: list[Name] = Field(description="Figures to draw, as in `vaebench draw --help`.")
+    execution: Execution = Execution()
+
+    @field_validator("experiments")
+    @classmethod
+    def _names_differ(cls, experiments: list[Experiment]) -> list[Experiment]:
+        names = [experiment.name for experiment in experiments]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two experiments are named '{name}'")
+        return experiments
+
+    @model_validator(mode="after")
+    def _figures_have_runs(self) -> Self:
+        experiments = {experiment.name: experiment for experiment in self.experiments}
+        for name in self.figures:
+            if name not in FIGURES:
+                raise ValueError(f"figures: '{name}' is not one of: {', '.join(FIGURES)}")
+            spec = FIGURES[name]
+            if spec.experiment not in experiments:
+                raise ValueError(
+                    f"figures: {name} shows the experiment '{spec.experiment}', "
+                    "which this tier does not have"
+                )
+            runs = [run for cell in expand(experiments[spec.experiment]) for run in cell.runs]
+            if not any(spec.needs.items() <= run.settings.given().items() for run in runs):
+                needs = ", ".join(f"{key} {value}" for key, value in spec.needs.items())
+                raise ValueError(
+                    f"figures: {name} needs a run of '{spec.experiment}' with {needs}, "
+                    "which this tier does not have"
+                )
+        return self
+
+    def experiment(self, name: str) -> Experiment:
+        """The experiment of that name.
+
+        Raises:
+            UserError: the tier has none of that name.
+        """
+        for experiment in self.experiments:
+            if experiment.name == name:
+                return experiment
+        names = ", ".join(e.name for e in self.experiments)
+        raise UserError(f"tier '{self.tier}' has no experiment '{name}'; it has: {names}")
+
+
+PACKABLE = frozenset({"seed", "posterior_std", "latent_scale", "data_scale"})
+"""Axes whose runs have the same shapes and number of steps, and so can share a pack."""
+
+
+def load_tier(path: Path) -> Tier:
+    """Read and check a tier's file.
+
+    Raises:
+        UserError: the file is missing, is no YAML or fails the checks; names file, key and value.
+    """
+    try:
+        values = yaml.load(path.read_text(), Loader=_UniqueKeyLoader)
+    except OSError as error:
+        raise UserError(f"cannot read the config {path}: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not valid YAML: {error}") from None
+    try:
+        return Tier.model_validate(values)
+    except ValidationError as error:
+        raise UserError(describe(error, str(path))) from None
+
+
+def find_tier(name: str) -> Path:
+    """The file of a tier given by name (`paper` is config/paper.yaml) or by path."""
+    return Path(name) if name.endswith((".yaml", ".yml")) else Path("config") / f"{name}.yaml"
+
+
+def dump_tier(tier: Tier) -> str:
+    """The tier as YAML with every default written out; `load_tier` reads it back."""
+    return yaml.safe_dump(tier.model_dump(), sort_keys=False)
+
+
+def describe(error: ValidationError, where: str) -> str:
+    """A validation error as lines of `where: path.of.key: what is wrong (found ...)`."""
+    lines = []
+    for item in error.errors():
+        key = ".".join(str(part) for part in item["loc"]) or "(top level)"
+        message = item["msg"].removeprefix("Value error, ")
+        found = item["input"]
+        shown = f" (found {found!r})" if isinstance(found, AxisValue | None) else ""
+        lines.append(f"{where}: {key}: {message}{shown}")
+    return "\n".join(lines)
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """Refuses a mapping that names one key twice, where YAML's own loader keeps the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            if key_node.value in seen:
+                mark = key_node.start_mark
+                raise yaml.YAMLError(f"line {mark.line + 1}: key '{key_node.value}' twice")
+            seen.add(key_node.value)
+        return super().construct_mapping(node, deep)

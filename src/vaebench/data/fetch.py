@@ -1,0 +1,99 @@
+"""Raw files: a verified copy already there, else mirrors, else the official hosts."""
+
+import os
+import shutil
+import tempfile
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from vaebench.errors import UserError
+from vaebench.files import digest_file
+from vaebench.progress import byte_progress
+
+TIMEOUT_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class RawFile:
+    """A file as its authors publish it."""
+
+    name: str
+    md5: str
+    official: tuple[str, ...]
+    """Addresses of the file itself, in the order they are tried."""
+
+
+def fetch(file: RawFile, dataset: str, folder: Path, mirrors: list[str]) -> Path:
+    """A verified copy of `file` in `folder`.
+
+    Sources in order: the copy already there, the mirror that VAEBENCH_MIRROR names, `mirrors`,
+    the official hosts. A mirror is a folder or URL that holds `<dataset>/<file>`. A file that
+    fails verification is never kept.
+
+    Raises:
+        UserError: no source had the file; the text names each source, what was found there and
+            what to do.
+    """
+    target = folder / file.name
+    tried: list[str] = []
+    if target.exists():
+        problem = _mismatch(target, file)
+        if problem is None:
+            return target
+        tried.append(f"{target}: {problem}")
+    chosen = os.environ.get("VAEBENCH_MIRROR")
+    places = [chosen, *mirrors] if chosen else mirrors
+    sources = [f"{place.rstrip('/')}/{dataset}/{file.name}" for place in places]
+    for source in [*sources, *file.official]:
+        problem = _copy_verified(source, target, file)
+        if problem is None:
+            return target
+        tried.append(f"{source}: {problem}")
+    listing = "\n".join(f"  - {line}" for line in tried)
+    raise UserError(
+        f"{file.name} of dataset '{dataset}' could not be had. Tried in order:\n{listing}\n"
+        f"Put the file (MD5 {file.md5}) at {target}, or set VAEBENCH_MIRROR to a folder or URL "
+        f"that holds {dataset}/{file.name}."
+    )
+
+
+def _copy_verified(source: str, target: Path, file: RawFile) -> str | None:
+    """Bring `source` to `target` if it is the published file; else say what is wrong with it."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    is_url = "://" in source
+    if not is_url and not Path(source).expanduser().is_file():
+        return "no such file"
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetch-") as scratch:
+        copy = Path(scratch) / file.name
+        try:
+            if is_url:
+                _download(source, copy)
+            else:
+                shutil.copyfile(Path(source).expanduser(), copy)
+        except (OSError, urllib.error.URLError, ValueError) as error:
+            reason = getattr(error, "reason", None) or error
+            return f"cannot be read ({reason})"
+        problem = _mismatch(copy, file)
+        if problem is None:
+            os.replace(copy, target)
+        return problem
+
+
+def _download(url: str, copy: Path) -> None:
+    with (
+        urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS) as response,
+        copy.open("wb") as out,
+        byte_progress(url, int(response.headers.get("Content-Length") or 0)) as advance,
+    ):
+        while block := response.read(1 << 16):
+            out.write(block)
+            advance(len(block))
+
+
+def _mismatch(path: Path, file: RawFile) -> str | None:
+    found = digest_file(path, "md5")
+    if found == file.md5:
+        return None
+    return f"not the published file ({path.stat().st_size} bytes, MD5 {found}, not {file.md5})"

@@ -1,0 +1,50 @@
+"""MNIST and Fashion-MNIST, through torchvision's descriptions and its reader of IDX files."""
+
+import gzip
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from vaebench.data.fetch import RawFile, fetch
+from vaebench.data.prepared import Arrays, Bytes
+from vaebench.data.torchvision_import import torchvision_mnist
+from vaebench.errors import UserError
+
+CLASSES = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}
+
+
+def raw_files(name: str) -> list[RawFile]:
+    """The four IDX archives with their published MD5 sums and official addresses."""
+    dataset = getattr(torchvision_mnist(), CLASSES[name])
+    return [
+        RawFile(file, md5, tuple(host + file for host in dataset.mirrors))
+        for file, md5 in dataset.resources
+    ]
+
+
+def prepare(name: str, raw: Path, mirrors: list[str]) -> Arrays:
+    """Fetch the archives into `raw`, verify and read them.
+
+    Raises:
+        UserError: an archive cannot be had, or is not the published one.
+    """
+    paths = {file.name: fetch(file, name, raw, mirrors) for file in raw_files(name)}
+    return Arrays(
+        train_images=_read(paths["train-images-idx3-ubyte.gz"], (60_000, 28, 28)),
+        train_labels=_read(paths["train-labels-idx1-ubyte.gz"], (60_000,)),
+        test_images=_read(paths["t10k-images-idx3-ubyte.gz"], (10_000, 28, 28)),
+        test_labels=_read(paths["t10k-labels-idx1-ubyte.gz"], (10_000,)),
+    )
+
+
+def _read(path: Path, shape: tuple[int, ...]) -> Bytes:
+    with tempfile.NamedTemporaryFile() as plain:
+        with gzip.open(path) as packed:
+            shutil.copyfileobj(packed, plain)
+        plain.flush()
+        array: Bytes = torchvision_mnist().read_sn3_pascalvincent_tensor(plain.name).numpy()
+    if array.shape != shape or array.dtype != np.uint8:
+        raise UserError(f"{path} holds {array.dtype}{list(array.shape)}, not uint8{list(shape)}")
+    return array

@@ -1,0 +1,72 @@
+"""The small arrays that a run leaves for figures: images as uint8, and codes of the test set."""
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vaebench.evaluation.bounds import Evaluation
+from vaebench.likelihoods import Likelihood
+from vaebench.models.mlp import Network, Parameters
+from vaebench.training.streams import normal
+
+SAMPLES = 64
+MANIFOLD_SIDE = 15
+
+
+@torch.no_grad()
+def run_arrays(
+    network: Network,
+    likelihood: Likelihood,
+    parameters: Parameters,
+    seeds: Sequence[int],
+    train: Evaluation,
+    test: Evaluation,
+    image_shape: tuple[int, ...],
+    test_labels: NDArray[np.uint8],
+) -> list[dict[str, NDArray[Any]]]:
+    """The arrays of each run.
+
+    Always: `samples`, images of z ~ N(0, S^2); `prior_std`, S of the training set, [latent]; `kl`,
+    the test set's mean KL divergence of each dimension, [latent]; `posterior_std`, [1, 1] where
+    constant. For two latent dimensions also: `posterior_mean` and, where learned,
+    `posterior_std` of the test set, float16 of shape [N, 2]; `labels`, uint8 of shape [N];
+    `manifold`, images of a grid of z at the prior's quantiles `manifold_quantiles`: row r is the
+    r-th quantile of z_2 from the top, column c the c-th of z_1.
+    """
+    device = next(iter(parameters.values())).device
+    prior_std = train.prior_variance.sqrt().float().to(device)
+    draws = normal(seeds, "samples", 0, (SAMPLES, network.latent_dim), device)
+
+    def images(z: Tensor) -> NDArray[np.uint8]:
+        pixels = network.image(likelihood.mean(network.decode(parameters, z)))
+        levels = (255 * pixels.nan_to_num()).round().to(torch.uint8)
+        return levels.view(*z.shape[:-1], *image_shape).cpu().numpy()
+
+    stacked: dict[str, NDArray[Any]] = {
+        "samples": images(draws * prior_std),
+        "prior_std": prior_std[:, 0].cpu().numpy(),
+        "kl": test.kl.float().numpy(),
+    }
+    shared: dict[str, NDArray[Any]] = {}
+    if network.latent_dim == 2:
+        quantiles = (torch.arange(MANIFOLD_SIDE, device=device) + 0.5) / MANIFOLD_SIDE
+        steps = torch.special.ndtri(quantiles)
+        grid = torch.cartesian_prod(steps.flip(0), steps).flip(-1)
+        stacked["manifold"] = images(grid * prior_std)
+        stacked["posterior_mean"] = test.posterior.mean.half().numpy()
+        shared = {"labels": test_labels, "manifold_quantiles": quantiles.cpu().numpy()}
+    if network.latent_dim == 2 or not network.learns_std:
+        stacked["posterior_std"] = test.posterior.std.half().numpy()
+    return [{name: stack[k] for name, stack in stacked.items()} | shared for k in range(len(seeds))]
+
+
+def to_npz(arrays: dict[str, NDArray[Any]]) -> bytes:
+    """A compressed .npz archive; the same bytes for the same arrays."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()

@@ -1,0 +1,57 @@
+"""Figure 3: learned posterior variances against posterior means."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from vaebench.figures.style import OBJECTIVE_COLOURS, Drawing, runs_text, single_runs
+from vaebench.results import Results
+
+BINS = 20
+NAMES = ("x", "y")
+
+
+def draw(results: Results) -> Drawing:
+    """A row for each run of Figure 2; columns pair each variance with both means."""
+    rows = single_runs(
+        results.of("posterior_variance", objective="learned", latent_dim=2), (0, 1, 2)
+    )
+    figure, axes = plt.subplots(
+        len(rows), 4, figsize=(10, 2.3 * len(rows) + 0.3), layout="constrained", squeeze=False
+    )
+    pairs = [(0, 0), (1, 1), (0, 1), (1, 0)]
+    for line, (_, row) in zip(axes, rows.iterrows(), strict=True):
+        arrays = results.arrays(row)
+        mean = arrays["posterior_mean"].astype(float)
+        variance = arrays["posterior_std"].astype(float) ** 2
+        for ax, (of, against) in zip(line, pairs, strict=True):
+            _cloud(ax, mean[:, against], variance[:, of])
+            ax.set(xlabel=f"mean {NAMES[against]} / $s$", ylabel=f"variance {NAMES[of]} / $s^2$")
+        line[0].set_title(f"seed {row['seed']}", loc="left", fontweight="bold")
+    for ax, (of, against) in zip(axes[0], pairs, strict=True):
+        ax.set_title("same dimension" if of == against else "other dimension")
+    caption = (
+        "Learned posterior variances of the test set against posterior means, relative to the "
+        "prior's scale s = 1, for the runs of Figure 2: against the mean of the same dimension "
+        f"(left) and of the other (right). Lines are medians in {BINS} bins of equal count. "
+        f"Shown: {runs_text(rows)}."
+    )
+    return Drawing(figure, caption, rows)
+
+
+def _cloud(ax: Axes, x: NDArray[Any], y: NDArray[Any]) -> None:
+    keep = np.isfinite(x) & np.isfinite(y)
+    x, y = x[keep], y[keep]
+    ax.scatter(
+        x, y, s=1.5, alpha=0.35, linewidths=0, color=OBJECTIVE_COLOURS["learned"], rasterized=True
+    )
+    order = np.array_split(np.argsort(x), BINS)
+    bins = [part for part in order if len(part)]
+    ax.plot(
+        [np.median(x[part]) for part in bins], [np.median(y[part]) for part in bins], "k-", lw=1
+    )
+    # Variances fall over orders of magnitude from the fringe to the centre.
+    ax.set_yscale("log")

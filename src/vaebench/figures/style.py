@@ -1,0 +1,136 @@
+"""What the figures share: colours, names, panels and how they are saved."""
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+from vaebench.objectives import OBJECTIVES
+from vaebench.settings import format_value
+
+DPI = 150
+LABEL_COLOURS = sns.color_palette("tab10", 10)
+OBJECTIVE_COLOURS = dict(
+    zip(OBJECTIVES, sns.color_palette("colorblind", len(OBJECTIVES)), strict=True)
+)
+"""One colour an objective, by its place in the registry: the same in every figure."""
+OBJECTIVE_NAMES = {
+    "learned": "Learned $\\Sigma$",
+    "constant": "Constant $\\Sigma$",
+    "bilbo": "BILBO",
+}
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure and the caption that says which runs it shows."""
+
+    figure: Figure
+    caption: str
+    shown: pd.DataFrame
+    """The rows of the collected table that it was drawn from."""
+
+
+def set_style() -> None:
+    """Settings that make a figure's bytes depend on its content alone."""
+    sns.set_theme(context="paper", style="ticks", font="DejaVu Sans")
+    matplotlib.rcParams.update(
+        {"svg.hashsalt": "vaebench", "svg.fonttype": "path", "savefig.dpi": DPI, "figure.dpi": DPI}
+    )
+
+
+def objective_name(objective: str) -> str:
+    """How figures call an objective."""
+    return OBJECTIVE_NAMES.get(objective, objective)
+
+
+def bound_text(row: Mapping[str, Any] | pd.Series) -> str:
+    """A run's final test bound, for a title."""
+    if row["status"] == "diverged":
+        return f"diverged at step {row['diverged_step']:.0f}"
+    return f"test bound {row['test_elbo']:.1f} nats".replace("-", "−")
+
+
+def runs_text(rows: pd.DataFrame) -> str:
+    """Which runs these are, for a caption: dataset, likelihood, n, epochs and seeds."""
+    first = rows.iloc[0]
+    dims = "/".join(format_value(int(n)) for n in sorted(rows["latent_dim"].unique()))
+    seeds = sorted(int(seed) for seed in rows["seed"].unique())
+    which = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {', '.join(map(str, seeds))}"
+    return (
+        f"{first['dataset']}, {first['likelihood']} likelihood, n = {dims}, "
+        f"{first['epochs']} epochs, {which}"
+    )
+
+
+def scatter_by_label(ax: Axes, codes: NDArray[Any], labels: NDArray[Any]) -> None:
+    """Two-dimensional codes [N, 2] coloured by label [N], equal units on both axes.
+
+    The points are drawn as pixels also in vector formats, in an order that mixes the labels.
+    """
+    finite = np.isfinite(codes).all(1)
+    x, y = codes[finite].astype(float).T
+    ax.scatter(
+        x,
+        y,
+        c=np.asarray(LABEL_COLOURS)[labels[finite]],
+        s=2.5,
+        alpha=0.7,
+        linewidths=0,
+        rasterized=True,
+    )
+    ax.set_aspect("equal", adjustable="datalim")
+    sns.despine(ax=ax)
+
+
+def label_legend(figure: Figure, labels: NDArray[Any]) -> None:
+    """The colours of the labels, to the right of a figure with constrained layout."""
+    handles = [
+        Line2D([], [], linestyle="", marker="o", color=LABEL_COLOURS[k], label=str(k))
+        for k in np.unique(labels)
+    ]
+    figure.legend(handles=handles, title="label", loc="outside right center", frameon=False)
+
+
+def image_grid(images: NDArray[Any], columns: int) -> NDArray[Any]:
+    """Images [N, height, width] side by side as one image, row by row."""
+    rows = len(images) // columns
+    height, width = images.shape[1:]
+    tiled = images[: rows * columns].reshape(rows, columns, height, width)
+    return tiled.transpose(0, 2, 1, 3).reshape(rows * height, columns * width)
+
+
+def show_image(ax: Axes, image: NDArray[Any]) -> None:
+    """A grey image without axes, dark on white as in print."""
+    ax.imshow(image, cmap="gray_r", vmin=0, vmax=255, interpolation="nearest")
+    ax.set_xticks([])
+    ax.set_yticks([])
+
+
+def save(figure: Figure, extension: str, metadata: Mapping[str, str]) -> bytes:
+    """The figure as a file's bytes, with `metadata` inside and no date."""
+    buffer = io.BytesIO()
+    # PNG takes any keys; SVG only those of Dublin Core, so all goes into its description.
+    if extension == "svg":
+        text = "\n".join(f"{key}: {value}" for key, value in metadata.items())
+        info: dict[str, Any] = {"Date": None, "Description": text}
+    else:
+        info = {"Software": None, **metadata}
+    figure.savefig(buffer, format=extension, metadata=info)
+    return buffer.getvalue()
+
+
+def single_runs(rows: pd.DataFrame, seeds: Sequence[int]) -> pd.DataFrame:
+    """The rows with these seeds, or as many of the first seeds that there are."""
+    present = sorted(rows["seed"].unique())
+    chosen = [seed for seed in seeds if seed in present] or present[: len(seeds)]
+    return rows[rows["seed"].isin(chosen)]

@@ -1,0 +1,76 @@
+"""Where everything that a tier makes lies: the one place that knows the paths below results/."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from vaebench.data.prepared import manifest_path
+
+DATA = Path("data")
+RESULTS = Path("results")
+FIGURE_FORMATS = ("svg", "png")
+TABLE_FORMATS = ("csv", "md")
+
+
+def data_manifest(dataset: str) -> Path:
+    """The manifest of a prepared dataset, which stands for its bytes in the workflow."""
+    return manifest_path(DATA / "prepared", dataset)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The paths of a tier."""
+
+    root: Path
+
+    @staticmethod
+    def of(tier: str) -> "Layout":
+        """The tier of that name, below results/."""
+        return Layout(RESULTS / tier)
+
+    @property
+    def config(self) -> Path:
+        """The tier's config as resolved, every default written out."""
+        return self.root / "config.yaml"
+
+    @property
+    def runs(self) -> Path:
+        """The collected table, one row a run."""
+        return self.root / "runs.parquet"
+
+    @property
+    def history(self) -> Path:
+        """The collected test bounds during training, one row a run and recorded epoch."""
+        return self.root / "history.parquet"
+
+    @property
+    def report(self) -> Path:
+        """The page that shows all figures and tables."""
+        return self.root / "index.html"
+
+    def run(self, experiment: str, folder: Path | str) -> Path:
+        """The folder of a run's metrics.json and arrays.npz."""
+        return self.root / "runs" / experiment / folder
+
+    def weights(self, experiment: str, folder: Path | str) -> Path:
+        """A run's weights, in a tree of their own."""
+        return self.root / "weights" / experiment / folder / "model.safetensors"
+
+    def figure(self, name: str, extension: str) -> Path:
+        """A figure's file."""
+        return self.root / "figures" / f"{name}.{extension}"
+
+    def caption(self, name: str) -> Path:
+        """A figure's caption, as text."""
+        return self.root / "figures" / f"{name}.txt"
+
+    def table(self, experiment: str, extension: str) -> Path:
+        """An experiment's table."""
+        return self.root / "tables" / f"{experiment}.{extension}"
+
+    def log(self, job: str) -> Path:
+        """The log of a workflow's job."""
+        return self.root / "logs" / f"{job}.log"
+
+    def benchmark(self, job: str) -> Path:
+        """Time and memory of a workflow's job, as Snakemake measures them."""
+        return self.root / "benchmarks" / f"{job}.tsv"

@@ -1,0 +1,1 @@
+"""Networks whose parameters are stacked over the runs of a pack."""

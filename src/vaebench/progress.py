@@ -1,0 +1,108 @@
+"""What a person sees of long work: a bar on a terminal, plain lines elsewhere."""
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+SECONDS_BETWEEN_LINES = 5.0
+
+
+def say(text: str) -> None:
+    """Print a line for the person who watches; a reader that went away ends no work."""
+    with contextlib.suppress(BrokenPipeError):
+        print(text, file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def byte_progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show a download; yields a function to call with the number of bytes that came in.
+
+    Args:
+        what: the address.
+        total: its size in bytes, 0 if it is not known.
+    """
+    if not sys.stderr.isatty():
+        say(f"downloading {what}")
+        yield lambda _: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what.rsplit("/", 1)[-1], total=total or None)
+        yield lambda count: bar.advance(task, count)
+
+
+class TrainingProgress:
+    """Shows a training job: epoch, steps per second of each run, bound, remaining time."""
+
+    def __init__(self, label: str, epochs: int) -> None:
+        """Start showing a job.
+
+        Args:
+            label: names the job.
+            epochs: how many epochs it has in all.
+        """
+        self._label, self._epochs = label, epochs
+        self._started = self._line_printed = time.monotonic()
+        self._first: int | None = None
+        self._bar: Callable[[int, str], None] | None = None
+        self._close: Callable[[], None] = lambda: None
+        if sys.stderr.isatty():
+            self._open_bar()
+
+    def __enter__(self) -> "TrainingProgress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def epoch(self, epoch: int, steps_per_second: float, elbo: float | None) -> None:
+        """Report a finished epoch.
+
+        Args:
+            epoch: its number, from 1.
+            steps_per_second: optimisation steps of each run per second of training.
+            elbo: the latest mean test bound over the runs, in nats; None before the first.
+        """
+        bound = "" if elbo is None else f", test bound {elbo:.2f} nats"
+        text = f"{steps_per_second:.0f} steps/s{bound}"
+        if self._bar is not None:
+            self._bar(epoch, text)
+            return
+        now = time.monotonic()
+        if self._first is None:
+            self._first = epoch - 1
+        last = epoch == self._epochs
+        if (
+            not last
+            and epoch > self._first + 1
+            and now - self._line_printed < SECONDS_BETWEEN_LINES
+        ):
+            return
+        self._line_printed = now
+        left = (now - self._started) / (epoch - self._first) * (self._epochs - epoch)
+        say(f"[{self._label}] epoch {epoch}/{self._epochs}, {text}, {_duration(left)} left")
+
+    def _open_bar(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+        bar = Progress(
+            TextColumn(self._label),
+            BarColumn(),
+            TextColumn("epoch {task.completed}/{task.total}, {task.fields[text]}"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
+        task = bar.add_task(self._label, total=self._epochs, text="starting")
+        bar.start()
+        self._bar = lambda epoch, text: bar.update(task, completed=epoch, text=text)
+        self._close = bar.stop
+
+
+def _duration(seconds: float) -> str:
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02}:{second:02}" if hours else f"{minute}:{second:02}"

@@ -1,0 +1,74 @@
+"""Reading what a tier has collected: the only source of figures and tables."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from vaebench.config import Experiment, Tier, load_tier
+from vaebench.errors import UserError
+from vaebench.layout import Layout
+
+
+@dataclass(frozen=True)
+class Results:
+    """A tier's collected runs."""
+
+    layout: Layout
+    tier: Tier
+    runs: pd.DataFrame
+    """One row a run; columns as `collect` writes them."""
+    history: pd.DataFrame
+    """One row a run and recorded epoch: experiment, folder, epoch, elbo, rate, distortion."""
+
+    def of(self, experiment: str, **settings: Any) -> pd.DataFrame:
+        """The runs of an experiment that have these settings, in the order of the config."""
+        return select(self.runs, experiment=experiment, **settings)
+
+    def arrays(self, row: Mapping[str, Any] | pd.Series) -> dict[str, NDArray[Any]]:
+        """The arrays of a run, see `evaluation/arrays.py`.
+
+        Raises:
+            UserError: the file is missing.
+        """
+        path = self.layout.run(row["experiment"], row["folder"]) / "arrays.npz"
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                return {name: archive[name] for name in archive.files}
+        except FileNotFoundError:
+            raise UserError(f"{path} is missing: collect the runs again") from None
+
+
+def load_results(root: Path) -> Results:
+    """The results of a tier in the folder `root`, such as results/smoke.
+
+    Raises:
+        UserError: nothing was collected there.
+    """
+    layout = Layout(root)
+    for path in (layout.config, layout.runs, layout.history):
+        if not path.exists():
+            raise UserError(f"{path} is missing: run the tier, or `vaebench collect` if it is run")
+    return Results(
+        layout,
+        load_tier(layout.config),
+        pd.read_parquet(layout.runs),
+        pd.read_parquet(layout.history),
+    )
+
+
+def select(frame: pd.DataFrame, **values: Any) -> pd.DataFrame:
+    """The rows whose columns have these values; a list stands for any of its values."""
+    keep = pd.Series(True, index=frame.index)
+    for column, value in values.items():
+        keep &= frame[column].isin(value if isinstance(value, list) else [value])
+    return frame[keep]
+
+
+def varying(experiment: Experiment) -> list[str]:
+    """The axes of an experiment but for its seeds: what tells its groups of runs apart."""
+    return [axis for axis in experiment.axes if axis != "seed"]

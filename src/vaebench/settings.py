@@ -1,0 +1,121 @@
+"""What a run is: its settings, how they are written in paths, and their digest."""
+
+import json
+from collections.abc import Iterable
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from vaebench.data import DATASETS
+from vaebench.files import digest_bytes
+from vaebench.likelihoods import LIKELIHOODS
+from vaebench.objectives import OBJECTIVES
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]+([-_][a-z0-9]+)*$")]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+
+AxisValue = str | int | float
+
+
+class Settings(BaseModel):
+    """Every setting that decides a run's result. Two runs with equal settings are one run.
+
+    A setting that the objective or the likelihood does not take stays null; giving it is refused.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    dataset: Name = Field(description="Name of the dataset, see data/.")
+    likelihood: Name = Field(description="Likelihood p(x|z), see likelihoods.py.")
+    objective: Name = Field(description="Training objective, see objectives.py.")
+    latent_dim: Count = Field(description="Latent dimension n.")
+    posterior_std: Positive | None = Field(
+        None,
+        description="sigma: standard deviation of a constant posterior in every dimension; 1 if "
+        "not given. Only for objectives with a constant posterior.",
+    )
+    latent_scale: Positive = Field(
+        1.0,
+        description="c: hard-coded factor on the encoder's output, its inverse on the decoder's "
+        "input (Fig. 8).",
+    )
+    data_scale: Positive | None = Field(
+        None,
+        description="lambda: factor on the data, at the network's input and in the likelihood "
+        "(Figs. 6, 10); 1 if not given. Only for Gaussian likelihoods.",
+    )
+    hidden_units: Count = Field(200, description="Units of each hidden layer.")
+    hidden_layers: Count = Field(3, description="Hidden layers of encoder and decoder, each.")
+    batch_size: Count = Field(300, description="Images in a batch.")
+    learning_rate: Positive = Field(0.001, description="Adam's step size.")
+    epochs: Count = Field(description="Passes over the training set.")
+    seed: Annotated[int, Field(ge=0)] = Field(
+        description="Names the run's random streams: initial weights, data order and noise."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_optional(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        filled = dict(values)
+        for key in OPTIONAL & taken_settings(filled):
+            if filled.get(key) is None:
+                filled[key] = 1.0
+        return filled
+
+    @model_validator(mode="after")
+    def _check_names(self) -> Self:
+        registries: dict[str, Iterable[str]] = {
+            "dataset": DATASETS,
+            "objective": OBJECTIVES,
+            "likelihood": LIKELIHOODS,
+        }
+        for key, registry in registries.items():
+            if (value := getattr(self, key)) not in registry:
+                raise ValueError(f"{key} '{value}' is not one of: {', '.join(registry)}")
+        for key in OPTIONAL - taken_settings(self.model_dump()):
+            if getattr(self, key) is not None:
+                raise ValueError(
+                    f"{key} has no meaning with objective '{self.objective}' and likelihood "
+                    f"'{self.likelihood}': leave it out"
+                )
+        return self
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the canonical text: sorted JSON without nulls, numbers as in paths."""
+        values = {k: v if isinstance(v, str) else format_value(v) for k, v in self.given().items()}
+        return digest_bytes(json.dumps(values, sort_keys=True).encode())
+
+    def given(self) -> dict[str, AxisValue]:
+        """The settings that are not null, in the order of the fields."""
+        return self.model_dump(exclude_none=True)
+
+
+OPTIONAL = frozenset({"posterior_std", "data_scale"})
+"""Settings that only some objectives or likelihoods take."""
+
+
+def taken_settings(values: dict[str, Any]) -> frozenset[str]:
+    """Which of `OPTIONAL` a run with these values takes; none for names that are not registered."""
+    objective = OBJECTIVES.get(str(values.get("objective")))
+    likelihood = LIKELIHOODS.get(str(values.get("likelihood")))
+    of_posterior = {"posterior_std"} if objective and objective.posterior == "constant" else set()
+    return frozenset(of_posterior) | (likelihood.settings if likelihood else frozenset())
+
+
+def format_value(value: AxisValue) -> str:
+    """The one way a setting's value is written in paths, tables and digests.
+
+    Numbers that are equal are written alike: 1 and 1.0 as `1`, 0.10 as `0.1`.
+    """
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+    return str(value)
+
+
+def axis_folder(axis: str, value: AxisValue) -> str:
+    """The name of a folder that holds the runs with this value on an axis."""
+    return f"{axis}~{format_value(value)}"

@@ -1,0 +1,100 @@
+"""What the Snakemake rules ask of the grid: patterns, constraints and parameters of jobs."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from vaebench.config import Experiment, Tier, find_tier
+from vaebench.errors import UserError
+from vaebench.grid import Cell, expand, job_axes, packed_axes
+from vaebench.layout import data_manifest
+from vaebench.settings import axis_folder, format_value
+from vaebench.sources import source_digest
+
+DEFAULT_TIER = "paper"
+
+
+def tier_file(config_files: Sequence[Path], overrides: Mapping[str, Any]) -> Path:
+    """The config that snakemake was started for: the one `--configfile`, or the paper's.
+
+    It is read from the file itself, since Snakemake would merge several into one.
+
+    Raises:
+        UserError: several config files or single values were given.
+    """
+    if overrides:
+        keys = ", ".join(sorted(overrides))
+        raise UserError(f"--config ({keys}) is not taken: change the config file, or copy it")
+    if len(config_files) > 1:
+        names = " and ".join(path.name for path in config_files)
+        raise UserError(f"give one --configfile: tiers are never merged (found {names})")
+    return config_files[0] if config_files else find_tier(DEFAULT_TIER)
+
+
+def cell_pattern(experiment: Experiment) -> str:
+    """The folder of a training job with a wildcard for each job axis: `n~{n}/...`, or `.`."""
+    return Path(*(f"{axis}~{{{axis}}}" for axis in job_axes(experiment))).as_posix()
+
+
+def run_patterns(experiment: Experiment) -> list[str]:
+    """The folders of a job's runs: its pattern with the value of each packed axis."""
+    packed = packed_axes(experiment)
+    return [
+        (
+            Path(cell_pattern(experiment))
+            / Path(*(axis_folder(a, v) for a, v in zip(packed, values, strict=True)))
+        ).as_posix()
+        for values in product(*packed.values())
+    ]
+
+
+def constraints(experiment: Experiment) -> dict[str, str]:
+    """A regular expression for each wildcard that matches the config's values alone."""
+    return {
+        axis: "|".join(re.escape(format_value(value)) for value in values)
+        for axis, values in job_axes(experiment).items()
+    }
+
+
+def run_folders(experiment: Experiment) -> list[Path]:
+    """The folders of all runs of an experiment."""
+    return [run.folder for cell in expand(experiment) for run in cell.runs]
+
+
+def for_cell(
+    experiment: Experiment, value: Callable[[Cell], Any]
+) -> Callable[[Mapping[str, str]], Any]:
+    """A function of a job's wildcards, for a rule's inputs or parameters."""
+    cells = {cell.folder.as_posix(): cell for cell in expand(experiment)}
+    pattern = cell_pattern(experiment)
+
+    def of_wildcards(wildcards: Mapping[str, str]) -> Any:
+        return value(cells[pattern.format(**dict(wildcards.items()))])
+
+    return of_wildcards
+
+
+def cell_folder(cell: Cell) -> str:
+    """Names the job on the command line."""
+    return cell.folder.as_posix()
+
+
+def cell_data(cell: Cell) -> str:
+    """The manifest of the dataset that the job trains on."""
+    return data_manifest(cell.runs[0].settings.dataset).as_posix()
+
+
+def cell_identity(cell: Cell) -> list[str]:
+    """What makes the job's results current, but for its data: Snakemake reruns it on a change."""
+    return [
+        f"{run.settings.digest} {source_digest(run.settings.objective, run.settings.likelihood)}"
+        for run in cell.runs
+    ]
+
+
+def datasets(tier: Tier) -> list[str]:
+    """The datasets that a tier trains on."""
+    cells = [cell for experiment in tier.experiments for cell in expand(experiment)]
+    return list(dict.fromkeys(cell.runs[0].settings.dataset for cell in cells))

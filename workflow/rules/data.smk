@@ -1,0 +1,17 @@
+# Raw data, verified and prepared as uint8 arrays. The manifest stands for them in the workflow.
+from vaebench.layout import data_manifest
+
+
+rule data:
+    output:
+        data_manifest("{dataset}"),
+    log:
+        LAYOUT.log("data/{dataset}"),
+    params:
+        mirrors=[f"--mirror={mirror}" for mirror in TIER.execution.mirrors],
+    wildcard_constraints:
+        dataset="|".join(datasets(TIER)),
+    conda:
+        ENVIRONMENT
+    shell:
+        "vaebench data {wildcards.dataset:q} {params.mirrors:q} > {log:q} 2>&1"

@@ -1,0 +1,30 @@
+# Each figure from the collected runs alone.
+from vaebench.figures import FIGURES
+
+
+rule figure:
+    input:
+        LAYOUT.runs,
+        LAYOUT.history,
+        LAYOUT.config,
+    output:
+        report(
+            LAYOUT.figure("{figure}", "svg"),
+            caption="../report/figure.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
+        ),
+        LAYOUT.figure("{figure}", "png"),
+        LAYOUT.caption("{figure}"),
+    log:
+        LAYOUT.log("figures/{figure}"),
+    params:
+        title=lambda wildcards: FIGURES[wildcards.figure].title,
+        code=lambda wildcards: figure_digest(wildcards.figure),
+        root=LAYOUT.root,
+    wildcard_constraints:
+        figure="|".join(TIER.figures),
+    conda:
+        ENVIRONMENT
+    shell:
+        "vaebench draw {wildcards.figure:q} --results {params.root:q} > {log:q} 2>&1"

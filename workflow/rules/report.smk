@@ -1,0 +1,25 @@
+# The page that shows everything the tier made.
+
+
+rule report:
+    input:
+        LAYOUT.runs,
+        LAYOUT.config,
+        [LAYOUT.figure(name, extension) for name in TIER.figures for extension in FIGURE_FORMATS],
+        [LAYOUT.caption(name) for name in TIER.figures],
+        [
+            LAYOUT.table(experiment.name, extension)
+            for experiment in TIER.experiments
+            for extension in TABLE_FORMATS
+        ],
+    output:
+        LAYOUT.report,
+    log:
+        LAYOUT.log("report"),
+    params:
+        code=modules_digest("report.py", "templates/report.html"),
+        root=LAYOUT.root,
+    conda:
+        ENVIRONMENT
+    shell:
+        "vaebench report --results {params.root:q} > {log:q} 2>&1"

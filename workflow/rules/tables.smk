@@ -1,0 +1,27 @@
+# Each experiment's table, with the paper's numbers beside ours.
+
+
+rule table:
+    input:
+        LAYOUT.runs,
+        LAYOUT.config,
+        paper_values="config/paper_values.yaml",
+    output:
+        LAYOUT.table("{experiment}", "csv"),
+        report(
+            LAYOUT.table("{experiment}", "md"),
+            caption="../report/table.rst",
+            category="Tables",
+        ),
+    log:
+        LAYOUT.log("tables/{experiment}"),
+    params:
+        code=modules_digest("tables.py", "statistics.py"),
+        root=LAYOUT.root,
+    wildcard_constraints:
+        experiment="|".join(experiment.name for experiment in TIER.experiments),
+    conda:
+        ENVIRONMENT
+    shell:
+        "vaebench table {wildcards.experiment:q} --results {params.root:q}"
+        " --paper-values {input.paper_values:q} > {log:q} 2>&1"
