@@ -5,11 +5,14 @@ from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic.config import JsonDict
 
 from vaebench.errors import UserError
 from vaebench.figures import FIGURES
 from vaebench.grid import expand
 from vaebench.settings import AxisValue, Name, Settings
+
+NAMES_A_SETTING: JsonDict = {"propertyNames": {"enum": list(Settings.model_fields)}}
 
 
 class Strict(BaseModel):
@@ -24,11 +27,14 @@ class Experiment(Strict):
     name: Name = Field(description="Names the experiment in paths, tables and on the command line.")
     description: str = Field("", description="One line for the report.")
     settings: dict[str, AxisValue] = Field(
-        default_factory=dict, description="Settings that all runs of the experiment share."
+        default_factory=dict,
+        description="Settings that all runs of the experiment share.",
+        json_schema_extra=NAMES_A_SETTING,
     )
     axes: dict[str, Annotated[list[AxisValue], Field(min_length=1)]] = Field(
         description="Settings that vary, each with its values, in the order they have in paths.",
         min_length=1,
+        json_schema_extra=NAMES_A_SETTING,
     )
     packed: list[str] = Field(
         default=["seed"],
@@ -141,13 +147,15 @@ def load_tier(path: Path) -> Tier:
     try:
         values = yaml.load(path.read_text(), Loader=_UniqueKeyLoader)
     except OSError as error:
-        raise UserError(f"cannot read the config {path}: {error.strerror}") from None
+        known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml")))
+        there = f"; configs there: {known}" if known else ""
+        raise UserError(f"cannot read the config {path}: {error.strerror}{there}") from None
     except yaml.YAMLError as error:
         raise UserError(f"{path} is not valid YAML: {error}") from None
     try:
         return Tier.model_validate(values)
     except ValidationError as error:
-        raise UserError(describe(error, str(path))) from None
+        raise UserError(f"{path} is refused:\n{describe(error)}") from None
 
 
 def find_tier(name: str) -> Path:
@@ -160,15 +168,15 @@ def dump_tier(tier: Tier) -> str:
     return yaml.safe_dump(tier.model_dump(), sort_keys=False)
 
 
-def describe(error: ValidationError, where: str) -> str:
-    """A validation error as lines of `where: path.of.key: what is wrong (found ...)`."""
+def describe(error: ValidationError) -> str:
+    """A validation error as lines of `path.of.key: what is wrong (found ...)`."""
     lines = []
     for item in error.errors():
         key = ".".join(str(part) for part in item["loc"]) or "(top level)"
         message = item["msg"].removeprefix("Value error, ")
         found = item["input"]
         shown = f" (found {found!r})" if isinstance(found, AxisValue | None) else ""
-        lines.append(f"{where}: {key}: {message}{shown}")
+        lines.append(f"{key}: {message}{shown}")
     return "\n".join(lines)
 
 

@@ -96,7 +96,7 @@ def _as_field(key: str, value: AxisValue) -> AxisValue:
 def _check_settings_are_taken(experiment: Experiment, runs: list[Run]) -> None:
     taken = {key for run in runs for key in run.settings.given()}
     for key in {*experiment.settings, *experiment.axes} - taken:
-        raise ValueError(f"'{key}' is taken by no run of the experiment: leave it out")
+        raise ValueError(f"no objective or likelihood here takes '{key}': leave it out")
 
 
 def _check_runs_differ(runs: list[Run]) -> None:

@@ -30,7 +30,7 @@ def draw(results: Results) -> Drawing:
         for ax, (of, against) in zip(line, pairs, strict=True):
             _cloud(ax, mean[:, against], variance[:, of])
             ax.set(xlabel=f"mean {NAMES[against]} / $s$", ylabel=f"variance {NAMES[of]} / $s^2$")
-        line[0].set_title(f"seed {row['seed']}", loc="left", fontweight="bold")
+        line[0].set_ylabel(f"seed {row['seed']}\n{line[0].get_ylabel()}")
     for ax, (of, against) in zip(axes[0], pairs, strict=True):
         ax.set_title("same dimension" if of == against else "other dimension")
     caption = (

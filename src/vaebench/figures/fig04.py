@@ -45,7 +45,7 @@ def draw(results: Results) -> Drawing:
         "prior of Eq. 4 (Eq. 2) and BILBO (Eq. 24). (a, b) Test bound during training, mean over "
         "the seeds with its 95% interval; larger is better. The vertical axis leaves out the first "
         "epochs. (c) Samples from the prior, for the first seed. Constant and BILBO are one "
-        "objective in two forms: their lines differ by rounding alone. "
+        "objective in two forms: their runs differ by rounding alone, which training amplifies. "
         f"Shown: {runs_text(rows)}."
     )
     return Drawing(figure, caption, rows)

@@ -79,11 +79,12 @@ def scatter_by_label(ax: Axes, codes: NDArray[Any], labels: NDArray[Any]) -> Non
     """
     finite = np.isfinite(codes).all(1)
     x, y = codes[finite].astype(float).T
+    size = np.clip(200 / np.sqrt(len(codes)), 1.5, 10)
     ax.scatter(
         x,
         y,
         c=np.asarray(LABEL_COLOURS)[labels[finite]],
-        s=2.5,
+        s=size,
         alpha=0.7,
         linewidths=0,
         rasterized=True,

@@ -1,0 +1,55 @@
+"""The Typer application, and the options that several commands share."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vaebench.errors import UserError
+
+app = typer.Typer(
+    help="A reproducible benchmark of variational auto-encoder objectives. "
+    "`snakemake --cores all` runs everything; these commands are its parts, for trying one thing.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+
+TierOption = Annotated[
+    str, typer.Option("--tier", help="Name of a file in config/, such as paper, or a path.")
+]
+DataOption = Annotated[
+    Path, typer.Option(envvar="VAEBENCH_DATA", help="Folder of raw and prepared datasets.")
+]
+
+
+def parse_list(name: str, text: str, kind: type[int] | type[float]) -> list[Any]:
+    """The values of an option such as `0,1,2`.
+
+    Raises:
+        UserError: an entry is no number of that kind.
+    """
+    values = []
+    for part in text.split(","):
+        try:
+            values.append(kind(part))
+        except ValueError:
+            raise UserError(
+                f"--{name.replace('_', '-')}: '{part}' in '{text}' is no "
+                f"{'whole number' if kind is int else 'number'}; write a list such as 0,1,2"
+            ) from None
+    return values
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of a duration such as 90s, 9m or 2h.
+
+    Raises:
+        UserError: it is none.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text)
+    if match is None:
+        raise UserError(f"--budget: '{text}' is no duration; write one such as 90s, 9m or 2h")
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]

@@ -1,0 +1,115 @@
+"""Commands that fetch data, and that make tables and figures from runs."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vaebench.cli.app import DataOption, TierOption, app
+from vaebench.config import Tier, dump_tier, find_tier, load_tier
+from vaebench.data import DATASETS
+from vaebench.errors import UserError
+from vaebench.figures import FIGURES
+from vaebench.files import write_atomically
+from vaebench.layout import DATA, Layout
+
+ResultsOption = Annotated[Path, typer.Option(help="A tier's folder, such as results/smoke.")]
+
+
+@app.command()
+def data(
+    names: Annotated[list[str], typer.Argument(help=f"Any of: {', '.join(DATASETS)}.")],
+    mirror: Annotated[
+        list[str] | None,
+        typer.Option(help="Folder or URL that holds NAME/FILE, tried before the official hosts."),
+    ] = None,
+    root: DataOption = DATA,
+) -> None:
+    """Fetch, verify and prepare datasets.
+
+    Sources in order: a verified copy already in ROOT/raw, the folder or URL that VAEBENCH_MIRROR
+    names, --mirror, the official hosts.
+    """
+    from vaebench.data.prepared import prepare
+
+    for name in names:
+        if name not in DATASETS:
+            raise UserError(f"there is no dataset '{name}'; there are: {', '.join(DATASETS)}")
+        typer.echo(prepare(name, root, mirror or []))
+
+
+@app.command()
+def config(
+    tier: TierOption,
+    out: Annotated[Path | None, typer.Option(help="A file to write instead.")] = None,
+) -> None:
+    """Check a tier's config and print it as resolved, every default written out."""
+    text = dump_tier(load_tier(find_tier(tier)))
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        write_atomically(out, text.encode())
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON schema of a tier's config, for editors; config/schema.json is its copy."""
+    typer.echo(json.dumps(Tier.model_json_schema(), indent=2))
+
+
+@app.command()
+def collect(tier: TierOption) -> None:
+    """Check every run of a tier against settings, sources and data, and collect them in a table."""
+    from vaebench.collect import collect as collect_runs
+
+    loaded = load_tier(find_tier(tier))
+    layout = Layout.of(loaded.tier)
+    if not layout.config.exists() or load_tier(layout.config) != loaded:
+        write_atomically(layout.config, dump_tier(loaded).encode())
+    collect_runs(loaded, layout)
+    typer.echo(layout.runs)
+
+
+@app.command()
+def draw(
+    names: Annotated[list[str], typer.Argument(help=f"Any of: {', '.join(FIGURES)}.")],
+    results: ResultsOption,
+) -> None:
+    """Draw figures from a tier's collected runs."""
+    from vaebench.figures.draw import draw_figure
+    from vaebench.results import load_results
+
+    loaded = load_results(results)
+    for name in names:
+        draw_figure(loaded, name)
+        typer.echo(loaded.layout.figure(name, "png"))
+
+
+@app.command()
+def table(
+    names: Annotated[list[str], typer.Argument(help="Experiments of the tier.")],
+    results: ResultsOption,
+    paper_values: Annotated[Path, typer.Option(help="The numbers that the paper prints.")] = Path(
+        "config/paper_values.yaml"
+    ),
+) -> None:
+    """Write the tables of experiments from a tier's collected runs."""
+    from vaebench.results import load_results
+    from vaebench.tables import write_tables
+
+    loaded = load_results(results)
+    for name in names:
+        write_tables(loaded, name, paper_values)
+        typer.echo(loaded.layout.table(name, "md"))
+
+
+@app.command()
+def report(
+    results: ResultsOption,
+) -> None:
+    """Write the page that shows a tier's figures and tables."""
+    from vaebench.report import write_report
+    from vaebench.results import load_results
+
+    typer.echo(write_report(load_results(results)))

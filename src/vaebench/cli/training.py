@@ -1,0 +1,231 @@
+"""Commands that train: `train` for one thing, `run` for the jobs of a tier."""
+
+import re
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from vaebench.cli.app import DataOption, TierOption, app, parse_duration, parse_list
+from vaebench.config import Experiment, Tier, describe, find_tier, load_tier
+from vaebench.data import DATASETS
+from vaebench.errors import UserError
+from vaebench.grid import Cell, expand
+from vaebench.layout import DATA, Layout
+from vaebench.likelihoods import LIKELIHOODS
+from vaebench.objectives import OBJECTIVES
+from vaebench.progress import say
+
+if TYPE_CHECKING:
+    from vaebench.training.session import Resources, Target
+
+STOPPED = 75
+"""Exit status of a training that was stopped with its state saved (EX_TEMPFAIL)."""
+STORE = Path(".vaebench")
+
+DeviceOption = Annotated[
+    str | None,
+    typer.Option(
+        envvar="VAEBENCH_DEVICE",
+        help="auto (a GPU where there is one), cpu, cuda or mps; default: the tier's, or auto.",
+    ),
+]
+ThreadsOption = Annotated[
+    int | None, typer.Option(min=1, help="CPU threads; all cores if not given.")
+]
+StoreOption = Annotated[
+    Path,
+    typer.Option(
+        envvar="VAEBENCH_STORE",
+        help="Folder of finished and unfinished training: runs found there are not trained again.",
+    ),
+]
+
+
+@app.command()
+def train(
+    dataset: Annotated[str, typer.Option(help=f"One of: {', '.join(DATASETS)}.")],
+    objective: Annotated[str, typer.Option(help=f"One of: {', '.join(OBJECTIVES)}.")],
+    likelihood: Annotated[str, typer.Option(help=f"One of: {', '.join(LIKELIHOODS)}.")],
+    latent_dim: Annotated[int, typer.Option(help="Latent dimension n.")],
+    epochs: Annotated[int, typer.Option(help="Passes over the training set.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results, one folder a run.")],
+    seeds: Annotated[str, typer.Option(help="Seeds, such as 0,1,2; trained together.")] = "0",
+    posterior_std: Annotated[
+        str | None,
+        typer.Option(help="sigma of a constant posterior, or a list such as 0.1,1; default 1."),
+    ] = None,
+    latent_scale: Annotated[
+        str | None, typer.Option(help="c, factor on the encoder's output, or a list; default 1.")
+    ] = None,
+    data_scale: Annotated[
+        str | None,
+        typer.Option(help="lambda, factor on the data, or a list; Gaussian likelihoods only."),
+    ] = None,
+    batch_size: Annotated[int, typer.Option(help="Images in a batch.")] = 300,
+    learning_rate: Annotated[float, typer.Option(help="Adam's step size.")] = 0.001,
+    hidden_units: Annotated[int, typer.Option(help="Units of each hidden layer.")] = 200,
+    hidden_layers: Annotated[int, typer.Option(help="Hidden layers of encoder and decoder.")] = 3,
+    device: DeviceOption = None,
+    threads: ThreadsOption = None,
+    save_every: Annotated[int, typer.Option(min=1, help="Epochs between saved states.")] = 10,
+    store: StoreOption = STORE,
+    data: DataOption = DATA,
+) -> None:
+    """Train one objective, a run for each seed, without a workflow.
+
+    Writes OUT/seed~0/ with metrics.json, arrays.npz and model.safetensors, and so on for each
+    seed. Lists in other options add a folder: OUT/posterior_std~0.1/seed~0/. All runs are trained
+    together. Example:
+
+        vaebench train --dataset mnist --objective bilbo --likelihood bernoulli
+        --latent-dim 2 --seeds 0,1 --epochs 10 --out out
+    """
+    fixed: dict[str, Any] = {
+        "dataset": dataset,
+        "objective": objective,
+        "likelihood": likelihood,
+        "latent_dim": latent_dim,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "hidden_units": hidden_units,
+        "hidden_layers": hidden_layers,
+    }
+    axes: dict[str, list[Any]] = {}
+    for name, text in {
+        "posterior_std": posterior_std,
+        "latent_scale": latent_scale,
+        "data_scale": data_scale,
+    }.items():
+        values = None if text is None else parse_list(name, text, float)
+        if values is not None and len(values) == 1:
+            fixed[name] = values[0]
+        elif values is not None:
+            axes[name] = values
+    axes["seed"] = parse_list("seeds", seeds, int)
+    experiment = _validated(
+        {"name": "train", "settings": fixed, "axes": axes, "packed": list(axes)}
+    )
+    (cell,) = expand(experiment)
+
+    ensure_data(dataset, data, [])
+    resources = _resources(device or "auto", threads, data, store, save_every)
+
+    from vaebench.training.session import Target, train_targets
+
+    targets = [
+        Target(run.settings, out / run.folder, out / run.folder / "model.safetensors")
+        for run in cell.runs
+    ]
+    if not train_targets(objective, targets, resources):
+        raise typer.Exit(STOPPED)
+    for target in targets:
+        typer.echo(target.folder / "metrics.json")
+
+
+@app.command()
+def run(
+    tier: TierOption,
+    experiment: Annotated[
+        str | None, typer.Option(help="Only this experiment of the tier.")
+    ] = None,
+    cell: Annotated[
+        str | None,
+        typer.Option(help="Only this training job, such as objective~bilbo/latent_dim~2."),
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(help="Stop after this time, such as 90s, 9m or 2h; state is saved."),
+    ] = None,
+    device: DeviceOption = None,
+    threads: ThreadsOption = None,
+    store: StoreOption = STORE,
+) -> None:
+    """Train what a tier still lacks, job by job, without Snakemake.
+
+    For machines that have none, such as a notebook's GPU. Results go where the workflow looks for
+    them. Run it again to continue. With --budget, running out of time is no failure.
+    """
+    config = load_tier(find_tier(tier))
+    deadline = None if budget is None else time.monotonic() + parse_duration(budget)
+    jobs = _jobs(config, experiment, cell)
+    for dataset in dict.fromkeys(c.runs[0].settings.dataset for _, c in jobs):
+        ensure_data(dataset, DATA, config.execution.mirrors)
+    execution = config.execution
+    resources = _resources(
+        device or execution.device, threads, DATA, store, execution.save_every, deadline
+    )
+
+    from vaebench.training.session import train_targets
+
+    for done, (name, job) in enumerate(jobs):
+        targets = _targets(Layout.of(config.tier), name, job)
+        if not train_targets(f"{name} {job.folder}", targets, resources):
+            if deadline is not None and time.monotonic() > deadline:
+                say(f"the budget is spent: {done} of {len(jobs)} jobs are complete")
+                return
+            raise typer.Exit(STOPPED)
+    say(f"{len(jobs)} of {len(jobs)} jobs are complete")
+
+
+def ensure_data(dataset: str, root: Path, mirrors: list[str]) -> None:
+    """Prepare a dataset unless it is there."""
+    from vaebench.data.prepared import manifest_path, prepare
+
+    if not manifest_path(root / "prepared", dataset).exists():
+        say(f"preparing dataset {dataset}")
+        prepare(dataset, root, mirrors)
+
+
+def _targets(layout: Layout, experiment: str, cell: Cell) -> "list[Target]":
+    """The runs of a training job with the places of their files."""
+    from vaebench.training.session import Target
+
+    return [
+        Target(
+            run.settings, layout.run(experiment, run.folder), layout.weights(experiment, run.folder)
+        )
+        for run in cell.runs
+    ]
+
+
+def _jobs(tier: Tier, experiment: str | None, cell: str | None) -> list[tuple[str, Cell]]:
+    chosen = tier.experiments if experiment is None else [tier.experiment(experiment)]
+    jobs = [(e.name, c) for e in chosen for c in expand(e)]
+    if cell is None:
+        return jobs
+    found = [(name, job) for name, job in jobs if job.folder == Path(cell)]
+    if not found:
+        known = "\n".join(f"  {job.folder}" for _, job in jobs)
+        raise UserError(f"--cell: there is no job '{cell}'; there are:\n{known}")
+    return found
+
+
+def _resources(
+    device: str,
+    threads: int | None,
+    data: Path,
+    store: Path,
+    save_every: int,
+    deadline: float | None = None,
+) -> "Resources":
+    """How and where to train; sets the process's number of threads."""
+    import torch
+
+    from vaebench.training.device import choose_device
+    from vaebench.training.session import Resources
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return Resources(choose_device(device), data, store, save_every, deadline)
+
+
+def _validated(values: dict[str, Any]) -> Experiment:
+    try:
+        return Experiment.model_validate(values)
+    except ValidationError as error:
+        text = describe(error).replace("(top level): ", "")
+        raise UserError(re.sub(r"^(settings|axes)\.", "", text, flags=re.MULTILINE)) from None
