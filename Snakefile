@@ -18,8 +18,11 @@ include: "workflow/rules/report.smk"
 rule all:
     default_target: True
     input:
-        LAYOUT.config,
-        LAYOUT.report,
+        # Everything by name, so that whatever is missing is made again.
+        rules.collect.input,
+        rules.collect.output,
+        rules.report.input,
+        rules.report.output,
 
 
 onsuccess:

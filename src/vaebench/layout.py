@@ -33,6 +33,11 @@ class Layout:
         return self.root / "config.yaml"
 
     @property
+    def identities(self) -> Path:
+        """What makes each run current, one line a run; newer than results it does not fit."""
+        return self.root / "identities.txt"
+
+    @property
     def runs(self) -> Path:
         """The collected table, one row a run."""
         return self.root / "runs.parquet"

@@ -28,7 +28,7 @@ class HistoryPoint(Record):
 
 
 class SetMetrics(Record):
-    """A whole set, in nats per example; null is not finite."""
+    """A whole set, in nats per example; null is not finite, or of a run that diverged."""
 
     elbo: float | None
     rate: float | None

@@ -23,6 +23,7 @@ CORE = (
     "evaluation/arrays.py",
     "evaluation/bounds.py",
     "models/mlp.py",
+    "training/adam.py",
     "training/loop.py",
     "training/streams.py",
 )

@@ -8,8 +8,9 @@ from typing import Any
 
 from vaebench.config import Experiment, Tier, find_tier
 from vaebench.errors import UserError
-from vaebench.grid import Cell, expand, job_axes, packed_axes
-from vaebench.layout import data_manifest
+from vaebench.files import write_atomically
+from vaebench.grid import Cell, Run, expand, job_axes, packed_axes
+from vaebench.layout import Layout, data_manifest
 from vaebench.settings import axis_folder, format_value
 from vaebench.sources import source_digest
 
@@ -88,10 +89,31 @@ def cell_data(cell: Cell) -> str:
 
 def cell_identity(cell: Cell) -> list[str]:
     """What makes the job's results current, but for its data: Snakemake reruns it on a change."""
-    return [
-        f"{run.settings.digest} {source_digest(run.settings.objective, run.settings.likelihood)}"
+    return [run_identity(run) for run in cell.runs]
+
+
+def run_identity(run: Run) -> str:
+    """The digests of a run's settings and sources."""
+    return f"{run.settings.digest} {source_digest(run.settings.objective, run.settings.likelihood)}"
+
+
+def note_identities(tier: Tier, layout: Layout) -> None:
+    """Write down what makes the tier's runs current, unless that stands there already.
+
+    Snakemake knows a job's parameters from its own metadata, which a clone does not have. The date
+    of this file tells it nonetheless that results are older than the code or the config they
+    should come from, so that they are checked again and refused.
+    """
+    lines = [
+        f"{experiment.name}/{run.folder.as_posix()} {run_identity(run)}\n"
+        for experiment in tier.experiments
+        for cell in expand(experiment)
         for run in cell.runs
     ]
+    text = "".join(lines)
+    path = layout.identities
+    if not path.exists() or path.read_text() != text:
+        write_atomically(path, text.encode())
 
 
 def datasets(tier: Tier) -> list[str]:

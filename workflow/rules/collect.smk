@@ -4,6 +4,7 @@
 rule collect:
     input:
         config=LAYOUT.config,
+        identities=LAYOUT.identities,
         data=[data_manifest(dataset) for dataset in datasets(TIER)],
         runs=[
             LAYOUT.run(experiment.name, folder) / name

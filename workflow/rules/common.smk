@@ -17,6 +17,7 @@ from vaebench.workflow import (
     constraints,
     datasets,
     for_cell,
+    note_identities,
     run_folders,
     run_patterns,
     tier_file,
@@ -28,6 +29,7 @@ try:
 except UserError as error:
     raise WorkflowError(str(error))
 LAYOUT = Layout.of(TIER.tier)
+note_identities(TIER, LAYOUT)
 ENVIRONMENT = "../envs/vaebench.yaml"
 
 # Jobs find `vaebench` beside the Python that runs snakemake, whether or not its environment is

@@ -112,7 +112,7 @@ def image_grid(images: NDArray[Any], columns: int) -> NDArray[Any]:
 
 def show_image(ax: Axes, image: NDArray[Any]) -> None:
     """A grey image without axes, dark on white as in print."""
-    ax.imshow(image, cmap="gray_r", vmin=0, vmax=255, interpolation="nearest")
+    ax.imshow(image, cmap="gray_r", vmin=0, vmax=255, interpolation="none")
     ax.set_xticks([])
     ax.set_yticks([])
 

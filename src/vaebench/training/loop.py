@@ -14,6 +14,7 @@ from vaebench.models.mlp import Network, Parameters
 from vaebench.objectives import OBJECTIVES, Objective
 from vaebench.records import HistoryPoint, finite
 from vaebench.settings import Settings
+from vaebench.training.adam import Moments, ascend
 from vaebench.training.streams import normal, order
 
 
@@ -76,7 +77,7 @@ class TrainingState:
     """All that training has come to; with the pack's settings, all that continuing it needs."""
 
     parameters: Parameters
-    optimizer: torch.optim.Adam
+    moments: Moments
     step: int = 0
     """Optimisation steps done, of `Pack.steps`."""
     seconds: float = 0.0
@@ -92,11 +93,12 @@ def begin(pack: Pack) -> TrainingState:
     parameters = pack.network.initialise(pack.runs, pack.train_pixels.device)
     for tensor in parameters.values():
         tensor.requires_grad_()
-    rate = pack.runs[0].learning_rate
-    optimizer = torch.optim.Adam(parameters.values(), lr=rate, fused=True)
     count = len(pack.runs)
     return TrainingState(
-        parameters, optimizer, diverged=[None] * count, history=[[] for _ in range(count)]
+        parameters,
+        Moments.zero(list(parameters.values())),
+        diverged=[None] * count,
+        history=[[] for _ in range(count)],
     )
 
 
@@ -163,16 +165,16 @@ def _train_in_epoch(pack: Pack, state: TrainingState, should_stop: Callable[[], 
     examples = pack.steps_per_epoch * size
     rows = order(pack.seeds, epoch, len(pack.train_pixels), device)
     noise = normal(pack.seeds, "noise", epoch, (examples, pack.network.latent_dim), device)
+    parameters = list(state.parameters.values())
     bounds: list[Tensor] = []
     stopped = False
     for k in range(first, pack.steps_per_epoch):
         batch = slice(k * size, (k + 1) * size)
         x = pack.network.scale(pack.train_pixels[rows[:, batch]])
         bound = training_bound(pack, state.parameters, x, noise[:, batch])
-        state.optimizer.zero_grad()
         # Runs share no parameter, so the gradient of the sum is each run's own.
-        (-bound.sum()).backward()
-        state.optimizer.step()
+        gradients = torch.autograd.grad(bound.sum(), parameters)
+        ascend(parameters, gradients, state.moments, pack.runs[0].learning_rate)
         bounds.append(bound.detach())
         if should_stop():
             stopped = True

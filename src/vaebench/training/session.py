@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import save
+from torch import Tensor
 
 from vaebench.data import prepared
 from vaebench.errors import UserError
@@ -175,22 +176,28 @@ def _finish(
             {name: stack[k].detach().cpu().clone() for name, stack in state.parameters.items()}
         )
         npz = to_npz(arrays[k])
+        diverged = state.diverged[k] is not None
+
+        def number(values: Tensor, k: int = k, diverged: bool = diverged) -> float | None:
+            # Whatever the weights give after a non-finite loss, it is no result of the objective.
+            return None if diverged else finite(values[k])
+
         record = RunRecord(
             run=settings,
             run_hash=hashes[k],
-            status="completed" if state.diverged[k] is None else "diverged",
+            status="diverged" if diverged else "completed",
             diverged_step=state.diverged[k],
             final=Final(
                 train=SetMetrics(
-                    elbo=finite(train.elbo[k]),
-                    rate=finite(train.rate[k]),
-                    distortion=finite(train.distortion[k]),
+                    elbo=number(train.elbo),
+                    rate=number(train.rate),
+                    distortion=number(train.distortion),
                 ),
                 test=HeldOutMetrics(
-                    elbo=finite(test.elbo[k]),
-                    rate=finite(test.rate[k]),
-                    distortion=finite(test.distortion[k]),
-                    elbo_frozen_prior=finite(frozen[k]),
+                    elbo=number(test.elbo),
+                    rate=number(test.rate),
+                    distortion=number(test.distortion),
+                    elbo_frozen_prior=number(frozen),
                     active_units=int(test.active_units[k]),
                 ),
             ),

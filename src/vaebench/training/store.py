@@ -88,12 +88,6 @@ def state_path(store: Path, run_hashes: Sequence[str]) -> Path:
 
 def save_state(path: Path, state: TrainingState) -> None:
     """Keep where training stands: weights, optimiser and counters."""
-    tensors = {}
-    for name, parameter in state.parameters.items():
-        tensors[name] = parameter.detach()
-        for moment in ("exp_avg", "exp_avg_sq"):
-            if parameter in state.optimizer.state:
-                tensors[f"{name}/{moment}"] = state.optimizer.state[parameter][moment]
     header = _StateHeader(
         version=STATE_VERSION,
         step=state.step,
@@ -101,7 +95,7 @@ def save_state(path: Path, state: TrainingState) -> None:
         diverged=state.diverged,
         history=state.history,
     )
-    on_cpu = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+    on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in _tensors(state).items()}
     write_atomically(path, save(on_cpu, {"state": header.model_dump_json()}))
 
 
@@ -119,7 +113,9 @@ def restore_state(path: Path, state: TrainingState) -> bool:
             if header.version != STATE_VERSION:
                 raise ValueError(f"its version is {header.version}, not {STATE_VERSION}")
             tensors = {name: saved.get_tensor(name) for name in saved.keys()}  # noqa: SIM118
-        _fill(state, tensors, header.step)
+        with torch.no_grad():
+            for name, tensor in _tensors(state).items():
+                tensor.copy_(tensors[name])
     except (SafetensorError, ValidationError, ValueError, KeyError, RuntimeError, OSError) as error:
         raise UserError(
             f"the saved training state {path} cannot be used ({error}): remove it to start over"
@@ -129,16 +125,13 @@ def restore_state(path: Path, state: TrainingState) -> bool:
     return True
 
 
-def _fill(state: TrainingState, tensors: dict[str, torch.Tensor], step: int) -> None:
-    with torch.no_grad():
-        for name, parameter in state.parameters.items():
-            parameter.copy_(tensors[name])
-            if step:
-                state.optimizer.state[parameter] = {
-                    "step": torch.tensor(float(step), device=parameter.device),
-                    "exp_avg": tensors[f"{name}/exp_avg"].to(parameter.device),
-                    "exp_avg_sq": tensors[f"{name}/exp_avg_sq"].to(parameter.device),
-                }
+def _tensors(state: TrainingState) -> dict[str, torch.Tensor]:
+    """All tensors of a state by name: weights, Adam's moments and its count."""
+    tensors = dict(state.parameters) | {"adam/step": state.moments.step}
+    for moment, values in (("first", state.moments.first), ("second", state.moments.second)):
+        for name, value in zip(state.parameters, values, strict=True):
+            tensors[f"adam/{moment}/{name}"] = value
+    return tensors
 
 
 @contextlib.contextmanager

@@ -1,0 +1,56 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import hypothesis
+import pytest
+import torch
+
+from vaebench.data.prepared import Arrays, load, prepare
+from vaebench.settings import Settings
+
+torch.set_num_threads(1)
+# Times vary with the machine; no test is about time.
+hypothesis.settings.register_profile("steady", deadline=None)
+hypothesis.settings.load_profile("steady")
+
+PROJECT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with the embedded digits prepared."""
+    root = tmp_path_factory.mktemp("data")
+    prepare("digits", root, [])
+    return root
+
+
+@pytest.fixture(scope="session")
+def digits(data_root: Path) -> Arrays:
+    return load(data_root / "prepared", "digits")
+
+
+@pytest.fixture
+def settings() -> Callable[..., Settings]:
+    """Settings of a small run on digits; keyword arguments replace any of them."""
+
+    def make(**changes: object) -> Settings:
+        values = {
+            "dataset": "digits",
+            "likelihood": "bernoulli",
+            "objective": "learned",
+            "latent_dim": 2,
+            "hidden_units": 16,
+            "hidden_layers": 2,
+            "batch_size": 100,
+            "epochs": 2,
+            "seed": 0,
+        }
+        return Settings.model_validate(values | changes)
+
+    return make
+
+
+def read_json(path: Path) -> dict[str, object]:
+    values: dict[str, object] = json.loads(path.read_text())
+    return values

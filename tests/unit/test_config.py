@@ -1,0 +1,188 @@
+import json
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.conftest import PROJECT
+from vaebench.config import Tier, dump_tier, load_tier
+from vaebench.errors import UserError
+from vaebench.grid import expand
+from vaebench.workflow import cell_pattern, constraints, run_patterns, tier_file
+
+TIERS = [PROJECT / "config" / f"{name}.yaml" for name in ("paper", "smoke")]
+
+
+def small() -> dict[str, Any]:
+    return {
+        "tier": "small",
+        "experiments": [
+            {
+                "name": "posterior_variance",
+                "settings": {"dataset": "digits", "likelihood": "bernoulli", "epochs": 1},
+                "axes": {"objective": ["learned", "bilbo"], "latent_dim": [2, 3], "seed": [0, 1]},
+            }
+        ],
+        "figures": ["fig05"],
+    }
+
+
+def write(tmp_path: Path, values: dict[str, Any]) -> Path:
+    path = tmp_path / "tier.yaml"
+    path.write_text(yaml.safe_dump(values, sort_keys=False))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        (["experiments", 0, "axes", "objectives"], ["bilbo"], "'objectives' is no setting"),
+        (["surprise"], 1, "surprise: Extra inputs"),
+        (["experiments", 0, "axes", "seed"], [], "experiments.0.axes.seed: List should have"),
+        (["experiments", 0, "axes", "latent_dim"], [0], "axes.latent_dim: Input should be greater"),
+        (["experiments", 0, "axes", "latent_dim"], [2.5], "axes.latent_dim: Input should be"),
+        (["experiments", 0, "axes", "seed"], [1, 1], "names a value twice"),
+        (
+            ["experiments", 0, "settings", "posterior_std"],
+            0,
+            "settings.posterior_std: Input should",
+        ),
+        (["experiments", 0, "settings", "posterior_std"], -1.0, "(found -1.0)"),
+        (["experiments", 0, "settings", "seed"], 3, "both a setting and an axis"),
+        (["experiments", 0, "settings", "data_scale"], 2.0, "takes 'data_scale'"),
+        (["experiments", 0, "packed"], ["latent_dim"], "cannot be packed"),
+        (["experiments", 0, "packed"], ["posterior_std"], "not among the axes"),
+        (["experiments", 0, "name"], "Bad Name", "should match pattern"),
+        (["experiments"], [], "experiments: List should have"),
+        (["figures"], ["fig99"], "'fig99' is not one of"),
+        (["execution"], {"threads": 0}, "execution.threads"),
+        (["execution"], {"device": "tpu"}, "execution.device"),
+        (["tier"], None, "tier: Input should be a valid string"),
+    ],
+)
+def test_a_bad_config_is_refused_with_the_path_of_the_key(
+    tmp_path: Path, place: list[Any], value: object, message: str
+) -> None:
+    values = small()
+    target: Any = values
+    for key in place[:-1]:
+        target = target[key]
+    target[place[-1]] = value
+    with pytest.raises(UserError) as error:
+        load_tier(write(tmp_path, values))
+    assert message in str(error.value)
+    assert "tier.yaml" in str(error.value)
+
+
+def test_two_experiments_of_one_name_are_refused(tmp_path: Path) -> None:
+    values = small()
+    values["experiments"].append(deepcopy(values["experiments"][0]))
+    with pytest.raises(UserError, match="two experiments are named 'posterior_variance'"):
+        load_tier(write(tmp_path, values))
+
+
+def test_a_figure_without_its_runs_is_refused(tmp_path: Path) -> None:
+    values = small()
+    values["figures"] = ["fig12"]
+    values["experiments"][0]["axes"]["latent_dim"] = [3]
+    with pytest.raises(
+        UserError, match=r"fig12 needs a run of .* with objective learned, latent_dim 2"
+    ):
+        load_tier(write(tmp_path, values))
+
+
+def test_a_key_given_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "tier.yaml"
+    path.write_text("tier: a\ntier: b\n")
+    with pytest.raises(UserError, match="'tier' twice"):
+        load_tier(path)
+
+
+@pytest.mark.parametrize("text", ["a: [", "", "- 1\n"])
+def test_a_file_that_is_no_tier_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "tier.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=r"tier\.yaml"):
+        load_tier(path)
+
+
+def test_the_same_run_twice_is_refused(tmp_path: Path) -> None:
+    values = small()
+    # `learned` takes no posterior_std, so its runs would be the same for both values.
+    values["experiments"][0]["axes"]["posterior_std"] = [1.0, 2.0]
+    with pytest.raises(UserError, match="are the same run"):
+        load_tier(write(tmp_path, values))
+
+
+@pytest.mark.parametrize("path", TIERS, ids=lambda path: path.stem)
+def test_a_resolved_tier_reads_back_as_itself(tmp_path: Path, path: Path) -> None:
+    tier = load_tier(path)
+    copy = tmp_path / "config.yaml"
+    copy.write_text(dump_tier(tier))
+    assert load_tier(copy) == tier
+
+
+def test_the_reduced_tier_has_every_figure_and_experiment_of_the_paper() -> None:
+    paper, smoke = (load_tier(path) for path in TIERS)
+    assert smoke.figures == paper.figures
+    assert [e.name for e in smoke.experiments] == [e.name for e in paper.experiments]
+
+
+def test_no_value_of_the_paper_tier_reaches_the_reduced_one() -> None:
+    """Remove a key from the reduced tier: it is gone, not filled from the default tier."""
+    values = yaml.safe_load(TIERS[1].read_text())
+    del values["experiments"][0]["settings"]["hidden_units"]
+    run = expand(Tier.model_validate(values).experiments[0])[0].runs[0]
+    assert run.settings.hidden_units == 200  # the package's default
+    runs = [r for e in load_tier(TIERS[1]).experiments for c in expand(e) for r in c.runs]
+    assert {r.settings.dataset for r in runs} == {"digits"}
+    assert 200 not in {r.settings.epochs for r in runs}
+    assert not {100, 300} & {r.settings.latent_dim for r in runs}
+
+
+def test_snakemake_takes_one_file_and_no_values(tmp_path: Path) -> None:
+    one, two = tmp_path / "one.yaml", tmp_path / "two.yaml"
+    assert tier_file([one], {}) == one
+    assert tier_file([], {}) == Path("config/paper.yaml")
+    with pytest.raises(UserError, match=r"one\.yaml and two\.yaml"):
+        tier_file([one, two], {})
+    with pytest.raises(UserError, match="epochs"):
+        tier_file([one], {"epochs": 3})
+
+
+def test_the_schema_is_in_step() -> None:
+    committed = json.loads((PROJECT / "config" / "schema.json").read_text())
+    assert committed == Tier.model_json_schema(), "run `make schema`"
+
+
+def test_the_grid_follows_the_order_of_the_config() -> None:
+    (experiment,) = Tier.model_validate(small()).experiments
+    cells = expand(experiment)
+    assert [cell.folder.as_posix() for cell in cells] == [
+        "objective~learned/latent_dim~2",
+        "objective~learned/latent_dim~3",
+        "objective~bilbo/latent_dim~2",
+        "objective~bilbo/latent_dim~3",
+    ]
+    assert [run.folder.name for run in cells[0].runs] == ["seed~0", "seed~1"]
+    assert cell_pattern(experiment) == "objective~{objective}/latent_dim~{latent_dim}"
+    assert run_patterns(experiment)[1] == f"{cell_pattern(experiment)}/seed~1"
+    assert constraints(experiment) == {"objective": "learned|bilbo", "latent_dim": "2|3"}
+
+
+def test_numeric_axes_pack_with_the_seeds() -> None:
+    values = small()
+    experiment = values["experiments"][0]
+    experiment["axes"] = {"objective": ["bilbo"], "posterior_std": [0.1, 1], "seed": [0, 1]}
+    experiment["settings"]["latent_dim"] = 2
+    experiment["packed"] = ["posterior_std", "seed"]
+    (cell,) = expand(Tier.model_validate(values).experiments[0])
+    assert [run.folder.as_posix() for run in cell.runs] == [
+        "objective~bilbo/posterior_std~0.1/seed~0",
+        "objective~bilbo/posterior_std~0.1/seed~1",
+        "objective~bilbo/posterior_std~1/seed~0",
+        "objective~bilbo/posterior_std~1/seed~1",
+    ]
+    assert [run.settings.posterior_std for run in cell.runs] == [0.1, 0.1, 1.0, 1.0]

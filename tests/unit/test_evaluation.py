@@ -1,0 +1,133 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch.distributions import Bernoulli, Normal, kl_divergence
+
+from vaebench.data.prepared import Arrays
+from vaebench.evaluation import bounds
+from vaebench.evaluation.arrays import MANIFOLD_SIDE, SAMPLES, run_arrays, to_npz
+from vaebench.objectives import OBJECTIVES, Posterior
+from vaebench.settings import Settings
+from vaebench.training.loop import Pack, begin
+from vaebench.training.streams import normal
+
+CPU = torch.device("cpu")
+MakeSettings = Callable[..., Settings]
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_the_bound_is_that_of_torch_distributions(
+    settings: MakeSettings, digits: Arrays, monkeypatch: pytest.MonkeyPatch, objective: str
+) -> None:
+    monkeypatch.setattr(bounds, "IMAGES_AT_ONCE", 100)  # 297 test images: a block is not whole
+    pack = Pack.of([settings(objective=objective, seed=s) for s in (0, 5)], digits, CPU)
+    parameters = begin(pack).parameters
+    test, train = pack.evaluate(parameters, "test"), pack.evaluate(parameters, "train")
+    x = torch.from_numpy(digits.test_images.copy()).flatten(1).double() / 255
+    doubled = {name: tensor.detach().double() for name, tensor in parameters.items()}
+    posterior = pack.network.encode(doubled, x.expand(2, -1, -1))
+    std = posterior.std.double().expand_as(posterior.mean)
+    z = posterior.mean + std * normal([0, 5], "evaluation", "test", (297, 2), CPU).double()
+    logits = pack.network.decode(doubled, z)
+    grey = Bernoulli(logits=logits, validate_args=False).log_prob(x.expand(2, -1, -1))
+    distortion = -grey.sum(-1).mean(-1)
+
+    def rate(prior_variance: torch.Tensor) -> torch.Tensor:
+        scale = prior_variance.sqrt().expand_as(posterior.mean)
+        prior = Normal(torch.zeros_like(scale), scale)
+        return kl_divergence(Normal(posterior.mean, std), prior).sum(-1).mean(-1)
+
+    if objective == "learned":
+        assert (test.prior_variance == 1).all()
+    else:
+        own = 1 + (posterior.mean**2).mean(1, keepdim=True)
+        torch.testing.assert_close(test.prior_variance, own, rtol=1e-5, atol=0)
+    torch.testing.assert_close(test.distortion, distortion, rtol=1e-6, atol=0)
+    torch.testing.assert_close(test.rate, rate(test.prior_variance), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(test.elbo, -test.rate - test.distortion)
+    frozen = -rate(train.prior_variance) - distortion
+    torch.testing.assert_close(
+        test.elbo_with_prior(train.prior_variance), frozen, rtol=1e-6, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("objective", ["constant", "bilbo"])
+def test_evaluation_and_training_agree_on_the_bound(
+    settings: MakeSettings, digits: Arrays, objective: str
+) -> None:
+    """On the whole set, the objective itself is the evaluated bound."""
+    pack = Pack.of([settings(objective=objective)], digits, CPU)
+    parameters = begin(pack).parameters
+    test = pack.evaluate(parameters, "test")
+    log_likelihood = -test.distortion[:, None].expand(1, 297)
+    mean, std = (tensor.double() for tensor in test.posterior)
+    bound = pack.objective.bound(Posterior(mean, std), log_likelihood)
+    torch.testing.assert_close(bound, test.elbo, rtol=1e-9, atol=0)
+
+
+def test_the_floating_prior_is_the_best_one(settings: MakeSettings, digits: Arrays) -> None:
+    pack = Pack.of([settings(objective="bilbo")], digits, CPU)
+    test = pack.evaluate(begin(pack).parameters, "test")
+    for factor in (0.8, 1.25):
+        assert (test.elbo_with_prior(test.prior_variance * factor) < test.elbo).all()
+
+
+def test_active_units_do_not_depend_on_scale() -> None:
+    mean = torch.randn(1, 500, 3, generator=torch.Generator().manual_seed(0))
+    mean[..., 2] *= 1e-3
+    counts = []
+    for scale in (1e-3, 1.0, 1e3):
+        posterior = Posterior(scale * mean, torch.full((1, 1, 1), scale))
+        variance = bounds.prior(OBJECTIVES["bilbo"], posterior)
+        kl = bounds.mean_kl(posterior, variance)
+        evaluation = bounds.Evaluation(posterior, variance, kl, torch.zeros(1))
+        counts.append(int(evaluation.active_units[0]))
+    assert counts == [2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("objective", "latent_dim"), [("learned", 2), ("bilbo", 2), ("learned", 5)]
+)
+def test_arrays_are_small_and_what_figures_need(
+    settings: MakeSettings, digits: Arrays, objective: str, latent_dim: int
+) -> None:
+    run = settings(objective=objective, latent_dim=latent_dim)
+    pack = Pack.of([run], digits, CPU)
+    parameters = begin(pack).parameters
+    train, test = (pack.evaluate(parameters, which) for which in ("train", "test"))
+    (arrays,) = run_arrays(
+        pack.network, pack.likelihood, parameters, [0], train, test, (28, 28), digits.test_labels
+    )
+    assert arrays["samples"].shape == (SAMPLES, 28, 28)
+    assert arrays["samples"].dtype == np.uint8
+    assert ("manifold" in arrays) == (latent_dim == 2)
+    if latent_dim == 2:
+        assert arrays["manifold"].shape == (MANIFOLD_SIDE**2, 28, 28)
+        assert arrays["posterior_mean"].shape == (297, 2)
+        assert arrays["posterior_std"].shape == ((297, 2) if objective == "learned" else (1, 1))
+    assert to_npz(arrays) == to_npz(arrays)
+    assert len(to_npz(arrays)) < 200_000
+
+
+def test_the_manifold_runs_from_left_to_right_and_from_bottom_to_top(
+    settings: MakeSettings, digits: Arrays
+) -> None:
+    """With a decoder that writes z_1 and z_2 into two pixels, the grid can be read off."""
+    pack = Pack.of([settings(hidden_layers=1, hidden_units=2)], digits, CPU)
+    parameters = begin(pack).parameters
+    with torch.no_grad():
+        for name in ("decoder.hidden1", "decoder.output"):
+            parameters[f"{name}.weight"].zero_()
+        parameters["decoder.hidden1.weight"][0] = torch.eye(2)
+        parameters["decoder.hidden1.bias"][0] += 10  # keeps the ReLU open
+        parameters["decoder.output.weight"][0, :, :2] = torch.eye(2)
+        parameters["decoder.output.bias"][0] -= 10
+    test = pack.evaluate(parameters, "test")
+    (arrays,) = run_arrays(
+        pack.network, pack.likelihood, parameters, [0], test, test, (28, 28), digits.test_labels
+    )
+    pixels = arrays["manifold"].reshape(MANIFOLD_SIDE, MANIFOLD_SIDE, 784)
+    assert (np.diff(pixels[:, :, 0].astype(int), axis=1) > 0).all()  # z_1 grows to the right
+    assert (np.diff(pixels[:, :, 1].astype(int), axis=0) < 0).all()  # z_2 falls downwards

@@ -1,0 +1,147 @@
+"""Every objective and likelihood against an independent formula in float64."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.distributions import Bernoulli, Independent, Normal, kl_divergence
+
+from vaebench.likelihoods import LIKELIHOODS
+from vaebench.objectives import OBJECTIVES, Posterior
+
+shapes = st.tuples(st.integers(1, 3), st.integers(1, 7), st.integers(1, 5))
+scales = st.sampled_from([1e-3, 0.1, 1.0, 30.0])
+
+
+def draw(
+    shape: tuple[int, int, int], scale: float, seed: int, dtype: torch.dtype = torch.float64
+) -> tuple[Tensor, Tensor]:
+    """Posterior means of that scale, and log-likelihoods of the size that images have."""
+    generator = torch.Generator().manual_seed(seed)
+    mean = scale * torch.randn(shape, generator=generator, dtype=dtype)
+    log_likelihood = -100 + 10 * torch.randn(shape[:2], generator=generator, dtype=dtype)
+    return mean, log_likelihood
+
+
+@given(shapes, scales, st.integers(0, 99))
+def test_learned_is_the_elbo_with_torchs_kl(
+    shape: tuple[int, int, int], scale: float, seed: int
+) -> None:
+    mean, log_likelihood = draw(shape, scale, seed)
+    std = 0.01 + torch.rand(
+        shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)
+    )
+    kl = kl_divergence(Normal(mean, std), Normal(torch.zeros_like(mean), torch.ones_like(std)))
+    expected = (log_likelihood - kl.sum(-1)).mean(-1)
+    found = OBJECTIVES["learned"].bound(Posterior(mean, std), log_likelihood)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-9)
+
+
+@given(shapes, scales, st.sampled_from([0.1, 1.0, 3.0]), st.integers(0, 99))
+def test_constant_is_eq_2_with_the_prior_of_eq_4(
+    shape: tuple[int, int, int], scale: float, sigma: float, seed: int
+) -> None:
+    mean, log_likelihood = draw(shape, scale, seed)
+    std = torch.full((shape[0], 1, 1), sigma, dtype=torch.float64)
+    prior_std = (sigma**2 + (mean**2).mean(1, keepdim=True)).sqrt().expand_as(mean)
+    kl = kl_divergence(Normal(mean, std.expand_as(mean)), Normal(torch.zeros_like(mean), prior_std))
+    expected = (log_likelihood - kl.sum(-1)).mean(-1)
+    found = OBJECTIVES["constant"].bound(Posterior(mean, std), log_likelihood)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-9)
+
+
+@given(shapes, scales, st.sampled_from([0.1, 1.0, 3.0]), st.integers(0, 99))
+def test_bilbo_is_eq_24_written_out(
+    shape: tuple[int, int, int], scale: float, sigma: float, seed: int
+) -> None:
+    mean, log_likelihood = draw(shape, scale, seed)
+    runs, batch, latent = shape
+    found = OBJECTIVES["bilbo"].bound(
+        Posterior(mean, torch.full((runs, 1, 1), sigma, dtype=torch.float64)), log_likelihood
+    )
+    for r in range(runs):
+        expected = sum(log_likelihood[r].tolist()) / batch
+        for j in range(latent):
+            moment = sum(mean[r, i, j].item() ** 2 for i in range(batch)) / batch
+            expected -= 0.5 * math.log(1 + moment / sigma**2)
+        assert found[r].item() == pytest.approx(expected, rel=1e-11)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-12)])
+@settings(max_examples=50)
+@given(shape=shapes, scale=scales, sigma=st.sampled_from([0.1, 1.0, 3.0]), seed=st.integers(0, 99))
+def test_constant_and_bilbo_are_one_objective(
+    dtype: torch.dtype,
+    tolerance: float,
+    shape: tuple[int, int, int],
+    scale: float,
+    sigma: float,
+    seed: int,
+) -> None:
+    values, gradients = {}, {}
+    for name in ("constant", "bilbo"):
+        mean, log_likelihood = draw(shape, scale, seed, dtype)
+        mean.requires_grad_()
+        std = torch.full((shape[0], 1, 1), sigma, dtype=dtype)
+        values[name] = OBJECTIVES[name].bound(Posterior(mean, std), log_likelihood)
+        (gradients[name],) = torch.autograd.grad(values[name].sum(), mean)
+    size = values["bilbo"].abs().clamp(min=shape[2])
+    assert ((values["constant"] - values["bilbo"]).abs() <= tolerance * size).all()
+    # By norm, and never finer than rounding of the terms that cancel near collapse.
+    reference = max(gradients["bilbo"].norm().item(), 1.0)
+    assert (gradients["constant"] - gradients["bilbo"]).norm().item() <= tolerance * reference
+
+
+def test_the_gradient_flows_through_the_batch_moment() -> None:
+    mean, log_likelihood = draw((1, 4, 2), 1.0, 0)
+    mean.requires_grad_()
+    std = torch.ones(1, 1, 1, dtype=torch.float64)
+    bound = OBJECTIVES["bilbo"].bound(Posterior(mean, std), log_likelihood)
+    (gradient,) = torch.autograd.grad(bound.sum(), mean)
+    moment = (mean**2).mean(1, keepdim=True)
+    torch.testing.assert_close(gradient, -mean / (1 + moment) / 4)
+
+
+def test_bernoulli_against_torch_distributions() -> None:
+    generator = torch.Generator().manual_seed(1)
+    logits = 5 * torch.randn(2, 3, 784, dtype=torch.float64, generator=generator)
+    x = torch.randint(2, (2, 3, 784), generator=generator).double()
+    expected = Independent(Bernoulli(logits=logits), 1).log_prob(x)
+    torch.testing.assert_close(LIKELIHOODS["bernoulli"].log_likelihood(x, logits), expected)
+
+
+@given(st.floats(0, 1), st.floats(-60, 60))
+def test_bernoulli_on_grey_values_is_the_cross_entropy(x: float, logit: float) -> None:
+    p_log, q_log = -math.log1p(math.exp(-logit)), -logit - math.log1p(math.exp(-logit))
+    found = LIKELIHOODS["bernoulli"].log_likelihood(
+        torch.tensor([[[x]]], dtype=torch.float64), torch.tensor([[[logit]]], dtype=torch.float64)
+    )
+    assert found.item() == pytest.approx(x * p_log + (1 - x) * q_log, rel=1e-10, abs=1e-12)
+
+
+def test_gaussian_against_torch_distributions() -> None:
+    generator = torch.Generator().manual_seed(2)
+    x, mean = torch.randn(2, 2, 3, 784, dtype=torch.float64, generator=generator)
+    expected = Independent(Normal(mean, torch.ones_like(mean)), 1).log_prob(x)
+    torch.testing.assert_close(LIKELIHOODS["gaussian"].log_likelihood(x, mean), expected)
+
+
+def test_runs_do_not_mix() -> None:
+    """A run that is not a number leaves the others' values and gradients as they are."""
+    for name, objective in OBJECTIVES.items():
+        mean, log_likelihood = draw((3, 5, 2), 1.0, 0)
+        results = []
+        for poison in (0.0, math.nan):
+            poisoned = mean.clone()
+            poisoned[1] += poison
+            poisoned.requires_grad_()
+            std = torch.ones(3, 1, 1, dtype=torch.float64)
+            if objective.posterior == "learned":
+                std = std.expand(3, 5, 2)
+            bound = objective.bound(Posterior(poisoned, std), log_likelihood)
+            (gradient,) = torch.autograd.grad(bound.sum(), poisoned)
+            results.append((bound[[0, 2]].detach(), gradient[[0, 2]]))
+        torch.testing.assert_close(results[0], results[1], rtol=0, atol=0, msg=name)

@@ -1,0 +1,300 @@
+"""Collecting runs, statistics over seeds, tables, figures and the page."""
+
+import io
+import math
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from matplotlib import image as mpimage
+from scipy import stats
+
+from vaebench.cli.results import collect as collect_command
+from vaebench.collect import collect
+from vaebench.config import Tier, dump_tier, load_tier
+from vaebench.errors import UserError
+from vaebench.figures import FIGURES
+from vaebench.figures.draw import draw_figure
+from vaebench.files import write_atomically
+from vaebench.grid import expand
+from vaebench.layout import Layout
+from vaebench.report import write_report
+from vaebench.results import Results, load_results
+from vaebench.settings import Settings
+from vaebench.statistics import estimate
+from vaebench.tables import experiment_table, load_paper_values, to_csv, to_markdown, write_tables
+from vaebench.training.session import Resources, Target, train_targets
+
+PAPER = Path(__file__).parents[2] / "config" / "paper_values.yaml"
+MakeSettings = Callable[..., Settings]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, data_root: Path) -> Path:
+    """A folder with a small tier's runs and its data, as the workflow leaves them."""
+    root = tmp_path_factory.mktemp("project")
+    shutil.copytree(data_root, root / "data")
+    tier = Tier.model_validate(
+        {
+            "tier": "small",
+            "experiments": [
+                {
+                    "name": "posterior_variance",
+                    "settings": {
+                        "dataset": "digits", "likelihood": "bernoulli", "epochs": 6,
+                        "hidden_units": 16, "hidden_layers": 1, "batch_size": 100,
+                    },
+                    "axes": {
+                        "objective": ["learned", "constant", "bilbo"],
+                        "latent_dim": [2, 4],
+                        "seed": [0, 1, 2],
+                    },
+                }
+            ],
+            "figures": list(FIGURES),
+        }
+    )  # fmt: skip
+    layout = Layout(root / "results" / "small")
+    write_atomically(layout.config, dump_tier(tier).encode())
+    resources = Resources(torch.device("cpu"), root / "data", root / ".vaebench", 10)
+    for cell in expand(tier.experiments[0]):
+        targets = [
+            Target(r.settings, layout.run("posterior_variance", r.folder), root / "w" / r.folder)
+            for r in cell.runs
+        ]
+        assert train_targets("test", targets, resources)
+    return root
+
+
+@pytest.fixture
+def project(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    root = tmp_path / "project"
+    shutil.copytree(trained, root)
+    monkeypatch.chdir(root)
+    return root
+
+
+@pytest.fixture
+def results(project: Path) -> Results:
+    layout = Layout(project / "results" / "small")
+    collect(load_tier(layout.config), layout)
+    return load_results(layout.root)
+
+
+def recollect(project: Path) -> None:
+    layout = Layout(project / "results" / "small")
+    collect(load_tier(layout.config), layout)
+
+
+def a_run(project: Path) -> Path:
+    return project / "results/small/runs/posterior_variance/objective~bilbo/latent_dim~2/seed~1"
+
+
+def test_the_collected_table_has_a_row_a_run(results: Results) -> None:
+    assert len(results.runs) == 18
+    assert len(results.history) == 18 * 6
+    row = results.of("posterior_variance", objective="bilbo", latent_dim=4, seed=2).iloc[0]
+    assert row["test_elbo"] == pytest.approx(-row["test_rate"] - row["test_distortion"])
+    assert row["folder"] == "objective~bilbo/latent_dim~4/seed~2"
+
+
+def test_a_missing_run_is_refused_with_the_command_that_trains_it(project: Path) -> None:
+    (a_run(project) / "metrics.json").unlink()
+    with pytest.raises(UserError) as error:
+        recollect(project)
+    assert "seed~1/metrics.json is missing" in str(error.value)
+    assert "vaebench run --tier" in str(error.value)
+    assert "--cell 'objective~bilbo/latent_dim~2'" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"seed": 1', '"seed": 7', "changed after its hash"),
+        ('"run_hash": "', '"run_hash": "0', "refused, made with other"),
+        ('"schema_version": 1', '"schema_version": 2', "no valid record"),
+        ('"status"', '"state"', "no valid record"),
+        ("{", "", "no valid record"),
+    ],
+)
+def test_a_changed_record_is_refused(project: Path, old: str, new: str, message: str) -> None:
+    path = a_run(project) / "metrics.json"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(UserError, match=message):
+        recollect(project)
+
+
+def test_changed_arrays_are_refused(project: Path) -> None:
+    path = a_run(project) / "arrays.npz"
+    path.write_bytes(path.read_bytes() + b"\0")
+    with pytest.raises(UserError, match=r"arrays\.npz: refused"):
+        recollect(project)
+
+
+def test_runs_of_other_settings_sources_or_data_are_refused(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = Layout(project / "results" / "small")
+    values = yaml.safe_load(layout.config.read_text())
+    values["experiments"][0]["settings"]["learning_rate"] = 0.002
+    with pytest.raises(UserError, match="made with other settings") as error:
+        collect(Tier.model_validate(values), layout)
+    assert str(error.value).count("refused") == 18
+    with monkeypatch.context() as patch:
+        for module in ("vaebench.collect", "vaebench.provenance"):
+            patch.setattr(f"{module}.source_digest", lambda *_: "other")
+        with pytest.raises(UserError, match="made with other sources"):
+            recollect(project)
+    manifest = project / "data/prepared/digits/dataset.json"
+    manifest.write_text(re.sub(r'"digest": "\w', '"digest": "x', manifest.read_text()))
+    with pytest.raises(UserError, match="made with other data"):
+        recollect(project)
+
+
+def test_collecting_again_gives_the_same_bytes(results: Results) -> None:
+    before = results.layout.runs.read_bytes()
+    collect_command(str(results.layout.config))
+    recollect(results.layout.root.parents[1])
+    assert results.layout.runs.read_bytes() == before
+
+
+def test_every_figure_is_drawn_and_its_bytes_repeat(results: Results) -> None:
+    for name in FIGURES:
+        draw_figure(results, name)
+        files = [results.layout.figure(name, extension) for extension in ("svg", "png")]
+        before = [file.read_bytes() for file in files]
+        draw_figure(results, name)
+        assert [file.read_bytes() for file in files] == before
+        assert all(len(content) < 500_000 for content in before)
+        pixels = mpimage.imread(files[1])
+        assert pixels.shape[1] > 800
+        assert np.unique(pixels).size > 20, "the figure is empty"
+        caption = results.layout.caption(name).read_text()
+        assert "digits, bernoulli likelihood" in caption
+        assert "seed" in caption
+        row = results.of("posterior_variance", objective="bilbo", latent_dim=2, seed=0).iloc[0]
+        shows_bilbo = name in ("fig04", "fig05", "fig13")
+        assert (row["run_hash"].encode() in before[0]) == shows_bilbo
+        assert (row["run_hash"].encode() in before[1]) == shows_bilbo
+        assert b"<dc:date>" not in before[0]
+
+
+def test_a_figure_changes_with_its_own_runs_alone(results: Results) -> None:
+    draw_figure(results, "fig12")
+    path = results.layout.figure("fig12", "svg")
+    before = path.read_bytes()
+    results.runs.loc[results.runs["objective"] == "bilbo", "test_elbo"] = 0.0
+    draw_figure(results, "fig12")
+    assert path.read_bytes() == before
+    results.runs.loc[results.runs["objective"] == "learned", "test_elbo"] = 0.0
+    draw_figure(results, "fig12")
+    assert path.read_bytes() != before
+
+
+def test_a_figure_says_that_a_run_diverged(results: Results) -> None:
+    of_seed_0 = results.runs["seed"] == 0
+    for column, value in (("status", "diverged"), ("diverged_step", 7), ("test_elbo", math.nan)):
+        results.runs.loc[of_seed_0, column] = value
+    for name in FIGURES:
+        draw_figure(results, name)
+
+
+def test_unknown_figures_and_uncollected_tiers_are_named(results: Results, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no figure 'fig99'; there are: fig02"):
+        draw_figure(results, "fig99")
+    with pytest.raises(UserError, match="is missing: run the tier"):
+        load_results(tmp_path / "nothing")
+
+
+def test_the_page_shows_every_figure_and_table(results: Results) -> None:
+    for name in FIGURES:
+        draw_figure(results, name)
+    write_tables(results, "posterior_variance", PAPER)
+    page = write_report(results).read_text()
+    for name in FIGURES:
+        assert f'src="figures/{name}.svg"' in page
+        assert results.layout.caption(name).read_text().split("$")[0][:40] in page
+    assert "http" not in page.replace("http-equiv", "")
+
+
+def test_the_table_has_paired_differences_and_intervals(results: Results) -> None:
+    table = experiment_table(results, "posterior_variance", load_paper_values(PAPER))
+    assert list(table["objective"]) == [
+        "learned",
+        "learned",
+        "constant",
+        "constant",
+        "bilbo",
+        "bilbo",
+    ]
+    runs = results.runs.set_index(["objective", "latent_dim", "seed"])["test_elbo"]
+    line = table[(table["objective"] == "bilbo") & (table["latent_dim"] == 4)].iloc[0]
+    ours, baseline = runs["bilbo", 4].to_numpy(), runs["learned", 4].to_numpy()
+    assert line["seeds"] == 3
+    assert line["test_elbo_mean"] == pytest.approx(ours.mean())
+    assert line["test_elbo_std"] == pytest.approx(ours.std(ddof=1))
+    paired = stats.ttest_rel(ours, baseline).confidence_interval(0.95)
+    assert line["difference"] == pytest.approx((ours - baseline).mean())
+    assert line["difference_low"] == pytest.approx(paired.low)
+    assert line["difference_high"] == pytest.approx(paired.high)
+    assert table[table["objective"] == "learned"]["difference"].isna().all()
+    assert (table["paper"] == "").all(), "a number of the paper stands beside other settings"
+    read_back = pd.read_csv(io.StringIO(to_csv(table)))
+    assert read_back["test_elbo_mean"].tolist() == table["test_elbo_mean"].tolist()
+
+
+def test_the_papers_numbers_stand_beside_its_settings_alone(results: Results) -> None:
+    as_paper: dict[str, Any] = {
+        "dataset": "mnist", "epochs": 200, "batch_size": 300, "learning_rate": 0.001,
+    }  # fmt: skip
+    runs = results.runs.assign(**as_paper)
+    table = experiment_table(
+        Results(results.layout, results.tier, runs, results.history),
+        "posterior_variance",
+        load_paper_values(PAPER),
+    )
+    printed = table.set_index(["objective", "latent_dim"])["paper"]
+    assert printed["learned", 2] == "−136.5, −135, −134.4 (Fig. 2, three runs); −136.5 (Fig. 5)"
+    assert printed["bilbo", 2] == "−134.3 (Fig. 5)"
+    assert printed["bilbo", 4] == ""
+    markdown = to_markdown(table)
+    assert "−134.3 (Fig. 5)" in markdown
+    assert markdown.count("\n") == 8
+
+
+def test_estimates() -> None:
+    sample = [1.0, 2.0, 4.0]
+    found = estimate(sample)
+    low, high = stats.t.interval(0.95, 2, np.mean(sample), stats.sem(sample))
+    assert found.count == 3
+    assert found.mean == pytest.approx(7 / 3)
+    assert found.std == pytest.approx(1.527525)
+    assert found.low == pytest.approx(low)
+    assert found.high == pytest.approx(high)
+    single = estimate([2.0])
+    assert single.mean == 2.0
+    assert math.isnan(single.low)
+    assert math.isnan(estimate([1.0, math.nan, 2.0]).mean)
+    assert estimate([]).count == 0
+    same = estimate([1.0] * 12)
+    assert (same.low, same.high) == (1.0, 1.0)
+
+
+def test_ten_values_and_more_are_bootstrapped() -> None:
+    generator = np.random.default_rng(0)
+    covered = 0
+    for _ in range(40):
+        sample = generator.normal(3.0, 1.0, 12).tolist()
+        found = estimate(sample)
+        assert found == estimate(sample)
+        covered += found.low <= 3.0 <= found.high
+    assert covered >= 32

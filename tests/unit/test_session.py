@@ -1,0 +1,241 @@
+"""A cell's runs from start to files: finished runs, stops, kills, damage, locks."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.conftest import read_json
+from vaebench.errors import UserError
+from vaebench.files import digest_file
+from vaebench.records import read_record
+from vaebench.settings import Settings
+from vaebench.training import loop
+from vaebench.training.session import Resources, Target, train_targets
+from vaebench.training.store import locked
+
+MakeSettings = Callable[..., Settings]
+
+
+@pytest.fixture
+def resources(tmp_path: Path, data_root: Path) -> Resources:
+    return Resources(torch.device("cpu"), data_root, tmp_path / "store", save_every=1)
+
+
+def targets_in(folder: Path, runs: list[Settings]) -> list[Target]:
+    places = [folder / f"seed~{run.seed}" for run in runs]
+    return [
+        Target(run, place, place / "model.safetensors")
+        for run, place in zip(runs, places, strict=True)
+    ]
+
+
+def weights(folder: Path) -> list[str]:
+    return [digest_file(path) for path in sorted(folder.rglob("model.safetensors"))]
+
+
+def test_a_run_leaves_its_three_files(
+    tmp_path: Path, resources: Resources, settings: MakeSettings
+) -> None:
+    targets = targets_in(tmp_path / "out", [settings(seed=seed, epochs=11) for seed in (0, 1)])
+    assert train_targets("test", targets, resources)
+    for target in targets:
+        record = read_record(target.folder / "metrics.json")
+        assert record.run == target.settings
+        assert record.status == "completed"
+        assert record.digests.weights == digest_file(target.weights)
+        assert record.digests.arrays == digest_file(target.folder / "arrays.npz")
+        assert record.worker.packed_runs == 2
+        assert record.worker.threads == torch.get_num_threads()
+        assert record.timing.steps_per_second > 0
+        test = record.final.test
+        assert test.elbo is not None
+        assert test.rate is not None
+        assert test.distortion is not None
+        assert test.elbo == pytest.approx(-test.rate - test.distortion)
+        assert test.elbo_frozen_prior == pytest.approx(test.elbo)  # the standard prior is fixed
+        assert record.history[-1].elbo == pytest.approx(test.elbo)
+        values = read_json(target.folder / "metrics.json")
+        assert {"schema_version", "run", "run_hash", "status", "final", "history"} <= set(values)
+        tensors = load_file(target.weights)
+        assert tensors["encoder.hidden1.weight"].shape == (784, 16)
+    assert not list((tmp_path / "store" / "states").glob("*"))
+
+
+def test_finished_runs_are_not_trained_again(
+    tmp_path: Path,
+    resources: Resources,
+    settings: MakeSettings,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    runs = [settings(seed=seed) for seed in (0, 1)]
+    train_targets("test", targets_in(tmp_path / "a", runs), resources)
+    packs: list[list[int]] = []
+
+    def noting(pack: loop.Pack) -> loop.TrainingState:
+        packs.append(pack.seeds)
+        return loop.begin(pack)
+
+    monkeypatch.setattr("vaebench.training.session.begin", noting)
+    train_targets("test", targets_in(tmp_path / "b", runs), resources)
+    assert packs == []
+    train_targets("test", targets_in(tmp_path / "c", [*runs, settings(seed=2)]), resources)
+    assert packs == [[2]]
+    assert "2 of 3 runs are trained: taken as they are" in capsys.readouterr().err
+    assert weights(tmp_path / "a") == weights(tmp_path / "b") == weights(tmp_path / "c")[:2]
+
+
+def test_a_stopped_pack_continues_bit_equal(
+    tmp_path: Path, resources: Resources, settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [settings(seed=seed, epochs=4) for seed in (0, 1)]
+    whole = replace(resources, store=tmp_path / "whole")
+    assert train_targets("test", targets_in(tmp_path / "a", runs), whole)
+    # Stops in the middle of epochs: every check of the clock after the seventh step is late.
+    stops = 0
+    while True:
+        ticks = iter([0.0] * 7)
+        monkeypatch.setattr(time, "monotonic", lambda t=ticks: next(t, 100.0))
+        if train_targets(
+            "test", targets_in(tmp_path / "b", runs), replace(resources, deadline=50.0)
+        ):
+            break
+        stops += 1
+    assert stops >= 5
+    assert weights(tmp_path / "a") == weights(tmp_path / "b")
+    a, b = (read_record(tmp_path / x / "seed~1" / "metrics.json") for x in "ab")
+    assert (a.final, a.history, a.digests) == (b.final, b.history, b.digests)
+
+
+COMMAND = [
+    *(sys.executable, "-m", "vaebench", "train", "--dataset", "digits", "--objective", "bilbo"),
+    *("--likelihood", "bernoulli", "--latent-dim", "2", "--seeds", "0,1", "--epochs", "40"),
+    *("--hidden-units", "64", "--batch-size", "50", "--threads", "1", "--save-every", "5"),
+]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_a_killed_process_continues_bit_equal(
+    tmp_path: Path, data_root: Path, number: signal.Signals
+) -> None:
+    def start(out: str, store: str) -> subprocess.Popen[str]:
+        arguments = ["--out", str(tmp_path / out), "--store", str(tmp_path / store)]
+        return subprocess.Popen(
+            [*COMMAND, *arguments, "--data", str(data_root)], stderr=subprocess.PIPE, text=True
+        )
+
+    states = tmp_path / "broken" / "states"
+    process = start("b", "broken")
+    deadline = time.monotonic() + 60
+    while not (states.exists() and any(states.glob("*.safetensors"))):
+        assert time.monotonic() < deadline
+        assert process.poll() is None, "it ended before it could be stopped"
+        time.sleep(0.005)
+    process.send_signal(number)
+    text = process.communicate(timeout=60)[1]
+    assert process.returncode != 0
+    assert not (tmp_path / "b").exists()
+    if number != signal.SIGKILL:
+        assert process.returncode == 75
+        assert "its state is saved" in text
+    again = start("b", "broken")
+    text = again.communicate(timeout=120)[1]
+    assert again.returncode == 0, text
+    assert "continues after step" in text
+    whole = start("a", "whole")
+    whole.communicate(timeout=120)
+    assert weights(tmp_path / "a") == weights(tmp_path / "b")
+
+
+def test_a_damaged_state_is_refused_and_named(
+    tmp_path: Path, resources: Resources, settings: MakeSettings
+) -> None:
+    targets = targets_in(tmp_path / "a", [settings(epochs=3)])
+    late = replace(resources, deadline=0.0)
+    assert not train_targets("test", targets, late)
+    (state,) = (tmp_path / "store" / "states").iterdir()
+    content = state.read_bytes()
+    for damaged in (
+        content[:100],
+        content[:-10],
+        b"",
+        content.replace(b'\\"version\\":1', b'\\"version\\":9'),
+    ):
+        assert damaged != content
+        state.write_bytes(damaged)
+        with pytest.raises(UserError, match="remove it to start over") as error:
+            train_targets("test", targets, resources)
+        assert state.name in str(error.value)
+    state.write_bytes(content)
+    assert train_targets("test", targets, resources)
+
+
+def test_a_damaged_finished_run_is_refused_and_named(
+    tmp_path: Path, resources: Resources, settings: MakeSettings
+) -> None:
+    targets = targets_in(tmp_path / "a", [settings()])
+    train_targets("test", targets, resources)
+    (path,) = (tmp_path / "store" / "runs").rglob("arrays.npz")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"arrays\.npz is missing or damaged"):
+        train_targets("test", targets, resources)
+
+
+def test_a_second_process_waits_for_the_first(tmp_path: Path, data_root: Path) -> None:
+    store = tmp_path / "store"
+    arguments = ["--out", str(tmp_path / "a"), "--store", str(store), "--data", str(data_root)]
+    hashes = tmp_path / "hashes"
+    run = subprocess.run([*COMMAND, *arguments, "--epochs", "1"], check=True, capture_output=True)
+    assert run.returncode == 0
+    names = [path.stem for path in (store / "locks").iterdir()]
+    for path in (store / "runs").rglob("metrics.json"):
+        path.unlink()
+    with locked(store, names):
+        second = subprocess.Popen(
+            [*COMMAND, *arguments, "--epochs", "1"], stderr=subprocess.PIPE, text=True
+        )
+        assert second.stderr is not None
+        line = second.stderr.readline()
+        assert f"waiting: process {os.getpid()} is training" in line
+        assert second.poll() is None
+    second.communicate(timeout=60)
+    assert second.returncode == 0
+    assert not hashes.exists()
+
+
+def test_a_diverged_run_is_recorded_and_its_pack_goes_on(
+    tmp_path: Path, resources: Resources, settings: MakeSettings
+) -> None:
+    runs = [
+        settings(objective="bilbo", seed=seed, latent_scale=scale)
+        for seed, scale in ((0, 1.0), (1, 1e30))
+    ]
+    targets = targets_in(tmp_path / "out", runs)
+    assert train_targets("test", targets, resources)
+    good, bad = (read_record(target.folder / "metrics.json") for target in targets)
+    assert (good.status, good.diverged_step) == ("completed", None)
+    assert (bad.status, bad.diverged_step) == ("diverged", 1)
+    assert bad.final.test.elbo is None
+    assert good.final.test.elbo is not None
+    with np.load(targets[1].folder / "arrays.npz") as arrays:
+        assert arrays["samples"].dtype == np.uint8
+
+
+def test_a_batch_larger_than_the_training_set_is_refused(
+    tmp_path: Path, resources: Resources, settings: MakeSettings
+) -> None:
+    targets = targets_in(tmp_path / "out", [settings(batch_size=2000)])
+    with pytest.raises(UserError, match="batch_size 2000 exceeds the 1500 training images"):
+        train_targets("test", targets, resources)

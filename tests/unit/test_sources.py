@@ -1,0 +1,171 @@
+"""What counts as a change of the code, and what does not."""
+
+import ast
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PROJECT
+from vaebench.sources import CORE, PACKAGE, canonical, definition_digest, module_digest
+
+EXEMPT = {
+    "data/__init__.py": "the data's own digest is in the run hash",
+    "data/prepared.py": "the data's own digest is in the run hash",
+    "errors.py": "no numbers",
+    "evaluation/__init__.py": "only a docstring",
+    "files.py": "no numbers",
+    "likelihoods.py": "each run has the digest of its own likelihood",
+    "models/__init__.py": "only a docstring",
+    "objectives.py": "each run has the digest of its own objective",
+    "records.py": "holds numbers, makes none",
+    "settings.py": "the settings themselves are in the run hash",
+    "training/__init__.py": "only a docstring",
+}
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "same"),
+    [
+        ("x = 1", "x = 1  # why", True),
+        ("x = (1 + 2)", "x = 1+2", True),
+        ("def f(x):\n  '''Doc.'''\n  return x", "def f(x):\n    return x", True),
+        ("def f(x: int) -> int: return x", "def f(x): return x", True),
+        ("class A:\n  x: int\n  '''Doc.'''", "class A:\n  x: int", True),
+        ("x: int = 1", "x: float = 1", True),
+        ("f('a')", 'f("a")', True),
+        ("f(a, b)", "f(\n  a,\n  b,\n)", True),
+        ("x = 1", "x = 2", False),
+        ("x = 1", "x = 1.0", False),
+        ("x = 'a'", "x = b'a'", False),
+        ("def f(x): return x", "def f(x): return -x", False),
+        ("def f(x, y): return x", "def f(y, x): return x", False),
+        ("f(a, b)", "f(b, a)", False),
+        ("f(a=1)", "f(b=1)", False),
+        ("x = [1, 2]", "x = [2, 1]", False),
+        ("if a: b\nelse: c", "if a: c\nelse: b", False),
+        ("class A:\n  x: int\n  y: int", "class A:\n  y: int\n  x: int", False),
+    ],
+)
+def test_meaning_counts_and_text_does_not(a: str, b: str, same: bool) -> None:
+    assert (canonical(ast.parse(a)) == canonical(ast.parse(b))) == same
+
+
+@pytest.fixture
+def module(tmp_path: Path) -> Path:
+    path = tmp_path / "objectives.py"
+    shutil.copy(PACKAGE / "objectives.py", path)
+    return path
+
+
+def digests(path: Path) -> dict[str, str]:
+    definition_digest.cache_clear()
+    return {name: definition_digest(path, name) for name in ("learned", "constant", "bilbo")}
+
+
+def changed(path: Path, old: str, new: str) -> set[str]:
+    before = digests(path)
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    after = digests(path)
+    return {name for name in before if before[name] != after[name]}
+
+
+def test_adding_an_objective_changes_no_other(module: Path) -> None:
+    added = '@objective(posterior="learned", prior="standard")\ndef mine(p, l):\n    return l\n\n\n'
+    assert changed(module, "def second_moment", added + "def second_moment") == set()
+
+
+def test_editing_an_objective_changes_it_alone(module: Path) -> None:
+    assert changed(module, "- 0.5 * information", "- 0.6 * information") == {"bilbo"}
+
+
+def test_editing_a_shared_function_changes_those_that_call_it(module: Path) -> None:
+    assert changed(module, "mean.square().mean(-2", "mean.abs().mean(-2") == {"constant", "bilbo"}
+
+
+def test_editing_the_registration_changes_its_objective(module: Path) -> None:
+    old = '@objective(posterior="constant", prior="floating")\ndef bilbo'
+    assert changed(module, old, old.replace("floating", "standard")) == {"bilbo"}
+
+
+def test_comments_docstrings_and_the_registry_change_nothing(module: Path) -> None:
+    assert changed(module, '"""Eq. 24,', '"""Equation 24,') == set()
+    assert changed(module, "    name: str\n", "    name: str  # a comment\n") == set()
+    assert changed(module, "    def register(", "    unused = 1\n\n    def register(") == set()
+
+
+def test_every_module_that_training_imports_is_core_or_exempt_for_a_reason() -> None:
+    """What the loop and the arrays are made with, followed through their imports."""
+    queue, seen = list(CORE), set()
+    while queue:
+        file = queue.pop()
+        if file in seen:
+            continue
+        seen.add(file)
+        if file in EXEMPT:
+            continue
+        for node in ast.walk(ast.parse((PACKAGE / file).read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("vaebench"):
+                parts = str(node.module).split(".")[1:]
+                path = PACKAGE.joinpath(*parts)
+                found = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+                queue.append(found.relative_to(PACKAGE).as_posix())
+    assert seen - set(CORE) <= set(EXEMPT)
+    assert set(CORE) <= seen
+
+
+def test_core_modules_exist() -> None:
+    for file in CORE:
+        assert module_digest(PACKAGE / file)
+
+
+@pytest.mark.parametrize("version", ["3.12", "3.13"])
+def test_digests_are_the_same_in_other_versions_of_python(version: str) -> None:
+    other = _find_python(version)
+    if other is None:
+        pytest.skip(f"no Python {version} on this machine to compare with")
+    files = sorted(PACKAGE.rglob("*.py"))
+    script = (
+        "import ast, sys, types\n"
+        "stub = types.ModuleType('stub')\n"
+        "for name in ('vaebench', 'vaebench.files', 'vaebench.figures', 'vaebench.likelihoods',"
+        " 'vaebench.objectives'):\n"
+        "    sys.modules[name] = m = types.ModuleType(name)\n"
+        "    m.digest_bytes = m.digest_file = m.FIGURES = m.LIKELIHOODS = m.OBJECTIVES = None\n"
+        f"code = compile(open({str(PACKAGE / 'sources.py')!r}).read(), 'sources.py', 'exec')\n"
+        f"names = {{'__file__': {str(PACKAGE / 'sources.py')!r}, '__name__': 'sources'}}\n"
+        "exec(code, names)\n"
+        "for file in sys.argv[1:]:\n"
+        "    print(names['canonical'](ast.parse(open(file).read())))\n"
+    )
+    done = subprocess.run(
+        [other, "-c", script, *map(str, files)], capture_output=True, text=True, check=True
+    )
+    here = [canonical(ast.parse(file.read_text())) for file in files]
+    assert done.stdout.splitlines() == here
+
+
+def _find_python(version: str) -> str | None:
+    candidates = [shutil.which(f"python{version}")]
+    candidates += sorted(
+        map(str, (Path.home() / ".pyenv/versions").glob(f"{version}.*/bin/python"))
+    )
+    for candidate in candidates:
+        if candidate and candidate != sys.executable:
+            probe = subprocess.run([candidate, "-c", ""], capture_output=True)
+            if probe.returncode == 0:
+                return candidate
+    return None
+
+
+def test_no_module_is_too_long() -> None:
+    long = {
+        path.name: count
+        for path in PROJECT.joinpath("src").rglob("*.py")
+        if (count := len(path.read_text().splitlines())) > 400
+    }
+    assert not long, long

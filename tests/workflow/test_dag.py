@@ -1,0 +1,304 @@
+"""snakemake for real, on a copy of the project with a tiny grid: what each change reruns."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.conftest import PROJECT, read_json
+
+pytestmark = pytest.mark.workflow
+
+TINY = {
+    "tier": "tiny",
+    "experiments": [
+        {
+            "name": "posterior_variance",
+            "settings": {
+                "dataset": "digits", "likelihood": "bernoulli", "epochs": 2,
+                "hidden_units": 16, "hidden_layers": 1, "batch_size": 100,
+            },
+            "axes": {"objective": ["learned", "bilbo"], "latent_dim": [2], "seed": [0, 1]},
+        }
+    ],
+    "figures": ["fig05"],
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Project:
+    root: Path
+
+    @property
+    def results(self) -> Path:
+        return self.root / "results" / "tiny"
+
+    def run(self, objective: str, seed: int, latent_dim: int = 2) -> Path:
+        folder = f"objective~{objective}/latent_dim~{latent_dim}/seed~{seed}"
+        return self.results / "runs" / "posterior_variance" / folder
+
+    def config(self, **axes: list[object]) -> None:
+        """Write the tiny config, with other values on some axes."""
+        values = json.loads(json.dumps(TINY))
+        values["experiments"][0]["axes"] |= axes
+        (self.root / "tiny.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+
+    def environment(self) -> dict[str, str]:
+        # Before the editable install, so that the copy's sources are the ones that run.
+        return os.environ | {"PYTHONPATH": str(self.root / "src"), "PYTHONUNBUFFERED": "1"}
+
+    def command(self, *arguments: str) -> list[str]:
+        snakemake = str(Path(sys.executable).parent / "snakemake")
+        return [snakemake, "--cores", "2", "--configfile", "tiny.yaml", *arguments]
+
+    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*arguments),
+            cwd=self.root,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+        )
+
+    def jobs(self, *arguments: str) -> list[str]:
+        """Run snakemake and tell the rules of the jobs that it ran, but for `all`."""
+        done = self.snakemake(*arguments)
+        text = done.stdout + done.stderr
+        assert done.returncode == 0, text
+        rules = re.findall(r"^(?:local)?rule (\w+):", text, re.MULTILINE)
+        return sorted(rule for rule in rules if rule != "all")
+
+    def vaebench(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "vaebench", *arguments],
+            cwd=self.root,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+        )
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        path = self.root / "src" / "vaebench" / file
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+
+
+def copy_project(root: Path) -> Project:
+    for name in ("Snakefile", "requirements.lock"):
+        shutil.copy(PROJECT / name, root / name)
+    for name in ("workflow", "config", "profiles", "src"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(PROJECT / name, root / name, ignore=ignored)
+    project = Project(root)
+    project.config()
+    return project
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The tiny tier, run once."""
+    project = copy_project(tmp_path_factory.mktemp("finished"))
+    assert project.jobs() == [
+        *("collect", "config", "data", "figure", "report", "table"),
+        *["train_posterior_variance"] * 2,
+    ]
+    return project
+
+
+@pytest.fixture
+def project(finished: Project, tmp_path: Path) -> Iterator[Project]:
+    """A copy of the finished tiny tier, dates of files and snakemake's metadata included."""
+    root = tmp_path / "project"
+    shutil.copytree(finished.root, root, symlinks=True)
+    yield Project(root)
+
+
+def test_one_command_makes_everything(finished: Project) -> None:
+    results = finished.results
+    for objective in ("learned", "bilbo"):
+        for seed in (0, 1):
+            assert (finished.run(objective, seed) / "metrics.json").exists()
+            assert (finished.run(objective, seed) / "arrays.npz").exists()
+        cell = f"posterior_variance/objective~{objective}/latent_dim~2"
+        log = (results / "logs" / "train" / f"{cell}.log").read_text()
+        assert "epoch 2/2" in log
+        assert "\r" not in log
+        assert "max_rss" in (results / "benchmarks" / "train" / f"{cell}.tsv").read_text()
+        weights = results / "weights" / cell / "seed~1" / "model.safetensors"
+        assert weights.stat().st_size > 10_000
+    assert yaml.safe_load((results / "config.yaml").read_text())["execution"]["threads"] == 1
+    worker = read_json(finished.run("bilbo", 0) / "metrics.json")["worker"]
+    assert isinstance(worker, dict)
+    assert worker["threads"] == 1
+    for file in (
+        *("figures/fig05.svg", "figures/fig05.png", "figures/fig05.txt", "index.html"),
+        *("tables/posterior_variance.csv", "tables/posterior_variance.md"),
+    ):
+        assert (results / file).stat().st_size > 50
+
+
+def test_a_second_run_does_nothing(project: Project) -> None:
+    done = project.snakemake()
+    assert done.returncode == 0
+    assert "Nothing to be done" in done.stdout + done.stderr
+
+
+def test_comments_formatting_and_new_objectives_rerun_nothing(project: Project) -> None:
+    project.edit("training/loop.py", "    started = time", "    # a comment\n\n    started = time")
+    project.edit("models/mlp.py", '"""One layer of every run:', '"""A layer of each run:')
+    project.edit("figures/fig05.py", "def draw", "# a comment\ndef draw")
+    added = '@objective(posterior="learned", prior="standard")\ndef mine(p, l):\n    return l\n\n\n'
+    project.edit("objectives.py", "def second_moment", f"{added}def second_moment")
+    # The colours of objectives come from the registry, so figures may redraw; nothing retrains.
+    assert project.jobs() == []
+
+
+def test_a_change_in_plotting_redraws_and_retrains_nothing(project: Project) -> None:
+    before = (project.run("bilbo", 0) / "metrics.json").stat().st_mtime_ns
+    project.edit("figures/fig05.py", 'set_ylabel("', 'set_ylabel("the second: ')
+    assert project.jobs() == ["figure", "report"]
+    assert (project.run("bilbo", 0) / "metrics.json").stat().st_mtime_ns == before
+
+
+def test_editing_an_objective_retrains_its_runs_alone(project: Project) -> None:
+    before = {o: (project.run(o, 0) / "metrics.json").read_bytes() for o in ("learned", "bilbo")}
+    project.edit("objectives.py", "- 0.5 * information", "- 0.25 * 2 * information")
+    jobs = project.jobs()
+    assert jobs.count("train_posterior_variance") == 1
+    assert "collect" in jobs
+    assert (project.run("learned", 0) / "metrics.json").read_bytes() == before["learned"]
+    assert (project.run("bilbo", 0) / "metrics.json").read_bytes() != before["bilbo"]
+
+
+def test_a_new_seed_trains_the_new_runs_alone(project: Project) -> None:
+    before = (project.run("bilbo", 1) / "metrics.json").read_bytes()
+    project.config(seed=[0, 1, 2])
+    assert project.jobs().count("train_posterior_variance") == 2
+    log = project.results / "logs/train/posterior_variance/objective~bilbo/latent_dim~2.log"
+    assert "2 of 3 runs are trained: taken as they are" in log.read_text()
+    assert "training 1 run," in log.read_text()
+    assert (project.run("bilbo", 1) / "metrics.json").read_bytes() == before
+    assert (project.run("bilbo", 2) / "metrics.json").exists()
+    # One seed fewer: the table loses it, nothing is trained.
+    project.config(seed=[0, 1])
+    store = project.root / ".vaebench" / "runs"
+    count = len(list(store.rglob("metrics.json")))
+    project.jobs()
+    assert len(list(store.rglob("metrics.json"))) == count
+
+
+def test_a_new_value_on_a_job_axis_trains_its_jobs_alone(project: Project) -> None:
+    project.config(latent_dim=[2, 3])
+    assert project.jobs().count("train_posterior_variance") == 2
+    assert (project.run("learned", 0, latent_dim=3) / "metrics.json").exists()
+    assert "Nothing to be done" in project.snakemake().stdout + project.snakemake().stderr
+
+
+def test_stale_runs_are_refused_in_a_clone_without_metadata(project: Project) -> None:
+    shutil.rmtree(project.root / ".snakemake")
+    project.edit("objectives.py", "- 0.5 * information", "- 0.25 * 2 * information")
+    (project.results / "runs.parquet").unlink()
+    done = project.snakemake()
+    text = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "objective~bilbo/latent_dim~2/seed~1: refused, made with other sources" in text
+    assert "learned/latent_dim~2/seed~1: refused" not in text
+    match = re.search(r"train it with: vaebench (.+)", text)
+    assert match
+    arguments = [argument.strip("'") for argument in match[1].split()]
+    assert project.vaebench(*arguments).returncode == 0
+    assert project.jobs() == ["collect", "figure", "report", "table"]
+
+
+def test_a_run_changed_by_hand_is_refused(project: Project) -> None:
+    path = project.run("learned", 0) / "metrics.json"
+    path.write_text(re.sub(r'"elbo": -\d+', '"elbo": -1', path.read_text()))
+    # Its run hash still fits; that its numbers changed shows in a digest of the record itself.
+    text = path.read_text().replace('"seed": 0', '"seed": 9')
+    path.write_text(text)
+    done = project.snakemake()
+    assert done.returncode != 0
+    assert "seed~0: refused, its record was changed" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--configfile", "tiny.yaml", "config/smoke.yaml"], "tiers are never merged"),
+        (["--config", "tier=other"], "--config (tier) is not taken"),
+        (
+            ["results/tiny/runs/posterior_variance/objective~elbow/latent_dim~2/seed~0/metrics.json"],
+            "MissingRuleException",
+        ),
+        (["results/tiny/figures/fig02.svg"], "MissingRuleException"),
+    ],
+)
+def test_wrong_calls_fail_while_planning(
+    finished: Project, arguments: list[str], message: str
+) -> None:
+    done = finished.snakemake("--dry-run", *arguments)
+    assert done.returncode != 0
+    assert message in done.stdout + done.stderr
+
+
+def test_a_bad_config_is_refused_before_anything_runs(project: Project) -> None:
+    project.config(latent_dim=[0])
+    done = project.snakemake()
+    text = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "experiments.0: axes.latent_dim: Input should be greater than or equal to 1" in text
+    assert "Traceback" not in text
+
+
+def test_data_that_cannot_be_had_end_with_one_error(project: Project) -> None:
+    """The official hosts are replaced by an address that nothing listens on."""
+    values = yaml.safe_load((project.root / "tiny.yaml").read_text())
+    values["experiments"][0]["settings"]["dataset"] = "mnist"
+    values["execution"] = {"mirrors": ["/nowhere"]}
+    (project.root / "tiny.yaml").write_text(yaml.safe_dump(values))
+    project.edit("data/idx.py", "for host in dataset.mirrors", 'for host in ["http://127.0.0.1:9/"]')
+    done = project.snakemake()
+    text = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "/nowhere/mnist/train-images-idx3-ubyte.gz: no such file" in text
+    assert "http://127.0.0.1:9/train-images-idx3-ubyte.gz: cannot be read" in text
+    assert "VAEBENCH_MIRROR" in text
+    assert not (project.root / "data" / "prepared" / "mnist").exists()
+
+
+def test_snakemake_killed_in_the_middle_goes_on_where_it_stood(tmp_path: Path) -> None:
+    project = copy_project(tmp_path)
+    values = yaml.safe_load((tmp_path / "tiny.yaml").read_text())
+    values["experiments"][0]["settings"]["epochs"] = 60
+    values["execution"] = {"save_every": 1}
+    values["figures"] = []
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(values))
+    process = subprocess.Popen(
+        project.command(), cwd=tmp_path, env=project.environment(), start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    states = tmp_path / ".vaebench" / "states"
+    limit = time.monotonic() + 120
+    while not (states.exists() and any(states.glob("*.safetensors"))):
+        assert time.monotonic() < limit
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    # The kill leaves snakemake's lock on the folder behind.
+    project.snakemake("--unlock")
+    project.jobs()
+    logs = "".join(path.read_text() for path in project.results.rglob("logs/train/**/*.log"))
+    assert "continues after step" in logs
+    assert not any(states.glob("*.safetensors"))
