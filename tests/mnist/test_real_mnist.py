@@ -1,0 +1,74 @@
+"""A few epochs on real MNIST with the paper's settings, against bounds known beforehand.
+
+Each band is around the values of five seeds (docs/measurements.md) and several times as wide as
+their spread.
+"""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from vaebench.data.prepared import prepare
+from vaebench.records import RunRecord, read_record
+from vaebench.settings import Settings
+from vaebench.training.session import Resources, Target, train_targets
+
+pytestmark = pytest.mark.mnist
+
+DIGEST = "99930b4ecaed1c7c1bc31488f609a03251e7534c3fd33f04cffe2bbc6ac340bb"
+
+
+@pytest.fixture(scope="module")
+def mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with MNIST, from the mirror or the official hosts."""
+    root = tmp_path_factory.mktemp("mnist")
+    prepare("mnist", root, [])
+    return root
+
+
+def train(mnist: Path, folder: Path, objective: str, latent_dim: int) -> list[RunRecord]:
+    torch.set_num_threads(2)
+    targets = [
+        Target(
+            Settings(
+                dataset="mnist",
+                likelihood="bernoulli",
+                objective=objective,
+                latent_dim=latent_dim,
+                epochs=3,
+                seed=seed,
+            ),
+            folder / str(seed),
+            folder / str(seed) / "model.safetensors",
+        )
+        for seed in (0, 1)
+    ]
+    resources = Resources(torch.device("cpu"), mnist, folder / "store", save_every=10)
+    assert train_targets(f"{objective} n={latent_dim}", targets, resources)
+    return [read_record(target.folder / "metrics.json") for target in targets]
+
+
+@pytest.mark.parametrize(
+    ("objective", "latent_dim", "low", "high"),
+    [
+        ("learned", 2, -169.0, -158.0),
+        ("bilbo", 2, -163.0, -153.0),
+        ("learned", 100, -147.0, -132.0),
+        ("bilbo", 100, -141.0, -127.0),
+    ],
+)
+def test_three_epochs_reach_the_known_bound(
+    mnist: Path, tmp_path: Path, objective: str, latent_dim: int, low: float, high: float
+) -> None:
+    for record in train(mnist, tmp_path, objective, latent_dim):
+        test = record.final.test
+        assert record.status == "completed"
+        assert test.elbo is not None
+        assert test.elbo_frozen_prior is not None
+        assert low <= test.elbo <= high
+        # With 10,000 test images, the prior of the test set gains little over the training set's.
+        assert 0 <= test.elbo - test.elbo_frozen_prior < 0.05
+        assert record.digests.data == DIGEST
+    for path in tmp_path.rglob("arrays.npz"):
+        assert path.stat().st_size < 200_000
