@@ -32,7 +32,7 @@ test: setup  ## run all tests that need no downloaded data
 	$(BIN)/pytest
 
 check-mnist: setup  ## a few epochs on real MNIST against known bounds
-	$(BIN)/pytest -m mnist
+	$(BIN)/pytest -m mnist --numprocesses 0
 
 lint: setup  ## ruff, mypy, snakefmt and snakemake --lint
 	$(BIN)/ruff check .

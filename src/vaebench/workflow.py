@@ -1,6 +1,8 @@
 """What the Snakemake rules ask of the grid: patterns, constraints and parameters of jobs."""
 
+import os
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -32,6 +34,11 @@ def tier_file(config_files: Sequence[Path], overrides: Mapping[str, Any]) -> Pat
         names = " and ".join(path.name for path in config_files)
         raise UserError(f"give one --configfile: tiers are never merged (found {names})")
     return config_files[0] if config_files else find_tier(DEFAULT_TIER)
+
+
+def put_own_commands_on_path() -> None:
+    """Let jobs find `vaebench` beside this Python, whether or not its environment is activated."""
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
 
 def cell_pattern(experiment: Experiment) -> str:

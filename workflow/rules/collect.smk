@@ -17,9 +17,9 @@ rule collect:
         LAYOUT.history,
     log:
         LAYOUT.log("collect"),
-    params:
-        code=modules_digest("collect.py", "records.py"),
     conda:
         ENVIRONMENT
+    params:
+        code=modules_digest("collect.py", "records.py"),
     shell:
         "vaebench collect --tier {input.config:q} > {log:q} 2>&1"

@@ -1,8 +1,4 @@
 # What all rules share: the tier, its paths, and the command line of the package.
-import os
-import sys
-from pathlib import Path
-
 from snakemake.exceptions import WorkflowError
 
 from vaebench.config import dump_tier, load_tier
@@ -18,23 +14,23 @@ from vaebench.workflow import (
     datasets,
     for_cell,
     note_identities,
+    put_own_commands_on_path,
     run_folders,
     run_patterns,
     tier_file,
 )
 
 try:
-    TIER_FILE = tier_file(workflow.overwrite_configfiles, workflow.config_settings.config)
-    TIER = load_tier(TIER_FILE)
+    TIER = load_tier(
+        tier_file(workflow.overwrite_configfiles, workflow.config_settings.config)
+    )
 except UserError as error:
     raise WorkflowError(str(error))
 LAYOUT = Layout.of(TIER.tier)
 note_identities(TIER, LAYOUT)
 ENVIRONMENT = "../envs/vaebench.yaml"
 
-# Jobs find `vaebench` beside the Python that runs snakemake, whether or not its environment is
-# activated.
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+put_own_commands_on_path()
 
 
 # A limit on `gpu` is one of this machine: on a cluster each job has its own.
@@ -56,10 +52,9 @@ rule config:
         LAYOUT.config,
     log:
         LAYOUT.log("config"),
-    params:
-        resolved=dump_tier(TIER),
-        source=TIER_FILE,
     conda:
         ENVIRONMENT
+    params:
+        resolved=dump_tier(TIER),
     shell:
-        "vaebench config --tier {params.source:q} --out {output:q} 2> {log:q}"
+        "printf '%s' {params.resolved:q} > {output:q} 2> {log:q}"

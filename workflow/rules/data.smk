@@ -7,11 +7,11 @@ rule data:
         data_manifest("{dataset}"),
     log:
         LAYOUT.log("data/{dataset}"),
-    params:
-        mirrors=[f"--mirror={mirror}" for mirror in TIER.execution.mirrors],
     wildcard_constraints:
         dataset="|".join(datasets(TIER)),
     conda:
         ENVIRONMENT
+    params:
+        mirrors=[f"--mirror={mirror}" for mirror in TIER.execution.mirrors],
     shell:
         "vaebench data {wildcards.dataset:q} {params.mirrors:q} > {log:q} 2>&1"

@@ -18,13 +18,13 @@ rule figure:
         LAYOUT.caption("{figure}"),
     log:
         LAYOUT.log("figures/{figure}"),
-    params:
-        title=lambda wildcards: FIGURES[wildcards.figure].title,
-        code=lambda wildcards: figure_digest(wildcards.figure),
-        root=LAYOUT.root,
     wildcard_constraints:
         figure="|".join(TIER.figures),
     conda:
         ENVIRONMENT
+    params:
+        title=lambda wildcards: FIGURES[wildcards.figure].title,
+        code=lambda wildcards: figure_digest(wildcards.figure),
+        root=LAYOUT.root,
     shell:
         "vaebench draw {wildcards.figure:q} --results {params.root:q} > {log:q} 2>&1"

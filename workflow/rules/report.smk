@@ -5,7 +5,11 @@ rule report:
     input:
         LAYOUT.runs,
         LAYOUT.config,
-        [LAYOUT.figure(name, extension) for name in TIER.figures for extension in FIGURE_FORMATS],
+        [
+            LAYOUT.figure(name, extension)
+            for name in TIER.figures
+            for extension in FIGURE_FORMATS
+        ],
         [LAYOUT.caption(name) for name in TIER.figures],
         [
             LAYOUT.table(experiment.name, extension)
@@ -16,10 +20,10 @@ rule report:
         LAYOUT.report,
     log:
         LAYOUT.log("report"),
+    conda:
+        ENVIRONMENT
     params:
         code=modules_digest("report.py", "templates/report.html"),
         root=LAYOUT.root,
-    conda:
-        ENVIRONMENT
     shell:
         "vaebench report --results {params.root:q} > {log:q} 2>&1"

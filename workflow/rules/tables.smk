@@ -15,13 +15,13 @@ rule table:
         ),
     log:
         LAYOUT.log("tables/{experiment}"),
-    params:
-        code=modules_digest("tables.py", "statistics.py"),
-        root=LAYOUT.root,
     wildcard_constraints:
         experiment="|".join(experiment.name for experiment in TIER.experiments),
     conda:
         ENVIRONMENT
+    params:
+        code=modules_digest("tables.py", "statistics.py"),
+        root=LAYOUT.root,
     shell:
         "vaebench table {wildcards.experiment:q} --results {params.root:q}"
         " --paper-values {input.paper_values:q} > {log:q} 2>&1"

@@ -1,7 +1,7 @@
 # One rule an experiment, one job a cell: all runs of its packed axes are trained together.
 from vaebench.training.device import expects_gpu
 
-ON_GPU = expects_gpu(os.environ.get("VAEBENCH_DEVICE", TIER.execution.device))
+ON_GPU = expects_gpu(TIER.execution.device)
 
 for experiment in TIER.experiments:
 
@@ -26,17 +26,17 @@ for experiment in TIER.experiments:
             LAYOUT.log(f"train/{experiment.name}/{cell_pattern(experiment)}"),
         benchmark:
             LAYOUT.benchmark(f"train/{experiment.name}/{cell_pattern(experiment)}")
+        wildcard_constraints:
+            **constraints(experiment),
+        conda:
+            ENVIRONMENT
+        threads: 1 if ON_GPU else TIER.execution.threads
+        resources:
+            gpu=int(ON_GPU),
         params:
             experiment=experiment.name,
             cell=for_cell(experiment, cell_folder),
             identity=for_cell(experiment, cell_identity),
-        wildcard_constraints:
-            **constraints(experiment),
-        threads: 1 if ON_GPU else TIER.execution.threads
-        resources:
-            gpu=int(ON_GPU),
-        conda:
-            ENVIRONMENT
         shell:
             "vaebench run --tier {input.config:q} --experiment {params.experiment:q} "
             "--cell {params.cell:q} --threads {threads} 2>&1 | tee {log:q}"

@@ -33,9 +33,10 @@ def choose_device(wish: str) -> "torch.device":
 def expects_gpu(wish: str) -> bool:
     """Whether training will probably run on a GPU, told without importing torch.
 
-    Planning uses it to let one training job at a time onto the GPU; a wrong guess costs speed,
-    never a result.
+    VAEBENCH_DEVICE comes before `wish`, as it does for training itself. Planning uses it to let
+    one training job at a time onto the GPU; a wrong guess costs speed, never a result.
     """
+    wish = os.environ.get("VAEBENCH_DEVICE", wish)
     if wish != "auto":
         return wish != "cpu"
     if os.environ.get("CUDA_VISIBLE_DEVICES", "all") in ("", "-1"):
