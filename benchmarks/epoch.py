@@ -8,10 +8,12 @@ are seconds of one epoch of 60,000 images for each run, optimisation alone.
 import argparse
 import platform
 import statistics
+import subprocess
 import time
 from collections.abc import Callable, Iterable
 from importlib import import_module
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -130,6 +132,28 @@ def indexed_batches(images: Bytes, device: torch.device) -> Batches:
     return batches
 
 
+def pythae(python: str, sizes: tuple[int, ...]) -> Callable[[], None]:
+    """One epoch of pythae's trainer, in a process of another environment that waits in between."""
+    worker = subprocess.Popen(
+        [python, str(Path(__file__).with_name("pythae_worker.py")), *map(str, sizes)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert worker.stdin is not None
+    assert worker.stdout is not None
+    orders, answers = worker.stdin, worker.stdout
+
+    def epoch() -> None:
+        orders.write("epoch\n")
+        orders.flush()
+        if not answers.readline():
+            raise SystemExit(f"pythae's worker ended: run {worker.args!r} by hand to see why")
+
+    return epoch
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, nargs="+", default=[1, 5], help="runs in a pack")
@@ -138,6 +162,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=15_000, help="images of a timed epoch")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--pythae", metavar="PYTHON", help="a Python that has pythae and torch")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     device = torch.device(options.device)
@@ -156,6 +181,10 @@ def main() -> None:
     }
     for name, batches in loops.items():
         contestants[name] = (1, plain(options.latent_dim, device, batches))
+
+    if options.pythae:
+        sizes = (options.images, BATCH, options.latent_dim, options.threads)
+        contestants["pythae's trainer"] = (1, pythae(options.pythae, sizes))
 
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for repeat in range(options.repeats + 1):

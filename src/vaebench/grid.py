@@ -1,4 +1,4 @@
-"""From an experiment to its runs: cells (one training job each) and the runs packed in them."""
+"""An experiment and its runs: cells, one training job each, and the runs packed in them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,64 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.config import JsonDict
 
-from vaebench.settings import OPTIONAL, AxisValue, Settings, axis_folder, taken_settings
+from vaebench.settings import OPTIONAL, AxisValue, Name, Settings, axis_folder, taken_settings
 
-if TYPE_CHECKING:
-    from vaebench.config import Experiment
+NAMES_A_SETTING: JsonDict = {"propertyNames": {"enum": list(Settings.model_fields)}}
+
+PACKABLE = frozenset({"seed", "posterior_std", "latent_scale", "data_scale"})
+"""Axes whose runs have the same shapes and number of steps, and so can share a pack."""
+
+
+class Strict(BaseModel):
+    """Refuses keys it does not know and values of another type."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Experiment(Strict):
+    """A regular grid of runs with a name: fixed settings, and axes that are each a list."""
+
+    name: Name = Field(description="Names the experiment in paths, tables and on the command line.")
+    description: str = Field("", description="One line for the report.")
+    settings: dict[str, AxisValue] = Field(
+        default_factory=dict,
+        description="Settings that all runs of the experiment share.",
+        json_schema_extra=NAMES_A_SETTING,
+    )
+    axes: dict[str, Annotated[list[AxisValue], Field(min_length=1)]] = Field(
+        description="Settings that vary, each with its values, in the order they have in paths.",
+        min_length=1,
+        json_schema_extra=NAMES_A_SETTING,
+    )
+    packed: list[str] = Field(
+        default=["seed"],
+        description="Axes whose runs are trained together in one process, as stacked tensors.",
+    )
+
+    @model_validator(mode="after")
+    def _check_axes(self) -> Experiment:
+        for key in [*self.settings, *self.axes]:
+            if key not in Settings.model_fields:
+                raise ValueError(
+                    f"'{key}' is no setting of a run; known: {', '.join(Settings.model_fields)}"
+                )
+        for axis, values in self.axes.items():
+            if axis in self.settings:
+                raise ValueError(f"'{axis}' is both a setting and an axis")
+            if len(set(values)) < len(values):
+                raise ValueError(f"axes.{axis} names a value twice: {values}")
+        for axis in self.packed:
+            if axis not in self.axes:
+                raise ValueError(f"packed axis '{axis}' is not among the axes: {list(self.axes)}")
+            if axis not in PACKABLE:
+                raise ValueError(f"axis '{axis}' cannot be packed; these can: {sorted(PACKABLE)}")
+        expand(self)
+        return self
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from vaebench.config import Experiment, Tier, load_tier
+from vaebench.config import Tier, load_tier
 from vaebench.errors import UserError
+from vaebench.grid import Experiment
 from vaebench.layout import Layout
 
 

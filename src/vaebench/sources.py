@@ -25,7 +25,7 @@ CORE = (
     "models/mlp.py",
     "training/adam.py",
     "training/loop.py",
-    "training/streams.py",
+    "streams.py",
 )
 """Every module whose code decides what a run's numbers are, beside its objective and likelihood."""
 

@@ -8,10 +8,10 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from vaebench.config import Experiment, Tier, find_tier
+from vaebench.config import Tier, find_tier
 from vaebench.errors import UserError
 from vaebench.files import write_atomically
-from vaebench.grid import Cell, Run, expand, job_axes, packed_axes
+from vaebench.grid import Cell, Experiment, Run, expand, job_axes, packed_axes
 from vaebench.layout import Layout, data_manifest
 from vaebench.settings import axis_folder, format_value
 from vaebench.sources import source_digest

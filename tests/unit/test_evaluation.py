@@ -10,8 +10,8 @@ from vaebench.evaluation import bounds
 from vaebench.evaluation.arrays import MANIFOLD_SIDE, SAMPLES, run_arrays, to_npz
 from vaebench.objectives import OBJECTIVES, Posterior
 from vaebench.settings import Settings
+from vaebench.streams import normal
 from vaebench.training.loop import Pack, begin
-from vaebench.training.streams import normal
 
 CPU = torch.device("cpu")
 MakeSettings = Callable[..., Settings]

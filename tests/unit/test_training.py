@@ -10,9 +10,9 @@ from torch import Tensor
 from vaebench.data.prepared import Arrays
 from vaebench.objectives import OBJECTIVES
 from vaebench.settings import Settings
+from vaebench.streams import normal, order
 from vaebench.training.adam import Moments, ascend
 from vaebench.training.loop import Pack, TrainingState, advance, begin, is_recorded, training_bound
-from vaebench.training.streams import normal, order
 
 CPU = torch.device("cpu")
 MakeSettings = Callable[..., Settings]

@@ -166,7 +166,7 @@ def test_comments_formatting_and_new_objectives_rerun_nothing(project: Project) 
 
 def test_a_change_in_plotting_redraws_and_retrains_nothing(project: Project) -> None:
     before = (project.run("bilbo", 0) / "metrics.json").stat().st_mtime_ns
-    project.edit("figures/fig05.py", 'set_ylabel("', 'set_ylabel("the second: ')
+    project.edit("figures/fig05.py", '}\\n{', '}, that is\\n{')
     assert project.jobs() == ["figure", "report"]
     assert (project.run("bilbo", 0) / "metrics.json").stat().st_mtime_ns == before
 

@@ -9,10 +9,10 @@ import typer
 from pydantic import ValidationError
 
 from vaebench.cli.app import DataOption, TierOption, app, parse_duration, parse_list
-from vaebench.config import Experiment, Tier, describe, find_tier, load_tier
+from vaebench.config import Tier, describe, find_tier, load_tier
 from vaebench.data import DATASETS
 from vaebench.errors import UserError
-from vaebench.grid import Cell, expand
+from vaebench.grid import Cell, Experiment, expand
 from vaebench.layout import DATA, Layout
 from vaebench.likelihoods import LIKELIHOODS
 from vaebench.objectives import OBJECTIVES

@@ -12,7 +12,7 @@ from torch import Tensor
 from vaebench.evaluation.bounds import Evaluation
 from vaebench.likelihoods import Likelihood
 from vaebench.models.mlp import Network, Parameters
-from vaebench.training.streams import normal
+from vaebench.streams import normal
 
 SAMPLES = 64
 MANIFOLD_SIDE = 15

@@ -15,7 +15,7 @@ from torch import Tensor
 from vaebench.likelihoods import Likelihood
 from vaebench.models.mlp import Network, Parameters
 from vaebench.objectives import Objective, Posterior
-from vaebench.training.streams import normal
+from vaebench.streams import normal
 
 IMAGES_AT_ONCE = 1000
 ACTIVE_NATS = 0.01

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from vaebench.objectives import OBJECTIVES
 from vaebench.settings import format_value
 
-DPI = 150
+DPI = 120
 LABEL_COLOURS = sns.color_palette("tab10", 10)
 OBJECTIVE_COLOURS = dict(
     zip(OBJECTIVES, sns.color_palette("colorblind", len(OBJECTIVES)), strict=True)

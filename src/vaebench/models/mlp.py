@@ -13,7 +13,7 @@ from torch.nn.functional import softplus
 
 from vaebench.objectives import OBJECTIVES, Posterior
 from vaebench.settings import Settings
-from vaebench.training.streams import glorot_uniform
+from vaebench.streams import glorot_uniform
 
 Parameters = dict[str, Tensor]
 

@@ -14,8 +14,8 @@ from vaebench.models.mlp import Network, Parameters
 from vaebench.objectives import OBJECTIVES, Objective
 from vaebench.records import HistoryPoint, finite
 from vaebench.settings import Settings
+from vaebench.streams import normal, order
 from vaebench.training.adam import Moments, ascend
-from vaebench.training.streams import normal, order
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,83 @@
+"""pythae's trainer on the paper's network, in an environment of its own.
+
+`benchmarks/epoch.py --pythae PYTHON` starts it with that Python. It reads one line for each epoch
+to train, and answers with the seconds that the epoch took. Arguments: images, batch, latent
+dimension, threads.
+"""
+
+import sys
+import tempfile
+import time
+
+import torch
+from pythae.data.datasets import BaseDataset
+from pythae.models import VAE, VAEConfig
+from pythae.models.base.base_utils import ModelOutput
+from pythae.models.nn import BaseDecoder, BaseEncoder
+from pythae.trainers import BaseTrainer, BaseTrainerConfig
+from torch import Tensor, nn
+
+PIXELS, HIDDEN = 784, 200
+
+
+def hidden(inputs: int) -> list[nn.Module]:
+    """Three hidden layers."""
+    sizes = [(inputs, HIDDEN), (HIDDEN, HIDDEN), (HIDDEN, HIDDEN)]
+    return [layer for a, b in sizes for layer in (nn.Linear(a, b), nn.ReLU())]
+
+
+class Encoder(BaseEncoder):  # type: ignore[misc]
+    """784-200-200-200-n with heads for mean and log-variance."""
+
+    def __init__(self, latent_dim: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*hidden(PIXELS))
+        self.mean, self.log_variance = nn.Linear(HIDDEN, latent_dim), nn.Linear(HIDDEN, latent_dim)
+
+    def forward(self, x: Tensor) -> ModelOutput:
+        """The posterior of a batch."""
+        values = self.layers(x.flatten(1))
+        return ModelOutput(embedding=self.mean(values), log_covariance=self.log_variance(values))
+
+
+class Decoder(BaseDecoder):  # type: ignore[misc]
+    """n-200-200-200-784 with a sigmoid, as pythae wants it."""
+
+    def __init__(self, latent_dim: int) -> None:
+        super().__init__()
+        layers = [*hidden(latent_dim), nn.Linear(HIDDEN, PIXELS), nn.Sigmoid()]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, z: Tensor) -> ModelOutput:
+        """The reconstruction."""
+        return ModelOutput(reconstruction=self.layers(z))
+
+
+def main() -> None:
+    """Train an epoch for each line of standard input."""
+    images, batch, latent_dim, threads = map(int, sys.argv[1:])
+    torch.set_num_threads(threads)
+    torch.manual_seed(0)
+    config = VAEConfig(input_dim=(PIXELS,), latent_dim=latent_dim, reconstruction_loss="bce")
+    model = VAE(config, encoder=Encoder(latent_dim), decoder=Decoder(latent_dim))
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = BaseTrainer(
+            model=model,
+            train_dataset=BaseDataset(torch.rand(images, PIXELS), torch.zeros(images)),
+            training_config=BaseTrainerConfig(
+                output_dir=folder,
+                num_epochs=1,
+                per_device_train_batch_size=batch,
+                learning_rate=1e-3,
+                no_cuda=True,
+            ),
+        )
+        trainer.prepare_training()
+        for _ in sys.stdin:
+            started = time.perf_counter()
+            trainer.train_step(1)
+            print(time.perf_counter() - started, flush=True)
+
+
+if __name__ == "__main__":
+    main()
