@@ -58,5 +58,6 @@ schema: setup  ## write config/schema.json from the models of the config
 benchmark: setup  ## compare a packed epoch with plain PyTorch, in one run
 	$(BIN)/python benchmarks/epoch.py
 
-clean:  ## remove results and unfinished work; keeps data, published results and .venv
-	rm -rf .vaebench .snakemake results/smoke results/paper
+clean:  ## remove all results and the store of trained runs; keeps data, published results and .venv
+	test ! -d results || find results -mindepth 1 -maxdepth 1 ! -name published -exec rm -rf {} +
+	rm -rf .vaebench .snakemake

@@ -65,6 +65,10 @@ def packed(images: Arrays, runs: int, latent_dim: int, device: torch.device) -> 
             likelihood="bernoulli",
             objective="learned",
             latent_dim=latent_dim,
+            hidden_units=HIDDEN,
+            hidden_layers=3,
+            batch_size=BATCH,
+            learning_rate=0.001,
             epochs=1,
             seed=seed,
         )

@@ -43,6 +43,7 @@ def settings() -> Callable[..., Settings]:
             "hidden_units": 16,
             "hidden_layers": 2,
             "batch_size": 100,
+            "learning_rate": 0.001,
             "epochs": 2,
             "seed": 0,
         }

@@ -7,11 +7,11 @@ from typing import Any
 import pandas as pd
 
 from vaebench.config import Tier
-from vaebench.data.prepared import recorded_digest
+from vaebench.data import DATASETS
 from vaebench.errors import UserError
 from vaebench.files import digest_file, write_atomically
 from vaebench.grid import Cell, Run, expand
-from vaebench.layout import DATA, Layout
+from vaebench.layout import Layout
 from vaebench.provenance import run_hash
 from vaebench.records import RunRecord, read_record
 from vaebench.settings import Settings
@@ -22,7 +22,7 @@ def collect(tier: Tier, layout: Layout) -> None:
     """Check every run of the tier and write the collected tables.
 
     The hash of each run is computed anew from the tier's settings, the sources in this checkout
-    and the prepared data, so results that another setting, code or dataset made are found out
+    and the registered data, so results that another setting, code or dataset made are found out
     whatever the workflow remembers.
 
     Raises:
@@ -54,14 +54,13 @@ def collect(tier: Tier, layout: Layout) -> None:
 
 def _checked(folder: Path, run: Run) -> RunRecord:
     record = read_record(folder / "metrics.json")
-    data_digest = recorded_digest(DATA / "prepared", run.settings.dataset)
-    if record.run_hash != run_hash(run.settings, data_digest):
+    if record.run_hash != run_hash(run.settings):
         reasons = [
             what
             for what, recorded, current in (
                 ("settings", record.digests.settings, run.settings.digest),
                 ("sources", record.digests.sources, _sources(run.settings)),
-                ("data", record.digests.data, data_digest),
+                ("data", record.digests.data, DATASETS[run.settings.dataset].digest),
             )
             if recorded != current
         ]

@@ -62,7 +62,13 @@ class Tier(Strict):
                     f"figures: {name} shows the experiment '{spec.experiment}', "
                     "which this tier does not have"
                 )
-            runs = [run for cell in expand(experiments[spec.experiment]) for run in cell.runs]
+            experiment = experiments[spec.experiment]
+            if others := sorted(set(experiment.axes) - spec.axes):
+                raise ValueError(
+                    f"figures: {name} cannot tell apart runs that differ in {', '.join(others)}: "
+                    f"give '{spec.experiment}' without that axis, or leave the figure out"
+                )
+            runs = [run for cell in expand(experiment) for run in cell.runs]
             if not any(spec.needs.items() <= run.settings.given().items() for run in runs):
                 needs = ", ".join(f"{key} {value}" for key, value in spec.needs.items())
                 raise ValueError(
@@ -92,6 +98,8 @@ def load_tier(path: Path) -> Tier:
     """
     try:
         values = yaml.load(path.read_text(), Loader=_UniqueKeyLoader)
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is no text file") from None
     except OSError as error:
         known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml")))
         there = f"; configs there: {known}" if known else ""
@@ -132,6 +140,10 @@ class _UniqueKeyLoader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise yaml.YAMLError(
+                    f"line {key_node.start_mark.line + 1}: a key is no single word"
+                )
             if key_node.value in seen:
                 mark = key_node.start_mark
                 raise yaml.YAMLError(f"line {mark.line + 1}: key '{key_node.value}' twice")

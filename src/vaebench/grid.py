@@ -41,8 +41,9 @@ class Experiment(Strict):
         json_schema_extra=NAMES_A_SETTING,
     )
     packed: list[str] = Field(
-        default=["seed"],
-        description="Axes whose runs are trained together in one process, as stacked tensors.",
+        default_factory=lambda values: ["seed"] if "seed" in values.get("axes", {}) else [],
+        description="Axes whose runs are trained together in one process, as stacked tensors; the "
+        "seeds if not given.",
     )
 
     @model_validator(mode="after")

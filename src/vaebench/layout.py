@@ -33,9 +33,9 @@ class Layout:
         return self.root / "config.yaml"
 
     @property
-    def identities(self) -> Path:
-        """What makes each run current, one line a run; newer than results it does not fit."""
-        return self.root / "identities.txt"
+    def hashes(self) -> Path:
+        """The hash that each run should have; newer than results that it does not fit."""
+        return self.root / "hashes.txt"
 
     @property
     def runs(self) -> Path:
@@ -73,9 +73,9 @@ class Layout:
         return self.root / "tables" / f"{experiment}.{extension}"
 
     def log(self, job: str) -> Path:
-        """The log of a workflow's job."""
-        return self.root / "logs" / f"{job}.log"
+        """The log of a workflow's job; a job whose name ends in `/.` has no wildcards."""
+        return self.root / "logs" / f"{job.removesuffix('/.')}.log"
 
     def benchmark(self, job: str) -> Path:
         """Time and memory of a workflow's job, as Snakemake measures them."""
-        return self.root / "benchmarks" / f"{job}.tsv"
+        return self.root / "benchmarks" / f"{job.removesuffix('/.')}.tsv"

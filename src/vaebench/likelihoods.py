@@ -40,6 +40,8 @@ def likelihood(
 
     def register(log_likelihood: LogLikelihood) -> LogLikelihood:
         name = log_likelihood.__name__.replace("_", "-")
+        if name in LIKELIHOODS:
+            raise ValueError(f"two likelihoods are named '{name}'")
         LIKELIHOODS[name] = Likelihood(name, log_likelihood, mean, frozenset(settings))
         return log_likelihood
 

@@ -57,6 +57,8 @@ def objective(
 
     def register(bound: Bound) -> Bound:
         name = bound.__name__.replace("_", "-")
+        if name in OBJECTIVES:
+            raise ValueError(f"two objectives are named '{name}'")
         OBJECTIVES[name] = Objective(name, bound, posterior, prior)
         return bound
 

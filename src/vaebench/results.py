@@ -54,12 +54,13 @@ def load_results(root: Path) -> Results:
     for path in (layout.config, layout.runs, layout.history):
         if not path.exists():
             raise UserError(f"{path} is missing: run the tier, or `vaebench collect` if it is run")
-    return Results(
-        layout,
-        load_tier(layout.config),
-        pd.read_parquet(layout.runs),
-        pd.read_parquet(layout.history),
-    )
+    try:
+        runs, history = pd.read_parquet(layout.runs), pd.read_parquet(layout.history)
+    except ValueError as error:
+        raise UserError(
+            f"{layout.runs} or {layout.history} is damaged ({error}): collect the runs again"
+        ) from None
+    return Results(layout, load_tier(layout.config), runs, history)
 
 
 def select(frame: pd.DataFrame, **values: Any) -> pd.DataFrame:

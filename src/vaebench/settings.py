@@ -45,10 +45,10 @@ class Settings(BaseModel):
         description="lambda: factor on the data, at the network's input and in the likelihood "
         "(Figs. 6, 10); 1 if not given. Only for Gaussian likelihoods.",
     )
-    hidden_units: Count = Field(200, description="Units of each hidden layer.")
-    hidden_layers: Count = Field(3, description="Hidden layers of encoder and decoder, each.")
-    batch_size: Count = Field(300, description="Images in a batch.")
-    learning_rate: Positive = Field(0.001, description="Adam's step size.")
+    hidden_units: Count = Field(description="Units of each hidden layer.")
+    hidden_layers: Count = Field(description="Hidden layers of encoder and decoder, each.")
+    batch_size: Count = Field(description="Images in a batch.")
+    learning_rate: Positive = Field(description="Adam's step size.")
     epochs: Count = Field(description="Passes over the training set.")
     seed: Annotated[int, Field(ge=0)] = Field(
         description="Names the run's random streams: initial weights, data order and noise."

@@ -6,10 +6,11 @@ their module: adding an objective retrains nothing, editing one retrains its run
 """
 
 import ast
+import inspect
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from types import CodeType
 from typing import Any
 
 from vaebench.figures import FIGURES
@@ -24,6 +25,7 @@ CORE = (
     "evaluation/bounds.py",
     "models/mlp.py",
     "training/adam.py",
+    "training/finish.py",
     "training/loop.py",
     "streams.py",
 )
@@ -68,23 +70,33 @@ def module_digest(path: Path) -> str:
 
 def function_digest(function: Callable[..., Any]) -> str:
     """The digest of a function's meaning and of all that it uses from the top of its module."""
-    code: CodeType = function.__code__
-    return definition_digest(Path(code.co_filename), function.__name__)
+    plain = inspect.unwrap(function)
+    return definition_digest(Path(inspect.getfile(plain)), plain.__name__)
 
 
 @cache
 def definition_digest(path: Path, name: str) -> str:
-    """As `function_digest`, for the definition of `name` in the file at `path`."""
-    definitions = _definitions(_parse(path))
-    found: dict[str, ast.stmt] = {}
+    """As `function_digest`, for the definition of `name` in the file at `path`.
+
+    Raises:
+        ValueError: the file has no such definition, so no edit of it could be noticed.
+    """
+    definitions = _definitions(_parse(path).body)
+    if name not in definitions:
+        raise ValueError(f"{name} is not defined at the top of {path}, where its code is looked up")
+    found: dict[str, list[ast.stmt]] = {}
     wanted = [name]
     while wanted:
         name = wanted.pop()
         if name in definitions and name not in found:
             found[name] = definitions[name]
-            wanted += _names_used(definitions[name])
-    text = "\n".join(f"{name}: {canonical(found[name])}" for name in sorted(found))
-    return digest_bytes(text.encode())
+            wanted += [used for statement in found[name] for used in _names_used(statement)]
+    lines = [
+        f"{name}: {_definition_text(statement)}"
+        for name in sorted(found)
+        for statement in found[name]
+    ]
+    return digest_bytes("\n".join(lines).encode())
 
 
 def canonical(node: ast.AST) -> str:
@@ -99,7 +111,7 @@ def canonical(node: ast.AST) -> str:
         if name in ("annotation", "returns", "ctx", "kind", "type_comment", "type_params"):
             continue
         if name == "body" and isinstance(value, list):
-            value = _without_docstring(node, value)
+            value = _meaningful(node, value)
         text = _canonical_field(value)
         if text:
             fields.append(f"{name}={text}")
@@ -114,11 +126,17 @@ def _canonical_field(value: object) -> str:
     return "" if value is None else repr(value)
 
 
-def _without_docstring(node: ast.AST, body: list[ast.stmt]) -> list[ast.stmt]:
-    # Also the strings below fields and constants, which document them.
+def _meaningful(node: ast.AST, body: list[ast.stmt]) -> list[ast.stmt]:
+    """A body without its documentation; a module's imports sorted, as a formatter may do."""
     if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
         return body
-    return [statement for statement in body if not _is_string(statement)]
+    # Also the strings below fields and constants, which document them.
+    statements = [statement for statement in body if not _is_string(statement)]
+    if not isinstance(node, ast.Module):
+        return statements
+    imports = [s for s in statements if isinstance(s, ast.Import | ast.ImportFrom)]
+    others = [s for s in statements if s not in imports]
+    return [*sorted(imports, key=canonical), *others]
 
 
 def _is_string(statement: ast.stmt) -> bool:
@@ -133,22 +151,37 @@ def _parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(), str(path))
 
 
-def _definitions(module: ast.Module) -> dict[str, ast.stmt]:
-    """What the top of a module defines, by name."""
-    found: dict[str, ast.stmt] = {}
-    for statement in module.body:
-        match statement:
-            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
-                found[name] = statement
-            case ast.Assign(targets=targets):
-                found |= {
-                    target.id: statement for target in targets if isinstance(target, ast.Name)
-                }
-            case ast.AnnAssign(target=ast.Name(id=name)):
-                found[name] = statement
-            case ast.Import(names=names) | ast.ImportFrom(names=names):
-                found |= {alias.asname or alias.name: statement for alias in names}
+def _definition_text(statement: ast.stmt) -> str:
+    """A definition's meaning; for a name imported from this package, that of its whole module."""
+    if isinstance(statement, ast.ImportFrom) and (statement.module or "").startswith("vaebench"):
+        source = PACKAGE.joinpath(*str(statement.module).split(".")[1:])
+        file = source / "__init__.py" if source.is_dir() else source.with_suffix(".py")
+        return f"{canonical(statement)} {module_digest(file)}"
+    return canonical(statement)
+
+
+def _definitions(body: list[ast.stmt]) -> dict[str, list[ast.stmt]]:
+    """What defines each name at the top of a module; of an `if` or `try`, the whole of it."""
+    found: dict[str, list[ast.stmt]] = defaultdict(list)
+    for statement in body:
+        for name in _names_defined(statement):
+            found[name].append(statement)
     return found
+
+
+def _names_defined(statement: ast.AST) -> set[str]:
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return {statement.name}
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        return {alias.asname or alias.name for alias in statement.names}
+    names: set[str] = set()
+    for node in ast.iter_child_nodes(statement):
+        if isinstance(node, ast.stmt | ast.excepthandler):
+            names |= _names_defined(node)
+        else:
+            stored = (n for n in ast.walk(node) if isinstance(n, ast.Name))
+            names |= {n.id for n in stored if isinstance(n.ctx, ast.Store)}
+    return names
 
 
 def _names_used(statement: ast.stmt) -> Iterator[str]:

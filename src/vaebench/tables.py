@@ -44,7 +44,9 @@ def experiment_table(
     runs = results.of(name)
     axes = varying(experiment)
     lines = []
-    for key, group in runs.groupby(axes, sort=False, dropna=False):
+    # Without axes but the seeds, all runs are one group.
+    grouped = runs.groupby(axes, sort=False, dropna=False) if axes else [((), runs)]
+    for key, group in grouped:
         settings = dict(zip(axes, key, strict=True))
         bound = estimate(group["test_elbo"].tolist())
         line = settings | {

@@ -8,13 +8,13 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from vaebench.config import Tier, find_tier
+from vaebench.config import Tier, dump_tier, find_tier
 from vaebench.errors import UserError
 from vaebench.files import write_atomically
-from vaebench.grid import Cell, Experiment, Run, expand, job_axes, packed_axes
+from vaebench.grid import Cell, Experiment, expand, job_axes, packed_axes
 from vaebench.layout import Layout, data_manifest
+from vaebench.provenance import run_hash
 from vaebench.settings import axis_folder, format_value
-from vaebench.sources import source_digest
 
 DEFAULT_TIER = "paper"
 
@@ -72,14 +72,20 @@ def run_folders(experiment: Experiment) -> list[Path]:
 
 
 def for_cell(
-    experiment: Experiment, value: Callable[[Cell], Any]
+    experiment: Experiment, value: Callable[[Cell], Any], flag: Callable[[Any], Any] = lambda x: x
 ) -> Callable[[Mapping[str, str]], Any]:
-    """A function of a job's wildcards, for a rule's inputs or parameters."""
+    """A function of a job's wildcards, for a rule's inputs or parameters.
+
+    Args:
+        experiment: the job's experiment.
+        value: what is wanted of the job's cell.
+        flag: Snakemake's mark on it, such as `ancient`.
+    """
     cells = {cell.folder.as_posix(): cell for cell in expand(experiment)}
     pattern = cell_pattern(experiment)
 
     def of_wildcards(wildcards: Mapping[str, str]) -> Any:
-        return value(cells[pattern.format(**dict(wildcards.items()))])
+        return flag(value(cells[pattern.format(**dict(wildcards.items()))]))
 
     return of_wildcards
 
@@ -94,33 +100,27 @@ def cell_data(cell: Cell) -> str:
     return data_manifest(cell.runs[0].settings.dataset).as_posix()
 
 
-def cell_identity(cell: Cell) -> list[str]:
-    """What makes the job's results current, but for its data: Snakemake reruns it on a change."""
-    return [run_identity(run) for run in cell.runs]
+def cell_hashes(cell: Cell) -> list[str]:
+    """The hashes of the job's runs: Snakemake reruns the job when one changes."""
+    return [run_hash(run.settings) for run in cell.runs]
 
 
-def run_identity(run: Run) -> str:
-    """The digests of a run's settings and sources."""
-    return f"{run.settings.digest} {source_digest(run.settings.objective, run.settings.likelihood)}"
+def note_plan(tier: Tier, layout: Layout) -> None:
+    """Write down what is planned, unless it stands there: the resolved config and all run hashes.
 
-
-def note_identities(tier: Tier, layout: Layout) -> None:
-    """Write down what makes the tier's runs current, unless that stands there already.
-
-    Snakemake knows a job's parameters from its own metadata, which a clone does not have. The date
-    of this file tells it nonetheless that results are older than the code or the config they
+    Snakemake knows what made a file from its own metadata, which a clone does not have. The dates
+    of these files tell it nonetheless that results are older than the code or the config that they
     should come from, so that they are checked again and refused.
     """
-    lines = [
-        f"{experiment.name}/{run.folder.as_posix()} {run_identity(run)}\n"
+    hashes = [
+        f"{run_hash(run.settings)} {experiment.name}/{run.folder.as_posix()}\n"
         for experiment in tier.experiments
         for cell in expand(experiment)
         for run in cell.runs
     ]
-    text = "".join(lines)
-    path = layout.identities
-    if not path.exists() or path.read_text() != text:
-        write_atomically(path, text.encode())
+    for path, text in ((layout.config, dump_tier(tier)), (layout.hashes, "".join(hashes))):
+        if not path.exists() or path.read_text() != text:
+            write_atomically(path, text.encode())
 
 
 def datasets(tier: Tier) -> list[str]:

@@ -31,12 +31,17 @@ def test_every_setting_of_a_run_is_an_option_of_train() -> None:
         assert option in text
 
 
-@pytest.mark.parametrize("command", ["train", "run", "data", "config", "collect", "draw", "table"])
+COMMANDS = ["train", "run", "data", "config", "collect", "draw", "table", "report"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_explains_every_option(command: str) -> None:
     result = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200"})
     assert result.exit_code == 0
-    for line in re.findall(r"│ \*? +--[\w-]+ .*│", result.output):
-        assert re.search(r"<[^>]+> +\S", line), line
+    lines = re.findall(r"│[ *]+--[\w-]+ .*│", result.output)
+    assert lines
+    for line in lines:
+        assert re.search(r"(<[^>]+>|--help) +\S", line), line
 
 
 def test_train_writes_a_folder_for_each_seed(tmp_path: Path, data_root: Path) -> None:
@@ -102,7 +107,7 @@ def tiny_tier(folder: Path, epochs: int) -> None:
         "experiments:\n"
         "  - name: first\n"
         "    settings: {dataset: digits, likelihood: bernoulli, latent_dim: 2, hidden_units: 8,"
-        f" hidden_layers: 1, batch_size: 50, epochs: {epochs}}}\n"
+        f" hidden_layers: 1, batch_size: 50, learning_rate: 0.001, epochs: {epochs}}}\n"
         "    axes: {objective: [learned, bilbo], seed: [0, 1]}\n"
         "figures: []\n"
         "execution: {save_every: 1}\n"

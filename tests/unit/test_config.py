@@ -5,14 +5,16 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from tests.conftest import PROJECT
 from vaebench.config import Tier, dump_tier, load_tier
 from vaebench.errors import UserError
 from vaebench.grid import expand
+from vaebench.layout import Layout
 from vaebench.workflow import cell_pattern, constraints, run_patterns, tier_file
 
-TIERS = [PROJECT / "config" / f"{name}.yaml" for name in ("paper", "smoke")]
+TIERS = [PROJECT / "config" / f"{name}.yaml" for name in ("paper", "smoke", "quick")]
 
 
 def small() -> dict[str, Any]:
@@ -21,7 +23,15 @@ def small() -> dict[str, Any]:
         "experiments": [
             {
                 "name": "posterior_variance",
-                "settings": {"dataset": "digits", "likelihood": "bernoulli", "epochs": 1},
+                "settings": {
+                    "dataset": "digits",
+                    "likelihood": "bernoulli",
+                    "epochs": 1,
+                    "batch_size": 50,
+                    "learning_rate": 0.001,
+                    "hidden_units": 8,
+                    "hidden_layers": 1,
+                },
                 "axes": {"objective": ["learned", "bilbo"], "latent_dim": [2, 3], "seed": [0, 1]},
             }
         ],
@@ -100,7 +110,7 @@ def test_a_key_given_twice_is_refused(tmp_path: Path) -> None:
         load_tier(path)
 
 
-@pytest.mark.parametrize("text", ["a: [", "", "- 1\n"])
+@pytest.mark.parametrize("text", ["a: [", "", "- 1\n", "{[a]: 1}"])
 def test_a_file_that_is_no_tier_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "tier.yaml"
     path.write_text(text)
@@ -125,21 +135,43 @@ def test_a_resolved_tier_reads_back_as_itself(tmp_path: Path, path: Path) -> Non
 
 
 def test_the_reduced_tier_has_every_figure_and_experiment_of_the_paper() -> None:
-    paper, smoke = (load_tier(path) for path in TIERS)
+    paper, smoke = (load_tier(path) for path in TIERS[:2])
     assert smoke.figures == paper.figures
     assert [e.name for e in smoke.experiments] == [e.name for e in paper.experiments]
 
 
-def test_no_value_of_the_paper_tier_reaches_the_reduced_one() -> None:
-    """Remove a key from the reduced tier: it is gone, not filled from the default tier."""
+def test_a_key_that_a_tier_leaves_out_is_not_filled_from_anywhere() -> None:
     values = yaml.safe_load(TIERS[1].read_text())
-    del values["experiments"][0]["settings"]["hidden_units"]
-    run = expand(Tier.model_validate(values).experiments[0])[0].runs[0]
-    assert run.settings.hidden_units == 200  # the package's default
-    runs = [r for e in load_tier(TIERS[1]).experiments for c in expand(e) for r in c.runs]
-    assert {r.settings.dataset for r in runs} == {"digits"}
-    assert 200 not in {r.settings.epochs for r in runs}
-    assert not {100, 300} & {r.settings.latent_dim for r in runs}
+    for key in ("hidden_units", "hidden_layers", "batch_size", "learning_rate", "epochs"):
+        missing = deepcopy(values)
+        del missing["experiments"][0]["settings"][key]
+        with pytest.raises(ValidationError, match=f"settings.{key}: Field required"):
+            Tier.model_validate(missing)
+
+
+def test_a_figure_refuses_an_axis_that_it_cannot_show(tmp_path: Path) -> None:
+    values = small()
+    values["experiments"][0]["axes"]["latent_scale"] = [1, 2]
+    with pytest.raises(UserError, match="fig05 cannot tell apart runs that differ in latent_scale"):
+        load_tier(write(tmp_path, values))
+
+
+def test_an_experiment_without_seeds_or_job_axes_is_possible() -> None:
+    values = small()
+    experiment = values["experiments"][0]
+    experiment["settings"] |= {"objective": "bilbo", "latent_dim": 2}
+    experiment["axes"] = {"seed": [0, 1]}
+    values["figures"] = []
+    packed = Tier.model_validate(values).experiments[0]
+    assert cell_pattern(packed) == "."
+    assert run_patterns(packed) == ["seed~0", "seed~1"]
+    assert Layout.of("small").log(f"train/a/{cell_pattern(packed)}").name == "a.log"
+    experiment["settings"] |= {"seed": 0}
+    del experiment["settings"]["epochs"]
+    experiment["axes"] = {"epochs": [1, 2]}
+    alone = Tier.model_validate(values).experiments[0]
+    assert alone.packed == []
+    assert [len(cell.runs) for cell in expand(alone)] == [1, 1]
 
 
 def test_snakemake_takes_one_file_and_no_values(tmp_path: Path) -> None:
@@ -178,6 +210,7 @@ def test_numeric_axes_pack_with_the_seeds() -> None:
     experiment["axes"] = {"objective": ["bilbo"], "posterior_std": [0.1, 1], "seed": [0, 1]}
     experiment["settings"]["latent_dim"] = 2
     experiment["packed"] = ["posterior_std", "seed"]
+    values["figures"] = []
     (cell,) = expand(Tier.model_validate(values).experiments[0])
     assert [run.folder.as_posix() for run in cell.runs] == [
         "objective~bilbo/posterior_std~0.1/seed~0",

@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import PROJECT
-from vaebench.sources import CORE, PACKAGE, canonical, definition_digest, module_digest
+from vaebench.sources import (
+    CORE,
+    PACKAGE,
+    _definition_text,
+    canonical,
+    definition_digest,
+    function_digest,
+    module_digest,
+)
 
 EXEMPT = {
     "data/__init__.py": "the data's own digest is in the run hash",
@@ -81,6 +89,48 @@ def test_adding_an_objective_changes_no_other(module: Path) -> None:
 
 def test_editing_an_objective_changes_it_alone(module: Path) -> None:
     assert changed(module, "- 0.5 * information", "- 0.6 * information") == {"bilbo"}
+
+
+@pytest.mark.parametrize(
+    ("definition", "edited"),
+    [
+        ("A = 3", "A = 4"),
+        ("A, B = 3, 5", "A, B = 4, 5"),
+        ("A = 3\nA += 1", "A = 3\nA += 2"),
+        ("if True:\n    A = 3", "if True:\n    A = 4"),
+        (
+            "try:\n    A = 3\nexcept OSError:\n    A = 4",
+            "try:\n    A = 3\nexcept OSError:\n    A = 5",
+        ),
+        ("def A():\n    return 3", "def A():\n    return 4"),
+    ],
+)
+def test_whatever_an_objective_uses_counts(module: Path, definition: str, edited: str) -> None:
+    text = module.read_text().replace("- 0.5 * information", "- A * information")
+    module.write_text(text.replace("\nOBJECTIVES: ", f"\n{definition}\n\n\nOBJECTIVES: "))
+    assert changed(module, definition, edited) == {"bilbo"}
+
+
+def test_a_helper_of_another_module_counts_with_all_of_it(module: Path) -> None:
+    line = "from vaebench.records import finite\n"
+    text = module.read_text().replace("- 0.5 * information", "- finite(0.5) * information")
+    module.write_text(text)
+    assert changed(module, "from dataclasses", line + "from dataclasses") == {"bilbo"}
+    imported = _definition_text(ast.parse(line).body[0])
+    assert module_digest(PACKAGE / "records.py") in imported
+
+
+def test_a_function_that_cannot_be_found_is_an_error() -> None:
+    def local() -> None:
+        pass
+
+    with pytest.raises(ValueError, match="local is not defined at the top of"):
+        function_digest(local)
+
+
+def test_the_order_of_imports_does_not_count() -> None:
+    a, b = "import a\nfrom b import c\nx = 1", "from b import c\nimport a\nx = 1"
+    assert canonical(ast.parse(a)) == canonical(ast.parse(b))
 
 
 def test_editing_a_shared_function_changes_those_that_call_it(module: Path) -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from vaebench.data.prepared import Arrays
+from vaebench.models.mlp import Parameters
 from vaebench.objectives import OBJECTIVES
 from vaebench.settings import Settings
 from vaebench.streams import normal, order
@@ -81,6 +82,30 @@ def test_a_seed_pairs_objectives(settings: MakeSettings, digits: Arrays) -> None
         assert torch.equal(tensor, learned[name]), name
     other = begin(Pack.of([settings(seed=1)], digits, CPU)).parameters
     assert not torch.equal(other["encoder.hidden1.weight"], learned["encoder.hidden1.weight"])
+
+
+def test_a_seed_pairs_data_order_and_noise(
+    settings: MakeSettings, digits: Arrays, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in OBJECTIVES}
+
+    def noting(pack: Pack, parameters: Parameters, x: Tensor, noise: Tensor) -> Tensor:
+        seen[pack.objective.name].append((x, noise))
+        return training_bound(pack, parameters, x, noise)
+
+    monkeypatch.setattr("vaebench.training.loop.training_bound", noting)
+    for name in OBJECTIVES:
+        train_steps(
+            [settings(objective=name, seed=2), settings(objective=name, seed=5)], digits, 20
+        )
+    for name in OBJECTIVES:
+        assert len(seen[name]) == 20
+        for (x, noise), (other_x, other_noise) in zip(seen[name], seen["learned"], strict=True):
+            assert torch.equal(x, other_x)
+            assert torch.equal(noise, other_noise)
+    x, noise = seen["learned"][0]
+    assert not torch.equal(x[0], x[1])
+    assert not torch.equal(noise[0], noise[1])
 
 
 def test_streams_depend_on_seed_purpose_and_index_alone() -> None:

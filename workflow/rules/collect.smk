@@ -4,8 +4,7 @@
 rule collect:
     input:
         config=LAYOUT.config,
-        identities=LAYOUT.identities,
-        data=[data_manifest(dataset) for dataset in datasets(TIER)],
+        hashes=LAYOUT.hashes,
         runs=[
             LAYOUT.run(experiment.name, folder) / name
             for experiment in TIER.experiments

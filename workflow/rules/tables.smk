@@ -20,7 +20,7 @@ rule table:
     conda:
         ENVIRONMENT
     params:
-        code=modules_digest("tables.py", "statistics.py"),
+        code=modules_digest("tables.py", "statistics.py", "results.py"),
         root=LAYOUT.root,
     shell:
         "vaebench table {wildcards.experiment:q} --results {params.root:q}"

@@ -9,9 +9,9 @@ for experiment in TIER.experiments:
         name:
             f"train_{experiment.name}"
         input:
-            data=for_cell(experiment, cell_data),
-            # Ancient: which runs are current is told by their identity below, not by the date of
-            # a file that names all runs.
+            # Ancient, both: whether runs are current is told by their hashes below, which know the
+            # data, and not by the date of a copy of the data or of a file that names all runs.
+            data=for_cell(experiment, cell_data, ancient),
             config=ancient(LAYOUT.config),
         output:
             metrics=[
@@ -36,7 +36,7 @@ for experiment in TIER.experiments:
         params:
             experiment=experiment.name,
             cell=for_cell(experiment, cell_folder),
-            identity=for_cell(experiment, cell_identity),
+            hashes=for_cell(experiment, cell_hashes),
         shell:
             "vaebench run --tier {input.config:q} --experiment {params.experiment:q} "
             "--cell {params.cell:q} --threads {threads} 2>&1 | tee {log:q}"

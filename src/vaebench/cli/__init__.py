@@ -20,3 +20,8 @@ def main() -> None:
     except UserError as error:
         print(f"vaebench: {error}", file=sys.stderr)
         sys.exit(2)
+    except OSError as error:
+        # A missing or unwritable file, or a full disk: the path says all that a traceback would.
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"vaebench: {where}{error.strerror or error}", file=sys.stderr)
+        sys.exit(1)

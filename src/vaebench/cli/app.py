@@ -20,9 +20,7 @@ app = typer.Typer(
 TierOption = Annotated[
     str, typer.Option("--tier", help="Name of a file in config/, such as paper, or a path.")
 ]
-DataOption = Annotated[
-    Path, typer.Option(envvar="VAEBENCH_DATA", help="Folder of raw and prepared datasets.")
-]
+DataOption = Annotated[Path, typer.Option(help="Folder of raw and prepared datasets.")]
 
 
 def parse_list(name: str, text: str, kind: type[int] | type[float]) -> list[Any]:

@@ -1,9 +1,9 @@
 """Raw files: a verified copy already there, else mirrors, else the official hosts."""
 
+import http.client
 import os
 import shutil
 import tempfile
-import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +72,7 @@ def _copy_verified(source: str, target: Path, file: RawFile) -> str | None:
                 _download(source, copy)
             else:
                 shutil.copyfile(Path(source).expanduser(), copy)
-        except (OSError, urllib.error.URLError, ValueError) as error:
+        except (OSError, http.client.HTTPException, ValueError) as error:
             reason = getattr(error, "reason", None) or error
             return f"cannot be read ({reason})"
         problem = _mismatch(copy, file)

@@ -43,6 +43,11 @@ def prepare(name: str, root: Path, mirrors: list[str]) -> Path:
         UserError: the data cannot be had or fail verification.
     """
     arrays = DATASETS[name].prepare(name, root / "raw" / name, mirrors)
+    if (found := digest(arrays)) != DATASETS[name].digest:
+        raise UserError(
+            f"the prepared arrays of '{name}' have the digest {found}, not the registered "
+            f"{DATASETS[name].digest}: nothing was written"
+        )
     target = root / "prepared" / name
     for part in PARTS:
         buffer = io.BytesIO()
@@ -50,7 +55,7 @@ def prepare(name: str, root: Path, mirrors: list[str]) -> Path:
         write_atomically(target / f"{part}.npy", buffer.getvalue())
     manifest = {
         "dataset": name,
-        "digest": digest(arrays),
+        "digest": found,
         "parts": {
             part: {
                 "shape": list(getattr(arrays, part).shape),
@@ -64,45 +69,26 @@ def prepare(name: str, root: Path, mirrors: list[str]) -> Path:
     return path
 
 
-def recorded_digest(prepared: Path, name: str) -> str:
-    """The digest that the manifest of a prepared dataset records.
-
-    Raises:
-        UserError: the dataset was not prepared, or its manifest is damaged.
-    """
-    path = manifest_path(prepared, name)
-    try:
-        return str(json.loads(path.read_text())["digest"])
-    except FileNotFoundError:
-        raise UserError(
-            f"{path} is missing: prepare the dataset with `vaebench data {name}`"
-        ) from None
-    except (ValueError, KeyError, TypeError):
-        raise UserError(
-            f"{path} is damaged: remove it and run `vaebench data {name}` again"
-        ) from None
-
-
 def load(prepared: Path, name: str) -> Arrays:
-    """Map a prepared dataset into memory, after checking every byte against its manifest.
+    """Map a prepared dataset into memory, after checking every byte against its digest.
 
     Raises:
-        UserError: a part is missing or differs from the manifest.
+        UserError: it was not prepared, or a part is missing or changed.
     """
-    expected = recorded_digest(prepared, name)
+    folder = prepared / name
+    if not manifest_path(prepared, name).exists():
+        raise UserError(f"{folder} is missing: prepare the dataset with `vaebench data {name}`")
     try:
         # "c": torch wants writable memory; nothing written ever reaches the file.
-        arrays = Arrays(
-            *(np.load(prepared / name / f"{part}.npy", mmap_mode="c") for part in PARTS)
-        )
+        arrays = Arrays(*(np.load(folder / f"{part}.npy", mmap_mode="c") for part in PARTS))
         found = digest(arrays)
     except (OSError, ValueError) as error:
         raise UserError(
-            f"{prepared / name} is incomplete ({error}): run `vaebench data {name}` again"
+            f"{folder} is incomplete ({error}): run `vaebench data {name}` again"
         ) from None
-    if found != expected:
+    if found != DATASETS[name].digest:
         raise UserError(
-            f"{prepared / name} does not have the bytes its dataset.json records: "
+            f"{folder} does not have the bytes of '{name}' (digest {found}): "
             f"run `vaebench data {name}` again"
         )
     return arrays

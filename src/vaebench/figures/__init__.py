@@ -19,6 +19,8 @@ class FigureSpec:
     title: str
     needs: Mapping[str, AxisValue] = field(default_factory=dict)
     """Settings of runs without which it cannot be drawn; a tier that lacks them is refused."""
+    axes: frozenset[str] = frozenset({"objective", "latent_dim", "seed"})
+    """The axes that it tells apart; a tier whose experiment has another is refused."""
 
 
 FIGURES: dict[str, FigureSpec] = {

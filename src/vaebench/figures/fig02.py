@@ -1,15 +1,13 @@
 """Figure 2: posterior means of three runs that differ in their seed alone."""
 
 from vaebench.figures.scatter import scatter_row
-from vaebench.figures.style import Drawing, bound_text, runs_text, single_runs
+from vaebench.figures.style import Drawing, bound_text, first_seeds, runs_text
 from vaebench.results import Results
 
 
 def draw(results: Results) -> Drawing:
     """Three scatter plots side by side, each with its bound."""
-    rows = single_runs(
-        results.of("posterior_variance", objective="learned", latent_dim=2), (0, 1, 2)
-    )
+    rows = first_seeds(results.of("posterior_variance", objective="learned", latent_dim=2), 3)
     figure = scatter_row(results, rows, lambda row: f"seed {row['seed']}: {bound_text(row)}")
     caption = (
         "Posterior means of the test set in a two-dimensional latent space, coloured by label, "

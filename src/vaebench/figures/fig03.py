@@ -7,7 +7,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from vaebench.figures.style import OBJECTIVE_COLOURS, Drawing, runs_text, single_runs
+from vaebench.figures.style import OBJECTIVE_COLOURS, Drawing, first_seeds, runs_text
 from vaebench.results import Results
 
 BINS = 20
@@ -16,9 +16,7 @@ NAMES = ("x", "y")
 
 def draw(results: Results) -> Drawing:
     """A row for each run of Figure 2; columns pair each variance with both means."""
-    rows = single_runs(
-        results.of("posterior_variance", objective="learned", latent_dim=2), (0, 1, 2)
-    )
+    rows = first_seeds(results.of("posterior_variance", objective="learned", latent_dim=2), 3)
     figure, axes = plt.subplots(
         len(rows), 4, figsize=(10, 2.3 * len(rows) + 0.3), layout="constrained", squeeze=False
     )

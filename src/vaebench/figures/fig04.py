@@ -8,11 +8,11 @@ from matplotlib.axes import Axes
 from vaebench.figures.style import (
     OBJECTIVE_COLOURS,
     Drawing,
+    first_seeds,
     image_grid,
     objective_name,
     runs_text,
     show_image,
-    single_runs,
 )
 from vaebench.results import Results
 from vaebench.statistics import estimate
@@ -36,26 +36,36 @@ def draw(results: Results) -> Drawing:
     for line, n in zip(grid, dims, strict=True):
         for ax, objective in zip(line, objectives, strict=True):
             runs = rows[(rows["latent_dim"] == n) & (rows["objective"] == objective)]
-            samples = results.arrays(single_runs(runs, (0,)).iloc[0])["samples"]
-            show_image(ax, image_grid(samples[: SAMPLE_COLUMNS * SAMPLE_ROWS], SAMPLE_COLUMNS))
+            shown = runs[runs["status"] == "completed"]
             ax.set_title(f"{objective_name(objective)}, n = {n}")
+            if shown.empty:
+                ax.set_axis_off()
+                ax.text(0.5, 0.5, "all runs diverged", ha="center", transform=ax.transAxes)
+                continue
+            samples = results.arrays(first_seeds(shown).iloc[0])["samples"]
+            show_image(ax, image_grid(samples[: SAMPLE_COLUMNS * SAMPLE_ROWS], SAMPLE_COLUMNS))
     bottom.suptitle("(c) generative samples", x=0.01, ha="left", fontsize="medium")
     caption = (
         "Three methods for determining the posterior variance: learned (Eq. 1), constant with the "
         "prior of Eq. 4 (Eq. 2) and BILBO (Eq. 24). (a, b) Test bound during training, mean over "
         "the seeds with its 95% interval; larger is better. The vertical axis leaves out the first "
-        "epochs. (c) Samples from the prior, for the first seed. Constant and BILBO are one "
-        "objective in two forms: their runs differ by rounding alone, which training amplifies. "
+        "epochs. (c) Samples from the prior, for the first seed that did not diverge. Constant and "
+        "BILBO are one objective in two forms: their runs differ by rounding alone, which training "
+        "amplifies. "
         f"Shown: {runs_text(rows)}."
     )
     return Drawing(figure, caption, rows)
 
 
 def _progress(ax: Axes, results: Results, rows: pd.DataFrame, objectives: list[str]) -> None:
-    history = results.history.merge(rows[["experiment", "folder", "objective", "seed"]])
+    # A diverged run has no bound to average from its step on; the caption names it.
+    completed = rows[rows["status"] == "completed"]
+    history = results.history.merge(completed[["experiment", "folder", "objective", "seed"]])
     settled: list[float] = []
     for objective, line in zip(objectives, LINES * len(objectives), strict=False):
         points = history[history["objective"] == objective].groupby("epoch")["elbo"]
+        if not len(points):
+            continue
         curve = pd.DataFrame([vars(estimate(values.tolist())) for _, values in points])
         epochs = np.array([epoch for epoch, _ in points], dtype=int)
         colour = OBJECTIVE_COLOURS[objective]

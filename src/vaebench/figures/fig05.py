@@ -1,13 +1,13 @@
 """Figure 5: posterior means under the three methods for the posterior variance."""
 
 from vaebench.figures.scatter import scatter_row
-from vaebench.figures.style import Drawing, bound_text, objective_name, runs_text, single_runs
+from vaebench.figures.style import Drawing, bound_text, first_seeds, objective_name, runs_text
 from vaebench.results import Results
 
 
 def draw(results: Results) -> Drawing:
     """One scatter plot a method, each with its bound."""
-    rows = single_runs(results.of("posterior_variance", latent_dim=2), (0,))
+    rows = first_seeds(results.of("posterior_variance", latent_dim=2))
     figure = scatter_row(
         results, rows, lambda row: f"{objective_name(row['objective'])}\n{bound_text(row)}"
     )

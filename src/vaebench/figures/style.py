@@ -1,7 +1,7 @@
 """What the figures share: colours, names, panels and how they are saved."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,8 +24,8 @@ OBJECTIVE_COLOURS = dict(
 )
 """One colour an objective, by its place in the registry: the same in every figure."""
 OBJECTIVE_NAMES = {
-    "learned": "Learned $\\Sigma$",
-    "constant": "Constant $\\Sigma$",
+    "learned": "Learned Σ",
+    "constant": "Constant Σ",
     "bilbo": "BILBO",
 }
 
@@ -66,10 +66,16 @@ def runs_text(rows: pd.DataFrame) -> str:
     dims = "/".join(format_value(int(n)) for n in sorted(rows["latent_dim"].unique()))
     seeds = sorted(int(seed) for seed in rows["seed"].unique())
     which = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {', '.join(map(str, seeds))}"
-    return (
+    text = (
         f"{first['dataset']}, {first['likelihood']} likelihood, n = {dims}, "
         f"{first['epochs']} epochs, {which}"
     )
+    diverged = rows[rows["status"] == "diverged"]
+    if diverged.empty:
+        return text
+    columns = (diverged[name] for name in ("objective", "latent_dim", "seed"))
+    named = [f"{o} n = {n} seed {seed}" for o, n, seed in zip(*columns, strict=True)]
+    return f"{text}; diverged: {', '.join(named)}"
 
 
 def scatter_by_label(ax: Axes, codes: NDArray[Any], labels: NDArray[Any]) -> None:
@@ -130,8 +136,6 @@ def save(figure: Figure, extension: str, metadata: Mapping[str, str]) -> bytes:
     return buffer.getvalue()
 
 
-def single_runs(rows: pd.DataFrame, seeds: Sequence[int]) -> pd.DataFrame:
-    """The rows with these seeds, or as many of the first seeds that there are."""
-    present = sorted(rows["seed"].unique())
-    chosen = [seed for seed in seeds if seed in present] or present[: len(seeds)]
-    return rows[rows["seed"].isin(chosen)]
+def first_seeds(rows: pd.DataFrame, count: int = 1) -> pd.DataFrame:
+    """The rows with the `count` smallest seeds, or with all if there are fewer."""
+    return rows[rows["seed"].isin(sorted(rows["seed"].unique())[:count])]

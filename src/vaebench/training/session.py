@@ -11,25 +11,21 @@ from typing import Any
 
 import torch
 from safetensors.torch import save
-from torch import Tensor
 
-from vaebench.data import prepared
+from vaebench.data import DATASETS, prepared
 from vaebench.errors import UserError
-from vaebench.evaluation.arrays import run_arrays, to_npz
+from vaebench.evaluation.arrays import to_npz
 from vaebench.files import digest_bytes, digest_file, write_atomically
 from vaebench.progress import TrainingProgress, say
 from vaebench.provenance import run_hash
 from vaebench.records import (
     Digests,
-    Final,
-    HeldOutMetrics,
     RunRecord,
-    SetMetrics,
     Timing,
-    finite,
 )
 from vaebench.settings import Settings
 from vaebench.sources import source_digest
+from vaebench.training.finish import measure
 from vaebench.training.loop import Pack, TrainingState, advance, begin
 from vaebench.training.store import (
     FinishedRun,
@@ -85,8 +81,7 @@ def train_targets(label: str, targets: Sequence[Target], resources: Resources) -
     Raises:
         UserError: the data are missing or do not fit, or a saved state is damaged.
     """
-    data_digest = prepared.recorded_digest(resources.data / "prepared", targets[0].settings.dataset)
-    hashes = [run_hash(target.settings, data_digest) for target in targets]
+    hashes = [run_hash(target.settings) for target in targets]
     missing = [k for k, value in enumerate(hashes) if not has_run(resources.store, value)]
     with locked(resources.store, [hashes[k] for k in missing]):
         # Whoever held the locks before may have finished some of them.
@@ -96,7 +91,7 @@ def train_targets(label: str, targets: Sequence[Target], resources: Resources) -
             say(f"[{label}] {restored} of {len(targets)} runs are trained: taken as they are")
         if missing:
             runs = [targets[k].settings for k in missing]
-            if not _train(label, runs, [hashes[k] for k in missing], data_digest, resources):
+            if not _train(label, runs, [hashes[k] for k in missing], resources):
                 return False
     for target, value in zip(targets, hashes, strict=True):
         _publish(get_run(resources.store, value), target)
@@ -104,11 +99,7 @@ def train_targets(label: str, targets: Sequence[Target], resources: Resources) -
 
 
 def _train(
-    label: str,
-    runs: Sequence[Settings],
-    hashes: Sequence[str],
-    data_digest: str,
-    resources: Resources,
+    label: str, runs: Sequence[Settings], hashes: Sequence[str], resources: Resources
 ) -> bool:
     """Train runs as one pack into the store; False if it was stopped, with its state saved."""
     data = prepared.load(resources.data / "prepared", runs[0].dataset)
@@ -137,77 +128,43 @@ def _train(
                 save_state(path, state)
 
         complete = advance(pack, state, should_stop, after_epoch)
+        # Also when complete: whatever goes wrong in evaluating must not cost the training.
+        save_state(path, state)
         if complete:
-            for run in _finish(pack, state, data, hashes, data_digest):
+            for run in _finish(pack, state, data, hashes):
                 put_run(resources.store, run)
-            path.unlink(missing_ok=True)
+            path.unlink()
         else:
-            save_state(path, state)
             say(f"[{label}] stopped after step {state.step} of {pack.steps}; its state is saved")
     return complete
 
 
 def _finish(
-    pack: Pack,
-    state: TrainingState,
-    data: prepared.Arrays,
-    hashes: Sequence[str],
-    data_digest: str,
+    pack: Pack, state: TrainingState, data: prepared.Arrays, hashes: Sequence[str]
 ) -> Iterator[FinishedRun]:
     """Evaluate a trained pack; yields each run's record, arrays and weights."""
-    train = pack.evaluate(state.parameters, "train")
-    test = pack.evaluate(state.parameters, "test")
-    frozen = test.elbo_with_prior(train.prior_variance)
-    arrays = run_arrays(
-        pack.network,
-        pack.likelihood,
-        state.parameters,
-        pack.seeds,
-        train,
-        test,
-        data.test_images.shape[1:],
-        data.test_labels,
-    )
     worker = describe_worker(pack.train_pixels.device, len(pack.runs))
     lock = Path("requirements.lock")
     environment = digest_file(lock) if lock.exists() else None
-    for k, settings in enumerate(pack.runs):
+    for k, measured in enumerate(measure(pack, state, data)):
+        settings = pack.runs[k]
         weights = save(
             {name: stack[k].detach().cpu().clone() for name, stack in state.parameters.items()}
         )
-        npz = to_npz(arrays[k])
-        diverged = state.diverged[k] is not None
-
-        def number(values: Tensor, k: int = k, diverged: bool = diverged) -> float | None:
-            # Whatever the weights give after a non-finite loss, it is no result of the objective.
-            return None if diverged else finite(values[k])
-
+        npz = to_npz(measured.arrays)
         record = RunRecord(
             run=settings,
             run_hash=hashes[k],
-            status="diverged" if diverged else "completed",
+            status="completed" if state.diverged[k] is None else "diverged",
             diverged_step=state.diverged[k],
-            final=Final(
-                train=SetMetrics(
-                    elbo=number(train.elbo),
-                    rate=number(train.rate),
-                    distortion=number(train.distortion),
-                ),
-                test=HeldOutMetrics(
-                    elbo=number(test.elbo),
-                    rate=number(test.rate),
-                    distortion=number(test.distortion),
-                    elbo_frozen_prior=number(frozen),
-                    active_units=int(test.active_units[k]),
-                ),
-            ),
+            final=measured.final,
             history=state.history[k],
             timing=Timing(seconds=state.seconds, steps_per_second=state.step / state.seconds),
             worker=worker,
             digests=Digests(
                 settings=settings.digest,
                 sources=source_digest(settings.objective, settings.likelihood),
-                data=data_digest,
+                data=DATASETS[settings.dataset].digest,
                 environment=environment,
                 weights=digest_bytes(weights),
                 arrays=digest_bytes(npz),

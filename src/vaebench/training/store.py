@@ -61,7 +61,10 @@ def get_run(store: Path, run_hash: str) -> FinishedRun:
         UserError: a file is missing or is not the one that the record names.
     """
     folder = run_folder(store, run_hash)
-    record = read_record(folder / "metrics.json")
+    try:
+        record = read_record(folder / "metrics.json")
+    except UserError as error:
+        raise UserError(f"{error}\nremove {folder} to train the run again") from None
     expected = {"arrays.npz": record.digests.arrays, "model.safetensors": record.digests.weights}
     for name, digest in expected.items():
         if not (folder / name).exists() or digest_file(folder / name) != digest:
@@ -75,6 +78,7 @@ def get_run(store: Path, run_hash: str) -> FinishedRun:
 
 class _StateHeader(BaseModel):
     version: int
+    device: str
     step: int
     seconds: float
     diverged: list[int | None]
@@ -90,6 +94,7 @@ def save_state(path: Path, state: TrainingState) -> None:
     """Keep where training stands: weights, optimiser and counters."""
     header = _StateHeader(
         version=STATE_VERSION,
+        device=_device(state),
         step=state.step,
         seconds=state.seconds,
         diverged=state.diverged,
@@ -112,6 +117,9 @@ def restore_state(path: Path, state: TrainingState) -> bool:
             header = _StateHeader.model_validate_json((saved.metadata() or {})["state"])
             if header.version != STATE_VERSION:
                 raise ValueError(f"its version is {header.version}, not {STATE_VERSION}")
+            if header.device != _device(state):
+                # Noise differs between kinds of device: the run would be neither's.
+                raise ValueError(f"it was made on {header.device}: continue with --device")
             tensors = {name: saved.get_tensor(name) for name in saved.keys()}  # noqa: SIM118
         with torch.no_grad():
             for name, tensor in _tensors(state).items():
@@ -123,6 +131,10 @@ def restore_state(path: Path, state: TrainingState) -> bool:
     state.step, state.seconds = header.step, header.seconds
     state.diverged, state.history = header.diverged, header.history
     return True
+
+
+def _device(state: TrainingState) -> str:
+    return state.moments.step.device.type
 
 
 def _tensors(state: TrainingState) -> dict[str, torch.Tensor]:
