@@ -82,7 +82,7 @@ def to_markdown(table: pd.DataFrame) -> str:
     if "difference" in table:
         shown[f"minus `{BASELINE}`"] = table["difference"].map(_decimals)
         shown["95% interval of it"] = _interval(table, "difference_low", "difference_high")
-    shown["paper"] = table["paper"].replace("", "–")
+    shown["paper"] = table["paper"].str.replace("-", "−").replace("", "–")
     shown["diverged"] = table["diverged"].astype(str)
     return shown.to_markdown(index=False, disable_numparse=True) + "\n"
 
@@ -117,7 +117,7 @@ def _printed(group: pd.DataFrame, paper_values: list[dict[str, Any]]) -> str:
         if all(first.get(name) == value for name, value in entry["settings"].items()):
             numbers = ", ".join(f"{value:g}" for value in entry["values"])
             texts.append(f"{numbers} ({entry['place']})")
-    return "; ".join(texts).replace("-", "−")
+    return "; ".join(texts)
 
 
 def _interval(table: pd.DataFrame, low: str, high: str) -> list[str]:

@@ -19,7 +19,7 @@ from vaebench.settings import axis_folder, format_value
 DEFAULT_TIER = "paper"
 
 
-def tier_file(config_files: Sequence[Path], overrides: Mapping[str, Any]) -> Path:
+def tier_file(config_files: Sequence[Path], overrides: Mapping[str, Any], project: Path) -> Path:
     """The config that snakemake was started for: the one `--configfile`, or the paper's.
 
     It is read from the file itself, since Snakemake would merge several into one.
@@ -33,7 +33,7 @@ def tier_file(config_files: Sequence[Path], overrides: Mapping[str, Any]) -> Pat
     if len(config_files) > 1:
         names = " and ".join(path.name for path in config_files)
         raise UserError(f"give one --configfile: tiers are never merged (found {names})")
-    return config_files[0] if config_files else find_tier(DEFAULT_TIER)
+    return config_files[0] if config_files else project / find_tier(DEFAULT_TIER)
 
 
 def put_own_commands_on_path() -> None:

@@ -176,12 +176,12 @@ def test_an_experiment_without_seeds_or_job_axes_is_possible() -> None:
 
 def test_snakemake_takes_one_file_and_no_values(tmp_path: Path) -> None:
     one, two = tmp_path / "one.yaml", tmp_path / "two.yaml"
-    assert tier_file([one], {}) == one
-    assert tier_file([], {}) == Path("config/paper.yaml")
+    assert tier_file([one], {}, PROJECT) == one
+    assert tier_file([], {}, PROJECT) == TIERS[0]
     with pytest.raises(UserError, match=r"one\.yaml and two\.yaml"):
-        tier_file([one, two], {})
+        tier_file([one, two], {}, PROJECT)
     with pytest.raises(UserError, match="epochs"):
-        tier_file([one], {"epochs": 3})
+        tier_file([one], {"epochs": 3}, PROJECT)
 
 
 def test_the_schema_is_in_step() -> None:

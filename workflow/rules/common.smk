@@ -1,4 +1,6 @@
 # What all rules share: the tier, its paths, and the command line of the package.
+from pathlib import Path
+
 from snakemake.exceptions import WorkflowError
 
 from vaebench.config import load_tier
@@ -22,7 +24,11 @@ from vaebench.workflow import (
 
 try:
     TIER = load_tier(
-        tier_file(workflow.overwrite_configfiles, workflow.config_settings.config)
+        tier_file(
+            workflow.overwrite_configfiles,
+            workflow.config_settings.config,
+            Path(workflow.basedir),
+        )
     )
     LAYOUT = Layout.of(TIER.tier)
     note_plan(TIER, LAYOUT)

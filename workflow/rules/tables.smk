@@ -5,7 +5,7 @@ rule table:
     input:
         LAYOUT.runs,
         LAYOUT.config,
-        paper_values="config/paper_values.yaml",
+        paper_values=Path(workflow.basedir) / "config" / "paper_values.yaml",
     output:
         LAYOUT.table("{experiment}", "csv"),
         report(
