@@ -208,7 +208,10 @@ def test_a_second_process_waits_for_the_first(tmp_path: Path, data_root: Path) -
         assert second.stderr is not None
         line = second.stderr.readline()
         assert f"waiting: process {os.getpid()} is training" in line
-        assert second.poll() is None
+        # Longer than training one epoch takes: it really waits, and writes nothing.
+        with pytest.raises(subprocess.TimeoutExpired):
+            second.wait(timeout=5)
+        assert not list((store / "runs").rglob("metrics.json"))
     second.communicate(timeout=60)
     assert second.returncode == 0
     assert len(list((store / "runs").rglob("metrics.json"))) == 2
