@@ -36,6 +36,11 @@ def tier_file(config_files: Sequence[Path], overrides: Mapping[str, Any], projec
     return config_files[0] if config_files else project / find_tier(DEFAULT_TIER)
 
 
+def beside_snakefile(file: str, folder: str) -> Path:
+    """A file of the project from the working directory: the same path wherever both lie."""
+    return Path(os.path.relpath(Path(folder) / file))
+
+
 def put_own_commands_on_path() -> None:
     """Let jobs find `vaebench` beside this Python, whether or not its environment is activated."""
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])

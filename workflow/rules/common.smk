@@ -8,6 +8,7 @@ from vaebench.errors import UserError
 from vaebench.layout import FIGURE_FORMATS, TABLE_FORMATS, Layout
 from vaebench.sources import figure_digest, modules_digest
 from vaebench.workflow import (
+    beside_snakefile,
     cell_data,
     cell_folder,
     cell_hashes,

@@ -5,7 +5,7 @@ rule table:
     input:
         LAYOUT.runs,
         LAYOUT.config,
-        paper_values=Path(workflow.basedir) / "config" / "paper_values.yaml",
+        paper_values=beside_snakefile("config/paper_values.yaml", workflow.basedir),
     output:
         LAYOUT.table("{experiment}", "csv"),
         report(
