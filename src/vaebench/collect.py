@@ -94,6 +94,7 @@ def _row(experiment: str, run: Run, record: RunRecord) -> dict[str, Any]:
         **run.settings.model_dump(),
         "status": record.status,
         "diverged_step": record.diverged_step,
+        "likelihood_variance": record.final.likelihood_variance,
         **{f"test_{name}": value for name, value in test.model_dump().items()},
         **{f"train_{name}": value for name, value in train.model_dump().items()},
         "seconds": record.timing.seconds,
@@ -111,7 +112,12 @@ def _row(experiment: str, run: Run, record: RunRecord) -> dict[str, Any]:
 
 def _points(experiment: str, run: Run, record: RunRecord) -> list[dict[str, Any]]:
     key = {"experiment": experiment, "folder": run.folder.as_posix()}
-    return [{**key, **point.model_dump()} for point in record.history]
+    return [
+        {**key, "epoch": point.epoch}
+        # Named as in the table of runs, where `objective` is the name of one.
+        | {f"test_{name}": v for name, v in point.model_dump(exclude={"epoch"}).items()}
+        for point in record.history
+    ]
 
 
 def _write(frame: pd.DataFrame, path: Path) -> None:

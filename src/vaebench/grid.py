@@ -15,7 +15,7 @@ from vaebench.settings import OPTIONAL, AxisValue, Name, Settings, axis_folder, 
 
 NAMES_A_SETTING: JsonDict = {"propertyNames": {"enum": list(Settings.model_fields)}}
 
-PACKABLE = frozenset({"seed", "posterior_std", "latent_scale", "data_scale"})
+PACKABLE = frozenset({"seed", "posterior_std", "latent_scale", "data_scale", "tau"})
 """Axes whose runs have the same shapes and number of steps, and so can share a pack."""
 
 
@@ -23,6 +23,19 @@ class Strict(BaseModel):
     """Refuses keys it does not know and values of another type."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Override(Strict):
+    """Settings that hold for a part of an experiment in place of the shared ones."""
+
+    when: dict[str, AxisValue] = Field(
+        description="Values on axes that make jobs; the override is for runs that have them all.",
+        min_length=1,
+        json_schema_extra=NAMES_A_SETTING,
+    )
+    settings: dict[str, AxisValue] = Field(
+        description="Settings of these runs.", min_length=1, json_schema_extra=NAMES_A_SETTING
+    )
 
 
 class Experiment(Strict):
@@ -46,6 +59,18 @@ class Experiment(Strict):
         "seeds if not given.",
     )
 
+    overrides: list[Override] = Field(
+        default_factory=list,
+        description="Other settings for a part of the runs, such as more epochs at one latent "
+        "dimension; a later entry comes before an earlier one.",
+    )
+
+    sample_quality: bool = Field(
+        False,
+        description="Whether samples of every run are compared with the test images by a "
+        "classifier's features.",
+    )
+
     @model_validator(mode="after")
     def _check_axes(self) -> Experiment:
         for key in [*self.settings, *self.axes]:
@@ -63,8 +88,26 @@ class Experiment(Strict):
                 raise ValueError(f"packed axis '{axis}' is not among the axes: {list(self.axes)}")
             if axis not in PACKABLE:
                 raise ValueError(f"axis '{axis}' cannot be packed; these can: {sorted(PACKABLE)}")
+        for k, override in enumerate(self.overrides):
+            self._check_override(f"overrides.{k}", override)
         expand(self)
         return self
+
+    def _check_override(self, place: str, override: Override) -> None:
+        for axis, value in override.when.items():
+            if axis not in job_axes(self):
+                raise ValueError(
+                    f"{place}.when: '{axis}' is no axis that makes jobs: {list(job_axes(self))}"
+                )
+            if value not in self.axes[axis]:
+                raise ValueError(
+                    f"{place}.when.{axis}: {value!r} is not on the axis: {self.axes[axis]}"
+                )
+        for key in override.settings:
+            if key in self.axes:
+                raise ValueError(f"{place}.settings: '{key}' is an axis, and so already given")
+            if key not in self.settings:
+                raise ValueError(f"{place}.settings: '{key}' has no shared value in settings")
 
 
 @dataclass(frozen=True)
@@ -80,8 +123,15 @@ class Run:
 class Cell:
     """The runs of one training job: one value of each job axis, all values of the packed ones."""
 
-    folder: Path
+    job: dict[str, AxisValue]
+    """Its values on the job axes, in the order of the config, but for axes that it does not take:
+    `posterior_std` is no axis of an objective that learns it."""
     runs: tuple[Run, ...]
+
+    @property
+    def folder(self) -> Path:
+        """The folder of its job axes."""
+        return _folder(self.job)
 
 
 def job_axes(experiment: Experiment) -> dict[str, list[AxisValue]]:
@@ -97,26 +147,33 @@ def packed_axes(experiment: Experiment) -> dict[str, list[AxisValue]]:
 def expand(experiment: Experiment) -> list[Cell]:
     """All cells of an experiment, in the order of the config.
 
+    An axis that an objective or likelihood does not take is left out of its runs and of their
+    paths; runs that differ on nothing else are one run.
+
     Raises:
-        ValueError: a run's settings are impossible, two runs are the same, or a setting is taken
-            by no run.
+        ValueError: a run's settings are impossible, or a setting is taken by no run.
     """
-    cells = [
-        Cell(_folder(job), tuple(_runs(experiment, job))) for job in _combine(job_axes(experiment))
-    ]
-    runs = [run for cell in cells for run in cell.runs]
-    _check_settings_are_taken(experiment, runs)
-    _check_runs_differ(runs)
-    return cells
+    cells: dict[Path, Cell] = {}
+    for job in _combine(job_axes(experiment)):
+        runs_of_job = {run.folder: run for run in _runs(experiment, job)}
+        taken = next(iter(runs_of_job.values())).settings.given()
+        cell = Cell({k: v for k, v in job.items() if k in taken}, tuple(runs_of_job.values()))
+        cells.setdefault(cell.folder, cell)
+    _check_settings_are_taken(experiment, list(cells.values()))
+    return list(cells.values())
 
 
 def _runs(experiment: Experiment, job: dict[str, AxisValue]) -> Iterator[Run]:
     for packed in _combine(packed_axes(experiment)):
         values: dict[str, Any] = {**experiment.settings, **job, **packed}
+        for override in experiment.overrides:
+            if override.when.items() <= job.items():
+                values |= override.settings
         # In a grid over objectives or likelihoods, a setting that only some of them take is left
         # out for the others.
         for key in OPTIONAL - taken_settings(values):
             values.pop(key, None)
+        folder = _folder({axis: v for axis, v in (job | packed).items() if axis in values})
         try:
             settings = Settings.model_validate({k: _as_field(k, v) for k, v in values.items()})
         except ValidationError as error:
@@ -126,7 +183,7 @@ def _runs(experiment: Experiment, job: dict[str, AxisValue]) -> Iterator[Run]:
             place = "axes." if key in experiment.axes else "settings." if key else ""
             found = f" (found {values[key]!r})" if key in values else ""
             raise ValueError(f"{place}{key}{': ' if key else ''}{message}{found}") from None
-        yield Run(settings, _folder(job) / _folder(packed))
+        yield Run(settings, folder)
 
 
 def _combine(axes: dict[str, list[AxisValue]]) -> Iterator[dict[str, AxisValue]]:
@@ -144,15 +201,7 @@ def _as_field(key: str, value: AxisValue) -> AxisValue:
     return float(value) if is_float and type(value) is int else value
 
 
-def _check_settings_are_taken(experiment: Experiment, runs: list[Run]) -> None:
-    taken = {key for run in runs for key in run.settings.given()}
+def _check_settings_are_taken(experiment: Experiment, cells: list[Cell]) -> None:
+    taken = {key for cell in cells for run in cell.runs for key in run.settings.given()}
     for key in {*experiment.settings, *experiment.axes} - taken:
         raise ValueError(f"no objective or likelihood here takes '{key}': leave it out")
-
-
-def _check_runs_differ(runs: list[Run]) -> None:
-    seen: dict[str, Run] = {}
-    for run in runs:
-        if other := seen.get(run.settings.digest):
-            raise ValueError(f"{other.folder} and {run.folder} are the same run")
-        seen[run.settings.digest] = run

@@ -1,7 +1,11 @@
 """The likelihoods p(x|z) that a decoder can be trained with, one function each.
 
-To add one, write a function and put one `@likelihood(...)` line above it. Like the objectives,
-this registry is read without torch; see `objectives.py` for the shapes.
+There are two kinds. A `@likelihood` computes log p(x|z) from the data and what the decoder puts
+out. A `@batch_variance` is an isotropic Gaussian N(x; nu(z), T) whose T is no output and no
+constant: the function says what T follows from a batch's residuals.
+
+To add one, write a function and put one line above it. Like the objectives, this registry is read
+without torch; see `objectives.py` for the shapes. T is a variance, as in the paper.
 """
 
 from __future__ import annotations
@@ -9,72 +13,207 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-LogLikelihood = Callable[["Tensor", "Tensor"], "Tensor"]
+
+class Decoded(NamedTuple):
+    """What the decoder says of each z."""
+
+    output: Tensor
+    """The linear output, shape [run, batch, pixel]: the mean of p(x|z), or its logits."""
+    std: Tensor | None
+    """The learned standard deviation of p(x|z), shape [run, batch, pixel] where it is one of each
+    pixel and z, [run, 1, 1] where it is one of the run; None where there is none."""
+
+
+class Residuals(NamedTuple):
+    """A batch, as a rule for the variance T sees it."""
+
+    squared: Tensor
+    """|x - nu(z)|^2 of each example, shape [run, batch]."""
+    pixels: int
+    """m, the number of data dimensions."""
+    information: Tensor | None
+    """u = tr Sigma^-1 S^2 = tr(I + Sigma^-1 M_B), shape [run, 1]; None unless Sigma is constant."""
+    tau: Tensor | None
+    """The setting tau, shape [run, 1]; None unless the likelihood takes it."""
+
+
+LogLikelihood = Callable[["Tensor", Decoded], "Tensor"]
+BatchVariance = Callable[[Residuals], "Tensor"]
 DecoderMean = Callable[["Tensor"], "Tensor"]
 
 
 @dataclass(frozen=True)
 class Likelihood:
-    """A registered likelihood."""
+    """A registered likelihood; it has either a `log_likelihood` or a `variance`."""
 
     name: str
-    log_likelihood: LogLikelihood
+    log_likelihood: LogLikelihood | None
+    variance: BatchVariance | None
+    """T of an isotropic Gaussian, from a batch."""
     mean: DecoderMean
     """The mean of p(x|z) from the decoder's output: what is shown as an image."""
+    std: Literal["none", "pixel", "shared"]
+    """Which standard deviation the decoder learns, see `Decoded.std`."""
     settings: frozenset[str]
     """The names of the settings that this likelihood takes beside those that all runs have."""
+    posterior: Literal["any", "constant"]
+    """`constant`: it can only go with objectives that have a constant posterior variance."""
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        """The registered function."""
+        return self.log_likelihood or self.variance  # type: ignore[return-value]
 
 
 LIKELIHOODS: dict[str, Likelihood] = {}
 
 
 def likelihood(
-    *, mean: DecoderMean, settings: tuple[str, ...] = ()
+    *,
+    mean: DecoderMean,
+    std: Literal["none", "pixel", "shared"] = "none",
+    settings: tuple[str, ...] = (),
 ) -> Callable[[LogLikelihood], LogLikelihood]:
-    """Register the decorated function under its own name, with hyphens for underscores."""
+    """Register the decorated log-likelihood under its own name, with hyphens for underscores."""
 
-    def register(log_likelihood: LogLikelihood) -> LogLikelihood:
-        name = log_likelihood.__name__.replace("_", "-")
-        if name in LIKELIHOODS:
-            raise ValueError(f"two likelihoods are named '{name}'")
-        LIKELIHOODS[name] = Likelihood(name, log_likelihood, mean, frozenset(settings))
-        return log_likelihood
+    def register(function: LogLikelihood) -> LogLikelihood:
+        name = _free_name(function)
+        LIKELIHOODS[name] = Likelihood(
+            name, function, None, mean, std, frozenset(settings), posterior="any"
+        )
+        return function
 
     return register
 
 
+def batch_variance(
+    *, settings: tuple[str, ...] = (), posterior: Literal["any", "constant"] = "any"
+) -> Callable[[BatchVariance], BatchVariance]:
+    """Register an isotropic Gaussian whose T the decorated function takes from a batch.
+
+    T then depends on the data, so what it gives is no density of them: its evidence lower bound is
+    evaluated with one scalar T, the mean squared residual of the training set.
+    """
+
+    def register(function: BatchVariance) -> BatchVariance:
+        name = _free_name(function)
+        LIKELIHOODS[name] = Likelihood(
+            name, None, function, lambda output: output, "none", frozenset(settings), posterior
+        )
+        return function
+
+    return register
+
+
+def _free_name(function: Callable[..., Any]) -> str:
+    name = function.__name__.replace("_", "-")
+    if name in LIKELIHOODS:
+        raise ValueError(f"two likelihoods are named '{name}'")
+    return name
+
+
 @likelihood(mean=lambda output: output.sigmoid())
-def bernoulli(x: Tensor, output: Tensor) -> Tensor:
+def bernoulli(x: Tensor, decoded: Decoded) -> Tensor:
     """Minus the binary cross entropy with logits, on grey values.
 
     Not a normalised density on grey values: it is one only where x is 0 or 1.
 
     Args:
         x: data in [0, 1], shape [run, batch, pixel].
-        output: the decoder's logits, the same shape.
+        decoded: the decoder's logits, the same shape.
 
     Returns:
         log p(x|z) in nats, shape [run, batch].
     """
     from torch.nn.functional import binary_cross_entropy_with_logits
 
-    return -binary_cross_entropy_with_logits(output, x, reduction="none").sum(-1)
+    return -binary_cross_entropy_with_logits(decoded.output, x, reduction="none").sum(-1)
 
 
 @likelihood(mean=lambda output: output, settings=("data_scale",))
-def gaussian(x: Tensor, output: Tensor) -> Tensor:
-    """The log density of N(x; output, I), the Gaussian with constant variance T = I.
+def gaussian(x: Tensor, decoded: Decoded) -> Tensor:
+    """The log density of N(x; nu(z), I), the Gaussian with constant variance T = I.
 
     Args:
         x: scaled data, shape [run, batch, pixel].
-        output: the decoder's means, the same shape.
+        decoded: the decoder's means, the same shape.
 
     Returns:
         log p(x|z) in nats of the scaled data, shape [run, batch].
     """
-    return -0.5 * (x.shape[-1] * math.log(2 * math.pi) + (x - output).square().sum(-1))
+    return -0.5 * (x.shape[-1] * math.log(2 * math.pi) + (x - decoded.output).square().sum(-1))
+
+
+@likelihood(mean=lambda output: output, std="pixel", settings=("data_scale",))
+def gaussian_learned(x: Tensor, decoded: Decoded) -> Tensor:
+    """The log density of N(x; nu(z), T(z)) with a learned diagonal T(z) (Section 7.2).
+
+    Unbounded above: see Section 5. Arguments and result as in `gaussian`.
+    """
+    return _normal(x, decoded.output, decoded.std)
+
+
+@likelihood(mean=lambda output: output, std="shared", settings=("data_scale",))
+def gaussian_shared(x: Tensor, decoded: Decoded) -> Tensor:
+    """The log density of N(x; nu(z), T) with one learned scalar T for all pixels and examples.
+
+    Not in the paper; training starts at T = I. Arguments and result as in `gaussian`.
+    """
+    return _normal(x, decoded.output, decoded.std)
+
+
+def _normal(x: Tensor, mean: Tensor, std: Tensor | None) -> Tensor:
+    if std is None:
+        raise ValueError("the decoder has no standard deviation")
+    normalised = (x - mean) / std
+    density = math.log(2 * math.pi) + normalised.square() + 2 * std.log()
+    return -0.5 * density.sum(-1)
+
+
+@batch_variance(settings=("data_scale",))
+def gaussian_shared_batch(batch: Residuals) -> Tensor:
+    """One scalar T, the batch's mean squared residual: the optimum of `gaussian_shared`.
+
+    Known as the optimal sigma-VAE (Rybkin et al., 2021); not in the paper.
+
+    Args:
+        batch: the residuals of a batch.
+
+    Returns:
+        T, shape [run, 1] or [run, batch].
+    """
+    return batch.squared.mean(-1, keepdim=True) / batch.pixels
+
+
+@batch_variance(settings=("data_scale", "tau"), posterior="constant")
+def baggins(batch: Residuals) -> Tensor:
+    """Eq. 29: T_i = tau |x_i - nu(z_i)|^2 / tr Sigma^-1 S_B^2, one T for each example.
+
+    With `bilbo` this is Eq. 30. The gradient flows through T and S^2. Arguments and result as in
+    `gaussian_shared_batch`.
+    """
+    return _bounded(batch.squared, batch.information, batch.tau)
+
+
+@batch_variance(settings=("data_scale", "tau"), posterior="constant")
+def baggins_fixed_t(batch: Residuals) -> Tensor:
+    """An ablation of `baggins`: no gradient flows through T. It is another objective."""
+    return _bounded(batch.squared, batch.information, batch.tau).detach()
+
+
+@batch_variance(settings=("data_scale", "tau"), posterior="constant")
+def baggins_fixed_s(batch: Residuals) -> Tensor:
+    """An ablation of `baggins`: no gradient flows through the S^2 in T. Another objective."""
+    information = None if batch.information is None else batch.information.detach()
+    return _bounded(batch.squared, information, batch.tau)
+
+
+def _bounded(squared: Tensor, information: Tensor | None, tau: Tensor | None) -> Tensor:
+    if information is None or tau is None:
+        raise ValueError("BAGGINS needs a constant posterior variance and tau")
+    return tau * squared / information

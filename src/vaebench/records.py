@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from vaebench.errors import UserError
 from vaebench.settings import Settings
 
-SCHEMA_VERSION: Literal[1] = 1
+SCHEMA_VERSION: Literal[2] = 2
 
 
 class Record(BaseModel):
@@ -22,17 +22,31 @@ class HistoryPoint(Record):
     """The test set after an epoch (from 1), in nats per example; null is not finite."""
 
     epoch: int
+    objective: float | None
     elbo: float | None
+    """Also null for likelihoods whose T follows from a batch: see `SetMetrics.elbo`."""
     rate: float | None
     distortion: float | None
+    """Null where `elbo` is."""
+    mse: float | None
 
 
 class SetMetrics(Record):
     """A whole set, in nats per example; null is not finite, or of a run that diverged."""
 
+    objective: float | None
+    """The trained objective, with this set as its batch; Eq. 30 for BAGGINS with BILBO."""
     elbo: float | None
+    """The evidence lower bound of the data as they were scaled. A likelihood whose T follows from
+    a batch has here the scalar T = `Final.likelihood_variance`."""
+    elbo_data_units: float | None
+    """elbo + m log lambda: a density of the unscaled data, comparable at every data_scale."""
     rate: float | None
     distortion: float | None
+    mse: float | None
+    """Mean squared residual of a pixel, |x - nu|^2 / (m lambda^2), with pixels in [0, 1]."""
+    information: float | None
+    """u of Eq. 28, the mean of tr Sigma^-1 S^2."""
 
 
 class HeldOutMetrics(SetMetrics):
@@ -42,10 +56,16 @@ class HeldOutMetrics(SetMetrics):
     """With S^2 of the training set."""
     active_units: int
     """Latent dimensions whose mean KL divergence exceeds 0.01 nats."""
+    mean_image_mse: float
+    """The `mse` of showing the training set's mean image, whatever the input."""
 
 
 class Final(Record):
     """After the last step."""
+
+    likelihood_variance: float | None
+    """The scalar T of p(x|z) = N(x; nu, T I), where training found one: learned, or the training
+    set's mean squared residual where T follows from a batch."""
 
     train: SetMetrics
     test: HeldOutMetrics
@@ -94,7 +114,7 @@ class Digests(Record):
 class RunRecord(Record):
     """metrics.json."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     run: Settings
     run_hash: str
     status: Literal["completed", "diverged"]

@@ -24,7 +24,7 @@ class Results:
     runs: pd.DataFrame
     """One row a run; columns as `collect` writes them."""
     history: pd.DataFrame
-    """One row a run and recorded epoch: experiment, folder, epoch, elbo, rate, distortion."""
+    """One row a run and recorded epoch: experiment, folder, epoch, and the test set's numbers."""
 
     def of(self, experiment: str, **settings: Any) -> pd.DataFrame:
         """The runs of an experiment that have these settings, in the order of the config."""

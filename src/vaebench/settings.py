@@ -45,6 +45,11 @@ class Settings(BaseModel):
         description="lambda: factor on the data, at the network's input and in the likelihood "
         "(Figs. 6, 10); 1 if not given. Only for Gaussian likelihoods.",
     )
+    tau: Positive | None = Field(
+        None,
+        description="tau: the information factor of BAGGINS (Eq. 29). Only for likelihoods that "
+        "take it, and needed there: the paper has no value for all runs.",
+    )
     hidden_units: Count = Field(description="Units of each hidden layer.")
     hidden_layers: Count = Field(description="Hidden layers of encoder and decoder, each.")
     batch_size: Count = Field(description="Images in a batch.")
@@ -60,7 +65,7 @@ class Settings(BaseModel):
         if not isinstance(values, dict):
             return values
         filled = dict(values)
-        for key in OPTIONAL & taken_settings(filled):
+        for key in NEUTRAL & taken_settings(filled):
             if filled.get(key) is None:
                 filled[key] = 1.0
         return filled
@@ -75,12 +80,17 @@ class Settings(BaseModel):
         for key, registry in registries.items():
             if (value := getattr(self, key)) not in registry:
                 raise ValueError(f"{key} '{value}' is not one of: {', '.join(registry)}")
-        for key in OPTIONAL - taken_settings(self.model_dump()):
-            if getattr(self, key) is not None:
+        if reason := impossible(self.objective, self.likelihood):
+            raise ValueError(reason)
+        taken = taken_settings(self.model_dump())
+        for key in sorted(OPTIONAL):
+            if key not in taken and getattr(self, key) is not None:
                 raise ValueError(
                     f"{key} has no meaning with objective '{self.objective}' and likelihood "
                     f"'{self.likelihood}': leave it out"
                 )
+            if key in taken and getattr(self, key) is None:
+                raise ValueError(f"likelihood '{self.likelihood}' needs {key}: give it a value")
         return self
 
     @property
@@ -94,7 +104,9 @@ class Settings(BaseModel):
         return self.model_dump(exclude_none=True)
 
 
-OPTIONAL = frozenset({"posterior_std", "data_scale"})
+NEUTRAL = frozenset({"posterior_std", "data_scale"})
+"""Settings that only some objectives or likelihoods take, and that are 1 there if not given."""
+OPTIONAL = NEUTRAL | {"tau"}
 """Settings that only some objectives or likelihoods take."""
 
 
@@ -104,6 +116,20 @@ def taken_settings(values: dict[str, Any]) -> frozenset[str]:
     likelihood = LIKELIHOODS.get(str(values.get("likelihood")))
     of_posterior = {"posterior_std"} if objective and objective.posterior == "constant" else set()
     return frozenset(of_posterior) | (likelihood.settings if likelihood else frozenset())
+
+
+def impossible(objective: str, likelihood: str) -> str | None:
+    """Why these two cannot be trained together; None if they can."""
+    if (
+        LIKELIHOODS[likelihood].posterior == "constant"
+        and OBJECTIVES[objective].posterior != "constant"
+    ):
+        return (
+            f"likelihood '{likelihood}' cannot go with objective '{objective}': it measures the "
+            "information tr Sigma^-1 S^2 of one constant Sigma, and this objective learns another "
+            "Sigma for each example; use an objective with a constant posterior, such as bilbo"
+        )
+    return None
 
 
 def format_value(value: AxisValue) -> str:

@@ -21,6 +21,7 @@ from vaebench.objectives import OBJECTIVES
 PACKAGE = Path(__file__).parent
 
 CORE = (
+    "density.py",
     "evaluation/arrays.py",
     "evaluation/bounds.py",
     "models/mlp.py",
@@ -41,7 +42,7 @@ def source_digest(objective: str, likelihood: str) -> str:
     parts = [
         *(f"{module} {module_digest(PACKAGE / module)}" for module in CORE),
         f"objective {function_digest(OBJECTIVES[objective].bound)}",
-        f"likelihood {function_digest(LIKELIHOODS[likelihood].log_likelihood)}",
+        f"likelihood {function_digest(LIKELIHOODS[likelihood].function)}",
     ]
     return digest_bytes("\n".join(parts).encode())
 

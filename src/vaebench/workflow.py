@@ -3,18 +3,19 @@
 import os
 import re
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from itertools import product
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vaebench.config import Tier, dump_tier, find_tier
 from vaebench.errors import UserError
 from vaebench.files import write_atomically
-from vaebench.grid import Cell, Experiment, expand, job_axes, packed_axes
+from vaebench.grid import Cell, Experiment, expand
 from vaebench.layout import Layout, data_manifest
 from vaebench.provenance import run_hash
-from vaebench.settings import axis_folder, format_value
+from vaebench.settings import format_value
 
 DEFAULT_TIER = "paper"
 
@@ -46,29 +47,51 @@ def put_own_commands_on_path() -> None:
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
 
-def cell_pattern(experiment: Experiment) -> str:
-    """The folder of a training job with a wildcard for each job axis: `n~{n}/...`, or `.`."""
-    return Path(*(f"{axis}~{{{axis}}}" for axis in job_axes(experiment))).as_posix()
+@dataclass(frozen=True)
+class Part:
+    """The cells of an experiment that one rule trains: their paths differ in wildcards alone.
+
+    An experiment has more than one where not all its objectives take the same axes.
+    """
+
+    name: str
+    """Of the part: the experiment's, with a number from the second on."""
+    experiment: str
+    cells: tuple[Cell, ...]
+
+    @property
+    def pattern(self) -> str:
+        """The folder of a training job with a wildcard for each job axis: `n~{n}/...`, or `.`."""
+        return Path(*(f"{axis}~{{{axis}}}" for axis in self.cells[0].job)).as_posix()
+
+    @property
+    def run_patterns(self) -> list[str]:
+        """The folders of a job's runs: its pattern with the values of the packed axes."""
+        return [(Path(self.pattern) / tail).as_posix() for tail in _tails(self.cells[0])]
+
+    @property
+    def constraints(self) -> dict[str, str]:
+        """A regular expression for each wildcard that matches the cells' values alone."""
+        first = self.cells[0].job
+        return {
+            axis: "|".join(dict.fromkeys(re.escape(format_value(c.job[axis])) for c in self.cells))
+            for axis in first
+        }
 
 
-def run_patterns(experiment: Experiment) -> list[str]:
-    """The folders of a job's runs: its pattern with the value of each packed axis."""
-    packed = packed_axes(experiment)
+def parts(experiment: Experiment) -> list[Part]:
+    """The cells of an experiment by the rules that train them, in the order of the config."""
+    families: dict[tuple[Any, ...], list[Cell]] = defaultdict(list)
+    for cell in expand(experiment):
+        families[tuple(cell.job), tuple(_tails(cell))].append(cell)
     return [
-        (
-            Path(cell_pattern(experiment))
-            / Path(*(axis_folder(a, v) for a, v in zip(packed, values, strict=True)))
-        ).as_posix()
-        for values in product(*packed.values())
+        Part(experiment.name if k == 0 else f"{experiment.name}_{k + 1}", experiment.name, tuple(c))
+        for k, c in enumerate(families.values())
     ]
 
 
-def constraints(experiment: Experiment) -> dict[str, str]:
-    """A regular expression for each wildcard that matches the config's values alone."""
-    return {
-        axis: "|".join(re.escape(format_value(value)) for value in values)
-        for axis, values in job_axes(experiment).items()
-    }
+def _tails(cell: Cell) -> list[Path]:
+    return [run.folder.relative_to(cell.folder) for run in cell.runs]
 
 
 def run_folders(experiment: Experiment) -> list[Path]:
@@ -77,20 +100,19 @@ def run_folders(experiment: Experiment) -> list[Path]:
 
 
 def for_cell(
-    experiment: Experiment, value: Callable[[Cell], Any], flag: Callable[[Any], Any] = lambda x: x
+    part: Part, value: Callable[[Cell], Any], flag: Callable[[Any], Any] = lambda x: x
 ) -> Callable[[Mapping[str, str]], Any]:
     """A function of a job's wildcards, for a rule's inputs or parameters.
 
     Args:
-        experiment: the job's experiment.
+        part: the job's part of an experiment.
         value: what is wanted of the job's cell.
         flag: Snakemake's mark on it, such as `ancient`.
     """
-    cells = {cell.folder.as_posix(): cell for cell in expand(experiment)}
-    pattern = cell_pattern(experiment)
+    cells = {cell.folder.as_posix(): cell for cell in part.cells}
 
     def of_wildcards(wildcards: Mapping[str, str]) -> Any:
-        return flag(value(cells[pattern.format(**dict(wildcards.items()))]))
+        return flag(value(cells[part.pattern.format(**dict(wildcards.items()))]))
 
     return of_wildcards
 

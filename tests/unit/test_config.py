@@ -12,7 +12,7 @@ from vaebench.config import Tier, dump_tier, load_tier
 from vaebench.errors import UserError
 from vaebench.grid import expand
 from vaebench.layout import Layout
-from vaebench.workflow import cell_pattern, constraints, run_patterns, tier_file
+from vaebench.workflow import parts, tier_file
 
 TIERS = [PROJECT / "config" / f"{name}.yaml" for name in ("paper", "smoke", "quick")]
 
@@ -118,14 +118,6 @@ def test_a_file_that_is_no_tier_is_refused(tmp_path: Path, text: str) -> None:
         load_tier(path)
 
 
-def test_the_same_run_twice_is_refused(tmp_path: Path) -> None:
-    values = small()
-    # `learned` takes no posterior_std, so its runs would be the same for both values.
-    values["experiments"][0]["axes"]["posterior_std"] = [1.0, 2.0]
-    with pytest.raises(UserError, match="are the same run"):
-        load_tier(write(tmp_path, values))
-
-
 @pytest.mark.parametrize("path", TIERS, ids=lambda path: path.stem)
 def test_a_resolved_tier_reads_back_as_itself(tmp_path: Path, path: Path) -> None:
     tier = load_tier(path)
@@ -163,9 +155,10 @@ def test_an_experiment_without_seeds_or_job_axes_is_possible() -> None:
     experiment["axes"] = {"seed": [0, 1]}
     values["figures"] = []
     packed = Tier.model_validate(values).experiments[0]
-    assert cell_pattern(packed) == "."
-    assert run_patterns(packed) == ["seed~0", "seed~1"]
-    assert Layout.of("small").log(f"train/a/{cell_pattern(packed)}").name == "a.log"
+    (part,) = parts(packed)
+    assert part.pattern == "."
+    assert part.run_patterns == ["seed~0", "seed~1"]
+    assert Layout.of("small").log(f"train/a/{part.pattern}").name == "a.log"
     experiment["settings"] |= {"seed": 0}
     del experiment["settings"]["epochs"]
     experiment["axes"] = {"epochs": [1, 2]}
@@ -199,9 +192,80 @@ def test_the_grid_follows_the_order_of_the_config() -> None:
         "objective~bilbo/latent_dim~3",
     ]
     assert [run.folder.name for run in cells[0].runs] == ["seed~0", "seed~1"]
-    assert cell_pattern(experiment) == "objective~{objective}/latent_dim~{latent_dim}"
-    assert run_patterns(experiment)[1] == f"{cell_pattern(experiment)}/seed~1"
-    assert constraints(experiment) == {"objective": "learned|bilbo", "latent_dim": "2|3"}
+    (part,) = parts(experiment)
+    assert part.pattern == "objective~{objective}/latent_dim~{latent_dim}"
+    assert part.run_patterns[1] == f"{part.pattern}/seed~1"
+    assert part.constraints == {"objective": "learned|bilbo", "latent_dim": "2|3"}
+
+
+@pytest.mark.parametrize("packed", [["seed"], ["posterior_std", "seed"]])
+def test_an_axis_is_left_out_for_objectives_that_do_not_take_it(packed: list[str]) -> None:
+    values = small()
+    experiment = values["experiments"][0]
+    experiment["axes"] = {
+        "objective": ["learned", "bilbo"],
+        "latent_dim": [2, 3],
+        "posterior_std": [0.1, 1.0],
+        "seed": [0, 1],
+    }
+    experiment["packed"] = packed
+    values["figures"] = []
+    loaded = Tier.model_validate(values).experiments[0]
+    runs = [run for cell in expand(loaded) for run in cell.runs]
+    learned = [run for run in runs if run.settings.objective == "learned"]
+    assert [run.folder.as_posix() for run in learned] == [
+        f"objective~learned/latent_dim~{n}/seed~{seed}" for n in (2, 3) for seed in (0, 1)
+    ]
+    assert len(runs) == 4 + 8
+    # A rule for each shape of path, together all runs and none twice.
+    learn, bilbo = parts(loaded)
+    assert (learn.name, bilbo.name) == ("posterior_variance", "posterior_variance_2")
+    assert [part.constraints["objective"] for part in (learn, bilbo)] == ["learned", "bilbo"]
+    assert ("posterior_std" in bilbo.pattern) == ("posterior_std" not in packed)
+    assert sum(len(c.runs) for part in (learn, bilbo) for c in part.cells) == len(runs)
+
+
+def test_an_override_holds_for_its_part_of_the_grid() -> None:
+    values = small()
+    experiment = values["experiments"][0]
+    experiment["overrides"] = [{"when": {"latent_dim": 3}, "settings": {"epochs": 7}}]
+    loaded = Tier.model_validate(values).experiments[0]
+    epochs = {
+        (run.settings.latent_dim, run.settings.epochs)
+        for cell in expand(loaded)
+        for run in cell.runs
+    }
+    assert epochs == {(2, experiment["settings"]["epochs"]), (3, 7)}
+    for override, message in (
+        ({"when": {"latent_dim": 9}, "settings": {"epochs": 7}}, "latent_dim: 9 is not on the"),
+        ({"when": {"seed": 0}, "settings": {"epochs": 7}}, "'seed' is no axis that makes jobs"),
+        ({"when": {"latent_dim": 3}, "settings": {"seed": 7}}, "'seed' is an axis"),
+        ({"when": {"latent_dim": 3}, "settings": {"tau": 7}}, "'tau' has no shared value"),
+    ):
+        experiment["overrides"] = [override]
+        with pytest.raises(ValidationError, match=message):
+            Tier.model_validate(values)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"likelihood": "baggins", "tau": 1.0}, "cannot go with objective 'learned'"),
+        ({"likelihood": "baggins", "objective": "bilbo"}, "'baggins' needs tau"),
+        ({"likelihood": "gaussian", "tau": 1.0}, "takes 'tau'"),
+        ({"likelihood": "baggins", "objective": "bilbo", "tau": -1}, "tau: Input should be great"),
+    ],
+)
+def test_an_impossible_likelihood_is_refused_with_a_reason(
+    settings: dict[str, Any], message: str
+) -> None:
+    values = small()
+    experiment = values["experiments"][0]
+    experiment["settings"] |= {"objective": "learned"} | settings
+    del experiment["axes"]["objective"]
+    values["figures"] = []
+    with pytest.raises(ValidationError, match=message):
+        Tier.model_validate(values)
 
 
 def test_numeric_axes_pack_with_the_seeds() -> None:

@@ -121,7 +121,7 @@ def test_a_missing_run_is_refused_with_the_command_that_trains_it(project: Path)
     [
         ('"seed": 1', '"seed": 7', "changed after its hash"),
         ('"run_hash": "', '"run_hash": "0', "refused, made with other"),
-        ('"schema_version": 1', '"schema_version": 2', "no valid record"),
+        ('"schema_version": 2', '"schema_version": 3', "no valid record"),
         ('"status"', '"state"', "no valid record"),
         ("{", "", "no valid record"),
     ],
@@ -207,7 +207,7 @@ def test_a_figure_says_that_a_run_diverged(results: Results) -> None:
     for column, value in (("status", "diverged"), ("diverged_step", 7), ("test_elbo", math.nan)):
         results.runs.loc[of_seed_0, column] = value
     later = results.history["folder"].str.endswith("seed~0") & (results.history["epoch"] > 2)
-    results.history.loc[later, "elbo"] = math.nan
+    results.history.loc[later, "test_elbo"] = math.nan
     for folder in results.runs.loc[of_seed_0, "folder"]:
         path = results.layout.run("posterior_variance", folder) / "arrays.npz"
         with np.load(path) as archive:

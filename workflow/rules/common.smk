@@ -12,14 +12,12 @@ from vaebench.workflow import (
     cell_data,
     cell_folder,
     cell_hashes,
-    cell_pattern,
-    constraints,
     datasets,
     for_cell,
     note_plan,
+    parts,
     put_own_commands_on_path,
     run_folders,
-    run_patterns,
     tier_file,
 )
 

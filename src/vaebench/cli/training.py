@@ -64,6 +64,10 @@ def train(
         str | None,
         typer.Option(help="lambda, factor on the data, or a list; Gaussian likelihoods only."),
     ] = None,
+    tau: Annotated[
+        str | None,
+        typer.Option(help="tau, the information factor of BAGGINS (Eq. 29), or a list."),
+    ] = None,
     batch_size: Annotated[int, typer.Option(help="Images in a batch.")] = 300,
     learning_rate: Annotated[float, typer.Option(help="Adam's step size.")] = 0.001,
     hidden_units: Annotated[int, typer.Option(help="Units of each hidden layer.")] = 200,
@@ -99,6 +103,7 @@ def train(
         "posterior_std": posterior_std,
         "latent_scale": latent_scale,
         "data_scale": data_scale,
+        "tau": tau,
     }.items():
         values = None if text is None else parse_list(name, text, float)
         if values is not None and len(values) == 1:

@@ -43,7 +43,7 @@ def run_arrays(
     draws = normal(seeds, "samples", 0, (SAMPLES, network.latent_dim), device)
 
     def images(z: Tensor) -> NDArray[np.uint8]:
-        pixels = network.image(likelihood.mean(network.decode(parameters, z)))
+        pixels = network.image(likelihood.mean(network.decode(parameters, z).output))
         levels = (255 * pixels.nan_to_num()).round().to(torch.uint8)
         return levels.view(*z.shape[:-1], *image_shape).cpu().numpy()
 

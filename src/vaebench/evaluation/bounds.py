@@ -6,12 +6,18 @@ stream of its own. Sums run in float64.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from vaebench.density import (
+    batch_log_likelihood,
+    information,
+    isotropic_log_likelihood,
+    squared_residual,
+)
 from vaebench.likelihoods import Likelihood
 from vaebench.models.mlp import Network, Parameters
 from vaebench.objectives import Objective, Posterior
@@ -32,13 +38,22 @@ class Evaluation:
     """S^2 on this set, float64 of shape [run, 1, latent]."""
     kl: Tensor
     """Mean KL divergence of each latent dimension, float64 of shape [run, latent]."""
-    distortion: Tensor
-    """float64 of shape [run]."""
+    log_likelihood: Tensor
+    """log p(x|z), float64 of shape [run, N]; a T that follows from a batch is that of this set."""
+    squared_residual: Tensor
+    """|x - nu(z)|^2 in units of the scaled data, float64 of shape [run, N]."""
+    objective: Tensor
+    """The trained objective with this set as its batch, float64 of shape [run]."""
 
     @property
     def rate(self) -> Tensor:
         """Shape [run]."""
         return self.kl.sum(-1)
+
+    @property
+    def distortion(self) -> Tensor:
+        """Shape [run]."""
+        return -self.log_likelihood.mean(-1)
 
     @property
     def elbo(self) -> Tensor:
@@ -50,9 +65,25 @@ class Evaluation:
         """How many latent dimensions are active, shape [run]."""
         return (self.kl > ACTIVE_NATS).sum(-1)
 
+    @property
+    def information(self) -> Tensor:
+        """u of Eq. 28, the mean of tr Sigma^-1 S^2 over the set, shape [run]."""
+        traces = [
+            (prior_variance / one.std.square()).expand_as(one.mean).sum(-1).mean(-1)
+            for one, prior_variance in zip(
+                each_run(self.posterior), self.prior_variance[:, None], strict=True
+            )
+        ]
+        return torch.cat(traces)
+
     def elbo_with_prior(self, prior_variance: Tensor) -> Tensor:
         """With S^2 of another set, of shape [run, 1, latent]; shape [run]."""
         return -mean_kl(self.posterior, prior_variance).sum(-1) - self.distortion
+
+    def with_variance(self, variance: Tensor, pixels: int) -> "Evaluation":
+        """With the likelihood N(x; nu, T I) of a given T, float64 of shape [run, 1]."""
+        log_likelihood = isotropic_log_likelihood(self.squared_residual, variance, pixels)
+        return replace(self, log_likelihood=log_likelihood)
 
 
 @torch.no_grad()
@@ -67,30 +98,62 @@ def evaluate(
 ) -> Evaluation:
     """Evaluate a pack on `pixels` in [0, 1], float32 of shape [N, pixel]."""
     noise = normal(seeds, "evaluation", which, (len(pixels), network.latent_dim), pixels.device)
-    means, stds = [], []
-    distortion = torch.zeros(len(seeds), dtype=torch.float64, device="cpu")
+    means, stds, log_likelihoods, residuals = [], [], [], []
     for block in _blocks(len(pixels)):
         x = network.scale(pixels[block].expand(len(seeds), -1, -1))
         posterior = network.encode(parameters, x)
-        z = posterior.mean + posterior.std * noise[:, block]
-        log_likelihood = likelihood.log_likelihood(x, network.decode(parameters, z))
+        decoded = network.decode(parameters, posterior.mean + posterior.std * noise[:, block])
         # Widened on the CPU: some GPUs have no float64.
-        distortion -= log_likelihood.cpu().double().sum(-1)
+        if likelihood.log_likelihood is not None:
+            log_likelihoods.append(likelihood.log_likelihood(x, decoded).cpu().double())
+        residuals.append(squared_residual(likelihood, x, decoded).cpu().double())
         means.append(posterior.mean)
         stds.append(posterior.std)
     std = torch.cat(stds, 1) if network.learns_std else stds[0]
     whole = Posterior(torch.cat(means, 1).cpu(), std.cpu())
+    squared = torch.cat(residuals, 1)
+    if log_likelihoods:
+        log_likelihood = torch.cat(log_likelihoods, 1)
+    else:
+        tau = None if network.tau is None else network.tau.cpu().double()
+        traces = [information(one) for one in each_run(whole)]
+        u = None if None in traces else torch.cat([trace for trace in traces if trace is not None])
+        log_likelihood = batch_log_likelihood(likelihood, squared, network.pixels, u, tau)
     prior_variance = prior(objective, whole)
-    kl = mean_kl(whole, prior_variance)
-    return Evaluation(whole, prior_variance, kl, distortion / len(pixels))
+    return Evaluation(
+        posterior=whole,
+        prior_variance=prior_variance,
+        kl=mean_kl(whole, prior_variance),
+        log_likelihood=log_likelihood,
+        squared_residual=squared,
+        objective=torch.cat(
+            [
+                objective.bound(one, values[None])
+                for one, values in zip(each_run(whole), log_likelihood, strict=True)
+            ]
+        ),
+    )
+
+
+def each_run(posterior: Posterior) -> Iterator[Posterior]:
+    """The runs one by one, float64, their first dimension kept.
+
+    In float64 the codes of a large pack would take gigabytes at once.
+    """
+    for mean, std in zip(posterior.mean, posterior.std, strict=True):
+        yield Posterior(mean[None].double(), std[None].double())
 
 
 def prior(objective: Objective, posterior: Posterior) -> Tensor:
     """S^2, float64 of shape [run, 1, latent]: 1 or E[Sigma + diag(mu)^2] of Eq. 4."""
     if objective.prior == "standard":
         return torch.ones_like(posterior.mean[:, :1], dtype=torch.float64)
-    mean, std = posterior.mean.double(), posterior.std.double()
-    return (std.square() + mean.square()).mean(1, keepdim=True)
+    return torch.cat(
+        [
+            (one.std.square() + one.mean.square()).mean(1, keepdim=True)
+            for one in each_run(posterior)
+        ]
+    )
 
 
 def mean_kl(posterior: Posterior, prior_variance: Tensor) -> Tensor:
@@ -103,10 +166,12 @@ def mean_kl(posterior: Posterior, prior_variance: Tensor) -> Tensor:
     Returns:
         float64 of shape [run, latent], in nats.
     """
-    mean, variance = posterior.mean.double(), posterior.std.double().square()
-    ratio = variance / prior_variance
-    kl = 0.5 * (ratio - 1 - ratio.log() + mean.square() / prior_variance)
-    return kl.mean(1)
+    divergences = []
+    for one, prior_square in zip(each_run(posterior), prior_variance, strict=True):
+        ratio = one.std.square() / prior_square
+        kl = 0.5 * (ratio - 1 - ratio.log() + one.mean.square() / prior_square)
+        divergences.append(kl.mean(1))
+    return torch.cat(divergences)
 
 
 def _blocks(count: int) -> Iterator[slice]:

@@ -63,7 +63,7 @@ def _progress(ax: Axes, results: Results, rows: pd.DataFrame, objectives: list[s
     history = results.history.merge(completed[["experiment", "folder", "objective", "seed"]])
     settled: list[float] = []
     for objective, line in zip(objectives, LINES * len(objectives), strict=False):
-        points = history[history["objective"] == objective].groupby("epoch")["elbo"]
+        points = history[history["objective"] == objective].groupby("epoch")["test_elbo"]
         if not len(points):
             continue
         curve = pd.DataFrame([vars(estimate(values.tolist())) for _, values in points])

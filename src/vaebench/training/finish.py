@@ -4,9 +4,11 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import softplus
 
 from vaebench.data.prepared import Arrays
 from vaebench.evaluation.arrays import run_arrays
+from vaebench.evaluation.bounds import Evaluation
 from vaebench.records import Final, HeldOutMetrics, SetMetrics, finite
 from vaebench.training.loop import Pack, TrainingState
 
@@ -21,12 +23,12 @@ class Measured(NamedTuple):
 def measure(pack: Pack, state: TrainingState, data: Arrays) -> list[Measured]:
     """Evaluate every run of a trained pack on the training and the test set.
 
-    The bounds of a run that diverged are null: whatever its weights give after a non-finite loss
+    The numbers of a run that diverged are null: whatever its weights give after a non-finite loss
     is no result of the objective.
     """
     train = pack.evaluate(state.parameters, "train")
     test = pack.evaluate(state.parameters, "test")
-    frozen = test.elbo_with_prior(train.prior_variance)
+    variance = _scalar_variance(pack, state, train)
     arrays = run_arrays(
         pack.network,
         pack.likelihood,
@@ -37,27 +39,53 @@ def measure(pack: Pack, state: TrainingState, data: Arrays) -> list[Measured]:
         data.test_images.shape[1:],
         data.test_labels,
     )
+    if pack.likelihood.variance is not None and variance is not None:
+        # T from the batch makes no density; one scalar T from the training set does.
+        train = train.with_variance(variance[:, None], pack.network.pixels)
+        test = test.with_variance(variance[:, None], pack.network.pixels)
+    on_train, on_test = _numbers(pack, train), _numbers(pack, test)
+    on_test["elbo_frozen_prior"] = test.elbo_with_prior(train.prior_variance)
+    mean_image = pack.train_pixels.mean(0)
+    mean_image_mse = float((pack.test_pixels - mean_image).square().mean())
 
-    def number(values: Tensor, k: int) -> float | None:
-        return None if state.diverged[k] is not None else finite(values[k])
+    def of_run(values: dict[str, Tensor], k: int) -> dict[str, float | None]:
+        diverged = state.diverged[k] is not None
+        return {name: None if diverged else finite(value[k]) for name, value in values.items()}
 
     return [
         Measured(
             Final(
-                train=SetMetrics(
-                    elbo=number(train.elbo, k),
-                    rate=number(train.rate, k),
-                    distortion=number(train.distortion, k),
-                ),
-                test=HeldOutMetrics(
-                    elbo=number(test.elbo, k),
-                    rate=number(test.rate, k),
-                    distortion=number(test.distortion, k),
-                    elbo_frozen_prior=number(frozen, k),
-                    active_units=int(test.active_units[k]),
+                likelihood_variance=None if variance is None else finite(variance[k]),
+                train=SetMetrics.model_validate(of_run(on_train, k)),
+                test=HeldOutMetrics.model_validate(
+                    of_run(on_test, k)
+                    | {"active_units": int(test.active_units[k]), "mean_image_mse": mean_image_mse}
                 ),
             ),
             arrays[k],
         )
         for k in range(len(pack.runs))
     ]
+
+
+def _numbers(pack: Pack, on: Evaluation) -> dict[str, Tensor]:
+    """What `SetMetrics` holds, each float64 of shape [run]."""
+    return {
+        "objective": on.objective,
+        "elbo": on.elbo,
+        "elbo_data_units": on.elbo + pack.network.log_volume(),
+        "rate": on.rate,
+        "distortion": on.distortion,
+        "mse": pack.network.mse(on.squared_residual),
+        "information": on.information,
+    }
+
+
+def _scalar_variance(pack: Pack, state: TrainingState, train: Evaluation) -> Tensor | None:
+    """The scalar T of p(x|z) that training found, float64 of shape [run]; None without one."""
+    if pack.likelihood.variance is not None:
+        return train.squared_residual.mean(-1) / pack.network.pixels
+    if pack.likelihood.std == "shared":
+        raw = state.parameters["decoder.shared_std"].detach()[:, 0, 0]
+        return softplus(raw).square().cpu().double()
+    return None

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from vaebench.data.prepared import Arrays, Bytes
+from vaebench.density import training_log_likelihood
 from vaebench.evaluation.bounds import Evaluation, evaluate
 from vaebench.likelihoods import LIKELIHOODS, Likelihood
 from vaebench.models.mlp import Network, Parameters
@@ -143,7 +144,10 @@ def training_bound(pack: Pack, parameters: Parameters, x: Tensor, noise: Tensor)
     """
     posterior = pack.network.encode(parameters, x)
     z = posterior.mean + posterior.std * noise
-    log_likelihood = pack.likelihood.log_likelihood(x, pack.network.decode(parameters, z))
+    decoded = pack.network.decode(parameters, z)
+    log_likelihood = training_log_likelihood(
+        pack.likelihood, x, decoded, posterior, pack.network.tau
+    )
     return pack.objective.bound(posterior, log_likelihood)
 
 
@@ -194,12 +198,16 @@ def _note_divergence(state: TrainingState, bounds: Tensor) -> None:
 
 def _record_history(pack: Pack, state: TrainingState, epoch: int) -> None:
     test = pack.evaluate(state.parameters, "test")
+    # The T of a likelihood that takes it from a batch would need the whole training set here.
+    is_density = pack.likelihood.variance is None
     for run, points in enumerate(state.history):
         points.append(
             HistoryPoint(
                 epoch=epoch,
-                elbo=finite(test.elbo[run]),
+                objective=finite(test.objective[run]),
+                elbo=finite(test.elbo[run]) if is_density else None,
                 rate=finite(test.rate[run]),
-                distortion=finite(test.distortion[run]),
+                distortion=finite(test.distortion[run]) if is_density else None,
+                mse=finite(pack.network.mse(test.squared_residual)[run]),
             )
         )

@@ -186,8 +186,8 @@ def _publish(run: FinishedRun, target: Target) -> None:
 
 
 def _mean_bound(state: TrainingState) -> float | None:
-    last = [points[-1].elbo for points in state.history if points]
-    known = [elbo for elbo in last if elbo is not None]
+    last = [points[-1].objective for points in state.history if points]
+    known = [value for value in last if value is not None]
     return sum(known) / len(known) if known else None
 
 

@@ -1,0 +1,64 @@
+"""What a pack's likelihood gives on a batch: the one place that knows its two kinds."""
+
+import math
+
+from torch import Tensor
+
+from vaebench.likelihoods import Decoded, Likelihood, Residuals
+from vaebench.objectives import Posterior, second_moment
+
+
+def training_log_likelihood(
+    likelihood: Likelihood, x: Tensor, decoded: Decoded, posterior: Posterior, tau: Tensor | None
+) -> Tensor:
+    """log p(x|z) of each example of a batch, shape [run, batch], that gradients flow through."""
+    if likelihood.log_likelihood is not None:
+        return likelihood.log_likelihood(x, decoded)
+    squared = squared_residual(likelihood, x, decoded)
+    return batch_log_likelihood(likelihood, squared, x.shape[-1], information(posterior), tau)
+
+
+def batch_log_likelihood(
+    likelihood: Likelihood,
+    squared: Tensor,
+    pixels: int,
+    batch_information: Tensor | None,
+    tau: Tensor | None,
+) -> Tensor:
+    """log p(x|z) under a likelihood whose T follows from the batch.
+
+    Args:
+        likelihood: one with a `variance`.
+        squared: squared residuals, shape [run, batch].
+        pixels: the number of data dimensions m.
+        batch_information: u of Eq. 28, shape [run, 1], where Sigma is constant.
+        tau: shape [run, 1], where the likelihood takes it.
+
+    Returns:
+        Nats, shape [run, batch].
+    """
+    if likelihood.variance is None:
+        raise ValueError(f"likelihood '{likelihood.name}' takes no variance from a batch")
+    variance = likelihood.variance(Residuals(squared, pixels, batch_information, tau))
+    return isotropic_log_likelihood(squared, variance, pixels)
+
+
+def isotropic_log_likelihood(squared: Tensor, variance: Tensor, pixels: int) -> Tensor:
+    """log N(x; nu, T I) from |x - nu|^2 and T, of one shape or shapes that fit; in nats."""
+    return -0.5 * (pixels * (math.log(2 * math.pi) + variance.log()) + squared / variance)
+
+
+def squared_residual(likelihood: Likelihood, x: Tensor, decoded: Decoded) -> Tensor:
+    """|x - nu(z)|^2 of each example, shape [run, batch]."""
+    return (x - likelihood.mean(decoded.output)).square().sum(-1)
+
+
+def information(posterior: Posterior) -> Tensor | None:
+    """u = tr Sigma^-1 S^2 = tr(I + Sigma^-1 M_B) of a batch, shape [run, 1].
+
+    None where Sigma is learned: then it has no one value.
+    """
+    if posterior.std.shape[-2] != 1:
+        return None
+    ratio = second_moment(posterior.mean) / posterior.std.square()
+    return (1 + ratio).sum(-1)
