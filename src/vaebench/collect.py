@@ -13,9 +13,16 @@ from vaebench.files import digest_file, write_atomically
 from vaebench.grid import Cell, Run, expand
 from vaebench.layout import Layout
 from vaebench.provenance import run_hash
-from vaebench.records import RunRecord, read_record
+from vaebench.records import (
+    ClassifierRecord,
+    EvaluationRecord,
+    Quality,
+    RunRecord,
+    read_as,
+    read_record,
+)
 from vaebench.settings import Settings
-from vaebench.sources import source_digest
+from vaebench.sources import quality_digest, source_digest
 
 
 def collect(tier: Tier, layout: Layout) -> None:
@@ -42,7 +49,13 @@ def collect(tier: Tier, layout: Layout) -> None:
                 except UserError as error:
                     problems.append(str(error))
                     continue
-                rows.append(_row(experiment.name, run, record))
+                row = _row(experiment.name, run, record)
+                if experiment.sample_quality:
+                    try:
+                        row |= _quality(layout, experiment.name, run, record)
+                    except UserError as error:
+                        refused.append(str(error))
+                rows.append(row)
                 points += _points(experiment.name, run, record)
             if problems:
                 refused += [*problems, _remedy(layout, experiment.name, cell)]
@@ -73,6 +86,27 @@ def _checked(folder: Path, run: Run) -> RunRecord:
     if not arrays.exists() or digest_file(arrays) != record.digests.arrays:
         raise UserError(f"{arrays}: refused, missing or not the file that the run's record names")
     return record
+
+
+def _quality(layout: Layout, experiment: str, run: Run, record: RunRecord) -> dict[str, Any]:
+    """What was measured on the run's samples, checked to be of these weights and this code."""
+    remedy = f"measure it with: vaebench evaluate --tier {layout.config} --experiment {experiment}"
+    path = layout.evaluation(experiment, run.folder)
+    found = read_as(EvaluationRecord, path, remedy)
+    known = read_as(ClassifierRecord, layout.classifier(record.run.dataset), "run the tier")
+    current = {
+        "run": (found.run_hash, record.run_hash),
+        "weights": (found.weights, record.digests.weights),
+        "classifier": (found.classifier, known.weights),
+        "sources": (found.sources, quality_digest()),
+    }
+    if others := [name for name, (recorded, wanted) in current.items() if recorded != wanted]:
+        raise UserError(f"{path}: refused, made with other {', '.join(others)}; {remedy}")
+    measured = {f"sample_{name}": None for name in Quality.model_fields}
+    if found.samples is not None:
+        measured |= {f"sample_{k}": v for k, v in found.samples.model_dump().items()}
+    floor = {f"floor_{name}": value for name, value in found.floor.model_dump().items()}
+    return measured | floor | {"test_components": known.test_components}
 
 
 def _sources(settings: Settings) -> str:

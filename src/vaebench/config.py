@@ -56,25 +56,13 @@ class Tier(Strict):
         for name in self.figures:
             if name not in FIGURES:
                 raise ValueError(f"figures: '{name}' is not one of: {', '.join(FIGURES)}")
-            spec = FIGURES[name]
-            if spec.experiment not in experiments:
-                raise ValueError(
-                    f"figures: {name} shows the experiment '{spec.experiment}', "
-                    "which this tier does not have"
-                )
-            experiment = experiments[spec.experiment]
-            if others := sorted(set(experiment.axes) - spec.axes):
-                raise ValueError(
-                    f"figures: {name} cannot tell apart runs that differ in {', '.join(others)}: "
-                    f"give '{spec.experiment}' without that axis, or leave the figure out"
-                )
-            runs = [run for cell in expand(experiment) for run in cell.runs]
-            if not any(spec.needs.items() <= run.settings.given().items() for run in runs):
-                needs = ", ".join(f"{key} {value}" for key, value in spec.needs.items())
-                raise ValueError(
-                    f"figures: {name} needs a run of '{spec.experiment}' with {needs}, "
-                    "which this tier does not have"
-                )
+            for shown, axes in FIGURES[name].shows.items():
+                if shown not in experiments:
+                    raise ValueError(
+                        f"figures: {name} shows the experiment '{shown}', "
+                        "which this tier does not have"
+                    )
+                _check_figure(name, experiments[shown], axes)
         return self
 
     def experiment(self, name: str) -> Experiment:
@@ -88,6 +76,23 @@ class Tier(Strict):
                 return experiment
         names = ", ".join(e.name for e in self.experiments)
         raise UserError(f"tier '{self.tier}' has no experiment '{name}'; it has: {names}")
+
+
+def _check_figure(name: str, experiment: Experiment, axes: frozenset[str]) -> None:
+    """Whether a figure can show an experiment: it tells its axes apart, and finds its runs."""
+    if others := sorted(set(experiment.axes) - axes):
+        raise ValueError(
+            f"figures: {name} cannot tell apart runs that differ in {', '.join(others)}: "
+            f"give '{experiment.name}' without that axis, or leave the figure out"
+        )
+    wanted = FIGURES[name].needs
+    runs = [run for cell in expand(experiment) for run in cell.runs]
+    if not any(wanted.items() <= run.settings.given().items() for run in runs):
+        needs = ", ".join(f"{key} {value}" for key, value in wanted.items())
+        raise ValueError(
+            f"figures: {name} needs a run of '{experiment.name}' with {needs}, "
+            "which this tier does not have"
+        )
 
 
 def load_tier(path: Path) -> Tier:

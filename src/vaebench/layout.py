@@ -9,6 +9,7 @@ DATA = Path("data")
 RESULTS = Path("results")
 FIGURE_FORMATS = ("svg", "png")
 TABLE_FORMATS = ("csv", "md")
+CLAIM_FORMATS = ("json", "md")
 
 
 def data_manifest(dataset: str) -> Path:
@@ -60,6 +61,14 @@ class Layout:
         """A run's weights, in a tree of their own."""
         return self.root / "weights" / experiment / folder / "model.safetensors"
 
+    def evaluation(self, experiment: str, folder: Path | str) -> Path:
+        """What was measured on a run from its weights."""
+        return self.run(experiment, folder) / "evaluation.json"
+
+    def classifier(self, dataset: str) -> Path:
+        """The record of the classifier that measures samples of a dataset; its weights beside."""
+        return self.root / "classifiers" / dataset / "classifier.json"
+
     def figure(self, name: str, extension: str) -> Path:
         """A figure's file."""
         return self.root / "figures" / f"{name}.{extension}"
@@ -71,6 +80,10 @@ class Layout:
     def table(self, experiment: str, extension: str) -> Path:
         """An experiment's table."""
         return self.root / "tables" / f"{experiment}.{extension}"
+
+    def claims(self, extension: str) -> Path:
+        """The claim ledger."""
+        return self.root / f"claims.{extension}"
 
     def log(self, job: str) -> Path:
         """The log of a workflow's job; a job whose name ends in `/.` has no wildcards."""

@@ -58,16 +58,17 @@ class TrainingProgress:
     def __exit__(self, *_: object) -> None:
         self._close()
 
-    def epoch(self, epoch: int, steps_per_second: float, elbo: float | None) -> None:
+    def epoch(self, epoch: int, steps_per_second: float | None, elbo: float | None) -> None:
         """Report a finished epoch.
 
         Args:
             epoch: its number, from 1.
-            steps_per_second: optimisation steps of each run per second of training.
+            steps_per_second: optimisation steps of each run per second of training; None if it is
+                not measured.
             elbo: the latest mean test bound over the runs, in nats; None before the first.
         """
         bound = "" if elbo is None else f", test bound {elbo:.2f} nats"
-        text = f"{steps_per_second:.0f} steps/s{bound}"
+        text = ("" if steps_per_second is None else f"{steps_per_second:.0f} steps/s") + bound
         if self._bar is not None:
             self._bar(epoch, text)
             return
@@ -83,7 +84,8 @@ class TrainingProgress:
             return
         self._line_printed = now
         left = (now - self._started) / (epoch - self._first) * (self._epochs - epoch)
-        say(f"[{self._label}] epoch {epoch}/{self._epochs}, {text}, {_duration(left)} left")
+        shown = ", ".join(part for part in (text, f"{_duration(left)} left") if part)
+        say(f"[{self._label}] epoch {epoch}/{self._epochs}, {shown}")
 
     def _open_bar(self) -> None:
         from rich.console import Console

@@ -2,12 +2,14 @@
 
 import math
 from pathlib import Path
-from typing import Literal, SupportsFloat
+from typing import Literal, SupportsFloat, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from vaebench.errors import UserError
 from vaebench.settings import Settings
+
+T = TypeVar("T", bound=BaseModel)
 
 SCHEMA_VERSION: Literal[2] = 2
 
@@ -131,6 +133,69 @@ class RunRecord(Record):
         return self.model_dump_json(indent=2) + "\n"
 
 
+class Quality(Record):
+    """Images against a dataset's test images, by a classifier's features and by pixels.
+
+    The features are arbitrary in scale: read `kid` and `fid` beside those of training images.
+    """
+
+    images: int
+    """How many images are compared with as many test images."""
+    kid: float
+    """Kernel distance of the features (Binkowski et al., 2018); unbiased, so it may be below 0."""
+    fid: float
+    """Frechet distance of the features (Heusel et al., 2017)."""
+    precision: float
+    """Share of images among the test images' neighbours (Kynkaanniemi et al., 2019)."""
+    recall: float
+    """Share of test images among the images' neighbours."""
+    density: float
+    """Mean number of test images' neighbourhoods around an image (Naeem et al., 2020)."""
+    coverage: float
+    """Share of test images with an image in their neighbourhood."""
+    mean_image_distance: float
+    """Mean squared distance from the training set's mean image, over that of the test images: 0 if
+    all images are the mean image, 1 if they vary about it as data do."""
+    sharpness: float
+    """Mean over images of |grad x|^2 / |x|^2, over that of the test images; below 1 is blurry."""
+    components: float
+    """Connected components of an image's pixels above one half, in the mean."""
+
+
+class ClassifierRecord(Record):
+    """The classifier of a dataset, whose features measure sample quality."""
+
+    schema_version: Literal[1] = 1
+    dataset: str
+    test_accuracy: float
+    floor: Quality
+    """Training images against test images: what no sample can be expected to beat."""
+    test_components: float
+    """`Quality.components` of the test images."""
+    weights: str
+    """SHA-256 of classifier.safetensors."""
+    sources: str
+    data: str
+    device: Literal["cpu", "cuda", "mps"]
+    processor: str
+
+
+class EvaluationRecord(Record):
+    """evaluation.json: what is measured on a finished run from its weights."""
+
+    schema_version: Literal[1] = 1
+    run_hash: str
+    weights: str
+    """SHA-256 of the run's weights."""
+    classifier: str
+    """SHA-256 of the classifier's weights."""
+    sources: str
+    """Of the code that measures."""
+    samples: Quality | None
+    """Samples of z ~ N(0, S^2), the decoder's means; null where the run diverged."""
+    floor: Quality
+
+
 def read_record(path: Path) -> RunRecord:
     """Read and check a metrics.json.
 
@@ -143,6 +208,20 @@ def read_record(path: Path) -> RunRecord:
         raise UserError(f"{path} is missing: the run was not trained") from None
     except (ValidationError, OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is no valid record of a run: {error}") from None
+
+
+def read_as(model: type[T], path: Path, remedy: str) -> T:
+    """Read and check another record.
+
+    Raises:
+        UserError: it is missing, damaged or of another version; ends with the remedy.
+    """
+    try:
+        return model.model_validate_json(path.read_text())
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: {remedy}") from None
+    except (ValidationError, OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is no valid record ({error}): {remedy}") from None
 
 
 def finite(value: SupportsFloat) -> float | None:

@@ -55,6 +55,19 @@ def figure_digest(name: str) -> str:
     return modules_digest(*(f"figures/{file}" for file in names), "results.py", "statistics.py")
 
 
+def quality_digest() -> str:
+    """The digest of the code that measures sample quality."""
+    files = sorted(path.name for path in (PACKAGE / "quality").glob("*.py"))
+    shared = ("models/mlp.py", "streams.py", "training/adam.py")
+    return modules_digest(*(f"quality/{name}" for name in files), *shared)
+
+
+def claims_digest() -> str:
+    """The digest of the code that judges claims."""
+    files = sorted(path.name for path in (PACKAGE / "claims").glob("*.py"))
+    return modules_digest(*(f"claims/{name}" for name in files), "results.py", "statistics.py")
+
+
 def modules_digest(*files: str) -> str:
     """The digest of some of this package's files together: modules by meaning, others by bytes."""
     paths = [PACKAGE / file for file in files]

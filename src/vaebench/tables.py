@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
+from vaebench.claims.ledger import Number, load_paper_values
 from vaebench.files import write_atomically
 from vaebench.layout import TABLE_FORMATS
 from vaebench.results import Results, select, varying
@@ -18,22 +18,14 @@ PAPER_VALUES = Path("config/paper_values.yaml")
 
 def write_tables(results: Results, experiment: str, paper_values: Path) -> None:
     """Write an experiment's table as CSV and as Markdown."""
-    table = experiment_table(results, experiment, load_paper_values(paper_values))
+    table = experiment_table(results, experiment, load_paper_values(paper_values).numbers)
     texts = {"csv": to_csv(table), "md": to_markdown(table)}
     for extension in TABLE_FORMATS:
         path = results.layout.table(experiment, extension)
         write_atomically(path, texts[extension].encode())
 
 
-def load_paper_values(path: Path) -> list[dict[str, Any]]:
-    """The numbers that the paper prints, each with the settings of its runs and its place."""
-    values: list[dict[str, Any]] = yaml.safe_load(path.read_text())["numbers"]
-    return values
-
-
-def experiment_table(
-    results: Results, name: str, paper_values: list[dict[str, Any]]
-) -> pd.DataFrame:
+def experiment_table(results: Results, name: str, numbers: list[Number]) -> pd.DataFrame:
     """The table of an experiment.
 
     Each line is a group of runs that differ in their seed alone: mean, standard deviation and 95%
@@ -58,7 +50,7 @@ def experiment_table(
             "test_elbo_high": bound.high,
             "test_elbo_frozen_prior_mean": estimate(group["test_elbo_frozen_prior"].tolist()).mean,
         }
-        line |= _difference(runs, settings, group) | {"paper": _printed(group, paper_values)}
+        line |= _difference(runs, settings, group) | {"paper": _printed(group, numbers)}
         lines.append(line)
     return pd.DataFrame(lines)
 
@@ -109,14 +101,14 @@ def _difference(
     }
 
 
-def _printed(group: pd.DataFrame, paper_values: list[dict[str, Any]]) -> str:
+def _printed(group: pd.DataFrame, numbers: list[Number]) -> str:
     """The paper's numbers for runs with these settings, each with its place."""
     first = group.iloc[0]
     texts = []
-    for entry in paper_values:
-        if all(first.get(name) == value for name, value in entry["settings"].items()):
-            numbers = ", ".join(f"{value:g}" for value in entry["values"])
-            texts.append(f"{numbers} ({entry['place']})")
+    for number in numbers:
+        if all(first.get(name) == value for name, value in number.settings.items()):
+            values = ", ".join(f"{value:g}" for value in number.values)
+            texts.append(f"{values} ({number.place})")
     return "; ".join(texts)
 
 

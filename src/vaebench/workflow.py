@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vaebench.config import Tier, dump_tier, find_tier
+from vaebench.data import DATASETS
 from vaebench.errors import UserError
 from vaebench.files import write_atomically
 from vaebench.grid import Cell, Experiment, expand
@@ -94,9 +95,17 @@ def _tails(cell: Cell) -> list[Path]:
     return [run.folder.relative_to(cell.folder) for run in cell.runs]
 
 
-def run_folders(experiment: Experiment) -> list[Path]:
-    """The folders of all runs of an experiment."""
-    return [run.folder for cell in expand(experiment) for run in cell.runs]
+def run_files(layout: Layout, experiment: Experiment) -> list[Path]:
+    """The files of all runs of an experiment that are collected."""
+    names = ["metrics.json", "arrays.npz"]
+    if experiment.sample_quality:
+        names.append("evaluation.json")
+    return [
+        layout.run(experiment.name, run.folder) / name
+        for cell in expand(experiment)
+        for run in cell.runs
+        for name in names
+    ]
 
 
 def for_cell(
@@ -127,6 +136,11 @@ def cell_data(cell: Cell) -> str:
     return data_manifest(cell.runs[0].settings.dataset).as_posix()
 
 
+def cell_classifier(layout: Layout, cell: Cell) -> str:
+    """The record of the classifier that measures the samples of the job's runs."""
+    return layout.classifier(cell.runs[0].settings.dataset).as_posix()
+
+
 def cell_hashes(cell: Cell) -> list[str]:
     """The hashes of the job's runs: Snakemake reruns the job when one changes."""
     return [run_hash(run.settings) for run in cell.runs]
@@ -148,6 +162,11 @@ def note_plan(tier: Tier, layout: Layout) -> None:
     for path, text in ((layout.config, dump_tier(tier)), (layout.hashes, "".join(hashes))):
         if not path.exists() or path.read_text() != text:
             write_atomically(path, text.encode())
+
+
+def dataset_digest(name: str) -> str:
+    """The registered digest of a dataset."""
+    return DATASETS[name].digest
 
 
 def datasets(tier: Tier) -> list[str]:

@@ -16,6 +16,7 @@ import yaml
 from matplotlib import image as mpimage
 from scipy import stats
 
+from vaebench.claims.ledger import load_paper_values
 from vaebench.cli.results import collect as collect_command
 from vaebench.collect import collect
 from vaebench.config import Tier, dump_tier, load_tier
@@ -30,7 +31,7 @@ from vaebench.report import write_report
 from vaebench.results import Results, load_results
 from vaebench.settings import Settings
 from vaebench.statistics import estimate
-from vaebench.tables import experiment_table, load_paper_values, to_csv, to_markdown, write_tables
+from vaebench.tables import experiment_table, to_csv, to_markdown, write_tables
 from vaebench.training.session import Resources, Target, train_targets
 
 PAPER = Path(__file__).parents[2] / "config" / "paper_values.yaml"
@@ -249,7 +250,7 @@ def test_the_page_shows_every_figure_and_table(results: Results) -> None:
 
 
 def test_the_table_has_paired_differences_and_intervals(results: Results) -> None:
-    table = experiment_table(results, "posterior_variance", load_paper_values(PAPER))
+    table = experiment_table(results, "posterior_variance", load_paper_values(PAPER).numbers)
     assert list(table["objective"]) == [
         "learned",
         "learned",
@@ -283,7 +284,7 @@ def test_the_papers_numbers_stand_beside_its_settings_alone(results: Results) ->
     table = experiment_table(
         Results(results.layout, results.tier, runs, results.history),
         "posterior_variance",
-        load_paper_values(PAPER),
+        load_paper_values(PAPER).numbers,
     )
     printed = table.set_index(["objective", "latent_dim"])["paper"]
     assert printed["learned", 2] == "-136.5, -135, -134.4 (Fig. 2, three runs); -136.5 (Fig. 5)"

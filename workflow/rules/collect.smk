@@ -6,10 +6,9 @@ rule collect:
         config=LAYOUT.config,
         hashes=LAYOUT.hashes,
         runs=[
-            LAYOUT.run(experiment.name, folder) / name
+            file
             for experiment in TIER.experiments
-            for folder in run_folders(experiment)
-            for name in ("metrics.json", "arrays.npz")
+            for file in run_files(LAYOUT, experiment)
         ],
     output:
         LAYOUT.runs,

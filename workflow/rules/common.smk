@@ -5,19 +5,22 @@ from snakemake.exceptions import WorkflowError
 
 from vaebench.config import load_tier
 from vaebench.errors import UserError
-from vaebench.layout import FIGURE_FORMATS, TABLE_FORMATS, Layout
-from vaebench.sources import figure_digest, modules_digest
+from vaebench.layout import CLAIM_FORMATS, FIGURE_FORMATS, TABLE_FORMATS, Layout
+from vaebench.sources import claims_digest, figure_digest, modules_digest
+from vaebench.training.device import expects_gpu
 from vaebench.workflow import (
     beside_snakefile,
+    cell_classifier,
     cell_data,
     cell_folder,
     cell_hashes,
+    dataset_digest,
     datasets,
     for_cell,
     note_plan,
     parts,
     put_own_commands_on_path,
-    run_folders,
+    run_files,
     tier_file,
 )
 
@@ -34,6 +37,7 @@ try:
 except (UserError, OSError) as error:
     raise WorkflowError(str(error))
 ENVIRONMENT = "../envs/vaebench.yaml"
+ON_GPU = expects_gpu(TIER.execution.device)
 
 put_own_commands_on_path()
 
@@ -45,6 +49,7 @@ resource_scopes:
 
 localrules:
     all,
+    claims,
     collect,
     figure,
     table,

@@ -16,6 +16,7 @@ rule report:
             for experiment in TIER.experiments
             for extension in TABLE_FORMATS
         ],
+        [LAYOUT.claims(extension) for extension in CLAIM_FORMATS],
     output:
         LAYOUT.report,
     log:

@@ -20,7 +20,9 @@ rule table:
     conda:
         ENVIRONMENT
     params:
-        code=modules_digest("tables.py", "statistics.py", "results.py"),
+        code=modules_digest(
+            "tables.py", "statistics.py", "results.py", "claims/ledger.py"
+        ),
         root=LAYOUT.root,
     shell:
         "vaebench table {wildcards.experiment:q} --results {params.root:q}"

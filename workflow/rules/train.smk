@@ -1,8 +1,4 @@
 # One rule a part of an experiment, one job a cell: all runs of its packed axes are trained together.
-from vaebench.training.device import expects_gpu
-
-ON_GPU = expects_gpu(TIER.execution.device)
-
 for part in [part for experiment in TIER.experiments for part in parts(experiment)]:
 
     rule:

@@ -16,6 +16,8 @@ from vaebench.layout import DATA, Layout
 
 ResultsOption = Annotated[Path, typer.Option(help="A tier's folder, such as results/smoke.")]
 
+PaperValuesOption = Annotated[Path, typer.Option(help="The paper's numbers and claims.")]
+
 
 @app.command()
 def data(
@@ -90,9 +92,7 @@ def draw(
 def table(
     names: Annotated[list[str], typer.Argument(help="Experiments of the tier.")],
     results: ResultsOption,
-    paper_values: Annotated[Path, typer.Option(help="The numbers that the paper prints.")] = Path(
-        "config/paper_values.yaml"
-    ),
+    paper_values: PaperValuesOption = Path("config/paper_values.yaml"),
 ) -> None:
     """Write the tables of experiments from a tier's collected runs."""
     from vaebench.results import load_results
@@ -102,6 +102,21 @@ def table(
     for name in names:
         write_tables(loaded, name, paper_values)
         typer.echo(loaded.layout.table(name, "md"))
+
+
+@app.command()
+def claims(
+    results: ResultsOption,
+    paper_values: PaperValuesOption = Path("config/paper_values.yaml"),
+) -> None:
+    """Judge every number and claim of the paper by a tier's runs."""
+    from vaebench.claims.ledger import write_ledger
+    from vaebench.results import load_results
+
+    loaded = load_results(results)
+    for line in write_ledger(loaded, paper_values):
+        typer.echo(f"{line.verdict:13} {line.id}: {line.says}")
+    typer.echo(loaded.layout.claims("md"))
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""The one place that imports torchvision.
+"""The one place that imports torchvision, before others do.
 
 Its wheel on PyPI for Linux is built against CUDA torch. Beside a CPU torch its import fails while
 describing two operators that only the compiled library defines. Nothing here needs these
@@ -12,14 +12,20 @@ from types import ModuleType
 _definitions: list[object] = []  # torch forgets a library's definitions when it is collected
 
 
-def torchvision_mnist() -> ModuleType:
-    """The module `torchvision.datasets.mnist`."""
+def import_torchvision() -> None:
+    """Bring `torchvision` into `sys.modules`, so that any later import of it works."""
     try:
         import_module("torchvision")
     except RuntimeError as error:
         if "torchvision::nms" not in str(error):
             raise
         _define_missing_operators()
+        import_module("torchvision")
+
+
+def torchvision_mnist() -> ModuleType:
+    """The module `torchvision.datasets.mnist`."""
+    import_torchvision()
     return import_module("torchvision.datasets.mnist")
 
 

@@ -21,8 +21,9 @@ def draw_figure(results: Results, name: str) -> None:
     """
     if name not in FIGURES:
         raise UserError(f"there is no figure '{name}'; there are: {', '.join(FIGURES)}")
-    if results.of(FIGURES[name].experiment).empty:
-        raise UserError(f"{name} shows '{FIGURES[name].experiment}', which the tier has no runs of")
+    for experiment in FIGURES[name].shows:
+        if results.of(experiment).empty:
+            raise UserError(f"{name} shows '{experiment}', which the tier has no runs of")
     set_style()
     drawing: Drawing = import_module(f"vaebench.figures.{name}").draw(results)
     metadata = {

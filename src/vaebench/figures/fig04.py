@@ -13,6 +13,7 @@ from vaebench.figures.style import (
     objective_name,
     runs_text,
     show_image,
+    show_settled,
 )
 from vaebench.results import Results
 from vaebench.statistics import estimate
@@ -61,7 +62,6 @@ def _progress(ax: Axes, results: Results, rows: pd.DataFrame, objectives: list[s
     # A diverged run has no bound to average from its step on; the caption names it.
     completed = rows[rows["status"] == "completed"]
     history = results.history.merge(completed[["experiment", "folder", "objective", "seed"]])
-    settled: list[float] = []
     for objective, line in zip(objectives, LINES * len(objectives), strict=False):
         points = history[history["objective"] == objective].groupby("epoch")["test_elbo"]
         if not len(points):
@@ -71,10 +71,7 @@ def _progress(ax: Axes, results: Results, rows: pd.DataFrame, objectives: list[s
         colour = OBJECTIVE_COLOURS[objective]
         ax.plot(epochs, curve["mean"], line, color=colour, label=objective_name(objective))
         ax.fill_between(epochs, curve["low"], curve["high"], color=colour, alpha=0.2, linewidth=0)
-        settled += curve["mean"][epochs >= 0.05 * epochs.max()].dropna().tolist()
-    if settled:
-        span = max(settled) - min(settled)
-        ax.set_ylim(min(settled) - 0.05 * span, max(settled) + 0.1 * span)
+    show_settled([ax])
     ax.set(xlabel="epoch", ylabel="test bound (nats)")
     ax.legend(frameon=False, loc="lower right")
     ax.spines[["top", "right"]].set_visible(False)

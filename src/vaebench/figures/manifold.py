@@ -34,7 +34,9 @@ def draw_manifold(results: Results, rows: pd.DataFrame) -> Drawing:
     grid = figure.add_gridspec(2, 2, width_ratios=(1.75, 1))
     left = figure.add_subplot(grid[:, 0])
     show_image(left, image_grid(arrays["manifold"], len(arrays["manifold_quantiles"])))
-    left.set_title(f"{objective_name(row['objective'])}: {bound_text(row)}")
+    left.set_title(
+        f"{objective_name(row['objective'])}, {row['likelihood']} likelihood: {bound_text(row)}"
+    )
     left.set(xlabel="$z_1$ at equal steps of the prior's probability", ylabel="$z_2$, likewise")
     z = mean + arrays["posterior_std"].astype(float) * _standard_normal(row, mean.shape)
     for place, codes, name in ((0, mean, "\\mu"), (1, z, "z")):

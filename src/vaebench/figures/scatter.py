@@ -11,20 +11,29 @@ from vaebench.results import Results
 
 
 def scatter_row(results: Results, rows: pd.DataFrame, title: Callable[[pd.Series], str]) -> Figure:
-    """A scatter plot a run, of the test set's posterior means coloured by label.
+    """The test set's posterior means of each run, coloured by label; three runs side by side.
 
     Args:
         results: the tier's results.
         rows: the runs to show, with two latent dimensions.
         title: what stands above a run's panel.
     """
+    columns = min(len(rows), 3)
+    lines = -(-len(rows) // columns)
     figure, axes = plt.subplots(
-        1, len(rows), figsize=(2.9 * len(rows) + 0.7, 3.4), layout="constrained", squeeze=False
+        lines,
+        columns,
+        figsize=(2.9 * columns + 0.7, 3.4 * lines),
+        layout="constrained",
+        squeeze=False,
     )
-    for ax, (_, row) in zip(axes[0], rows.iterrows(), strict=True):
+    for ax, (_, row) in zip(axes.flat, rows.iterrows(), strict=False):
         arrays = results.arrays(row)
         scatter_by_label(ax, arrays["posterior_mean"], arrays["labels"])
         ax.set(title=title(row), xlabel="$\\mu_1$")
-    axes[0, 0].set_ylabel("$\\mu_2$")
+    for ax in axes.flat[len(rows) :]:
+        ax.set_axis_off()
+    for ax in axes[:, 0]:
+        ax.set_ylabel("$\\mu_2$")
     label_legend(figure, arrays["labels"])
     return figure

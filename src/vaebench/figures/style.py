@@ -1,7 +1,7 @@
 """What the figures share: colours, names, panels and how they are saved."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,8 @@ from vaebench.objectives import OBJECTIVES
 from vaebench.settings import format_value
 
 DPI = 120
+NAMED_RUNS = 4
+"""A caption names at most so many diverged runs."""
 LABEL_COLOURS = sns.color_palette("tab10", 10)
 OBJECTIVE_COLOURS = dict(
     zip(OBJECTIVES, sns.color_palette("colorblind", len(OBJECTIVES)), strict=True)
@@ -54,10 +56,10 @@ def objective_name(objective: str) -> str:
 
 
 def bound_text(row: Mapping[str, Any] | pd.Series) -> str:
-    """A run's final test bound, for a title."""
+    """A run's final test bound for a title, of the unscaled data."""
     if row["status"] == "diverged":
         return f"diverged at step {row['diverged_step']:.0f}"
-    return f"test bound {row['test_elbo']:.1f} nats".replace("-", "−")
+    return f"test bound {row['test_elbo_data_units']:.1f} nats".replace("-", "−")
 
 
 def runs_text(rows: pd.DataFrame) -> str:
@@ -66,16 +68,40 @@ def runs_text(rows: pd.DataFrame) -> str:
     dims = "/".join(format_value(int(n)) for n in sorted(rows["latent_dim"].unique()))
     seeds = sorted(int(seed) for seed in rows["seed"].unique())
     which = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {', '.join(map(str, seeds))}"
-    text = (
-        f"{first['dataset']}, {first['likelihood']} likelihood, n = {dims}, "
-        f"{first['epochs']} epochs, {which}"
-    )
+    epochs = "/".join(str(int(value)) for value in sorted(rows["epochs"].unique()))
+    likelihoods = "/".join(rows["likelihood"].unique())
+    text = f"{first['dataset']}, {likelihoods} likelihood, n = {dims}, {epochs} epochs, {which}"
     diverged = rows[rows["status"] == "diverged"]
     if diverged.empty:
         return text
     columns = (diverged[name] for name in ("objective", "latent_dim", "seed"))
     named = [f"{o} n = {n} seed {seed}" for o, n, seed in zip(*columns, strict=True)]
-    return f"{text}; diverged: {', '.join(named)}"
+    more = f" and {len(named) - NAMED_RUNS} more" if len(named) > NAMED_RUNS else ""
+    return f"{text}; diverged: {', '.join(named[:NAMED_RUNS])}{more}"
+
+
+SETTING_SYMBOLS = {"data_scale": "λ", "latent_scale": "c", "posterior_std": "σ", "tau": "τ"}
+
+
+def setting_text(name: str, value: float) -> str:
+    """A numeric setting as the paper writes it, such as `λ = 0.1`."""
+    return f"{SETTING_SYMBOLS[name]} = {format_value(float(value))}"
+
+
+def show_settled(axes: Sequence[Axes]) -> None:
+    """Limit the vertical axis, which `axes` share, to what curves reach after the first epochs.
+
+    Bounds rise from far below in the first twentieth of training, and a run that fails stays there:
+    the lowest twentieth of all values left is cut too.
+    """
+    values: list[float] = []
+    for line in [line for ax in axes for line in ax.lines]:
+        x, y = (np.asarray(part, dtype=float) for part in line.get_data())
+        values += y[np.isfinite(y) & (x >= 0.05 * x.max(initial=0))].tolist()
+    if values:
+        low, high = np.quantile(values, 0.05), max(values)
+        span = max(high - low, 1e-9)
+        axes[0].set_ylim(low - 0.05 * span, high + 0.1 * span)
 
 
 def scatter_by_label(ax: Axes, codes: NDArray[Any], labels: NDArray[Any]) -> None:

@@ -1,0 +1,78 @@
+"""Commands that measure the quality of samples."""
+
+from typing import Annotated
+
+import typer
+
+from vaebench.cli.app import TierOption, app
+from vaebench.cli.training import DeviceOption, ThreadsOption, ensure_data
+from vaebench.config import find_tier, load_tier
+from vaebench.data import DATASETS
+from vaebench.errors import UserError
+from vaebench.grid import expand
+from vaebench.layout import DATA, Layout
+
+
+@app.command()
+def classifier(
+    dataset: Annotated[str, typer.Argument(help=f"One of: {', '.join(DATASETS)}.")],
+    tier: TierOption,
+    device: DeviceOption = None,
+    threads: ThreadsOption = None,
+) -> None:
+    """Train the classifier whose features measure a tier's samples of a dataset."""
+    if dataset not in DATASETS:
+        raise UserError(f"there is no dataset '{dataset}'; there are: {', '.join(DATASETS)}")
+    config = load_tier(find_tier(tier))
+    ensure_data(dataset, DATA, config.execution.mirrors)
+    import torch
+
+    from vaebench.quality.evaluate import make_classifier
+    from vaebench.training.device import choose_device
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    record = Layout.of(config.tier).classifier(dataset)
+    make_classifier(dataset, DATA, record, choose_device(device or config.execution.device))
+    typer.echo(record)
+
+
+@app.command()
+def evaluate(
+    tier: TierOption,
+    experiment: Annotated[str, typer.Option(help="An experiment of the tier.")],
+    cell: Annotated[
+        str | None,
+        typer.Option(help="Only this training job, such as objective~bilbo/latent_dim~2."),
+    ] = None,
+    device: DeviceOption = None,
+    threads: ThreadsOption = None,
+) -> None:
+    """Measure the samples of trained runs, from their weights: KID, FID and their like."""
+    config = load_tier(find_tier(tier))
+    layout, cells = Layout.of(config.tier), expand(config.experiment(experiment))
+    if cell is not None:
+        cells = [c for c in cells if c.folder.as_posix() == cell]
+        if not cells:
+            raise UserError(f"--cell: experiment '{experiment}' has no job '{cell}'")
+    import torch
+
+    from vaebench.quality.evaluate import EvaluationTarget, evaluate_runs
+    from vaebench.training.device import choose_device
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    for one in cells:
+        targets = [
+            EvaluationTarget(
+                layout.run(experiment, run.folder),
+                layout.weights(experiment, run.folder),
+                layout.evaluation(experiment, run.folder),
+            )
+            for run in one.runs
+        ]
+        dataset = one.runs[0].settings.dataset
+        where = choose_device(device or config.execution.device)
+        evaluate_runs(targets, layout.classifier(dataset), DATA, where)
+        for target in targets:
+            typer.echo(target.evaluation)

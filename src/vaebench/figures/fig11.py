@@ -1,0 +1,23 @@
+"""Figure 11: posterior means under BAGGINS with several information factors."""
+
+from vaebench.figures.scatter import scatter_row
+from vaebench.figures.style import Drawing, bound_text, first_seeds, runs_text, setting_text
+from vaebench.results import Results
+
+AXIS = "tau"
+
+
+def draw(results: Results) -> Drawing:
+    """One scatter plot a tau."""
+    rows = first_seeds(results.of("baggins_information", latent_dim=2)).sort_values(AXIS)
+    figure = scatter_row(
+        results, rows, lambda row: f"{setting_text(AXIS, row[AXIS])}\n{bound_text(row)}"
+    )
+    caption = (
+        "Posterior means of the test set in a two-dimensional latent space, coloured by "
+        "label, with a Gaussian likelihood whose variances BAGGINS determines, with "
+        "information factor τ. Each panel has its own scale. The bound takes one scalar "
+        "variance, the training set's mean squared residual. The paper does not print its τ. "
+        f"Shown: {runs_text(rows)}."
+    )
+    return Drawing(figure, caption, rows)

@@ -1,0 +1,1 @@
+"""Sample quality: a classifier's features, and what is measured on them."""

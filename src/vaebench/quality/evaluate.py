@@ -1,0 +1,161 @@
+"""Measuring the samples of finished runs, from their weights."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from vaebench.data import DATASETS
+from vaebench.data.prepared import Arrays, load
+from vaebench.errors import UserError
+from vaebench.files import digest_file, write_atomically
+from vaebench.likelihoods import LIKELIHOODS
+from vaebench.models.mlp import Network
+from vaebench.progress import say
+from vaebench.quality.classifier import (
+    load_classifier,
+    save_classifier,
+    to_images,
+    train_classifier,
+)
+from vaebench.quality.measures import Reference, compare, components
+from vaebench.records import ClassifierRecord, EvaluationRecord, RunRecord, read_as, read_record
+from vaebench.sources import quality_digest
+from vaebench.streams import generator, normal
+from vaebench.training.device import describe_device
+
+SAMPLES_AT_ONCE = 1000
+
+
+@dataclass(frozen=True)
+class EvaluationTarget:
+    """A finished run and where its measures go."""
+
+    folder: Path
+    """Has metrics.json."""
+    weights: Path
+    evaluation: Path
+
+
+def make_classifier(dataset: str, data: Path, record: Path, device: torch.device) -> None:
+    """Train the classifier of a dataset; writes its record, and its weights beside it.
+
+    Args:
+        dataset: its name.
+        data: the folder with `prepared/`.
+        record: the path of classifier.json.
+        device: where to train.
+    """
+    arrays = load(data / "prepared", dataset)
+    classifier = train_classifier(f"classifier {dataset}", arrays, device)
+    train, test = (to_images(x, device) for x in (arrays.train_images, arrays.test_images))
+    reference = Reference.of(classifier, train, test)
+    chosen = torch.randperm(len(train), generator=generator(0, "samples", "floor"))[: len(test)]
+    labels = torch.from_numpy(arrays.test_labels).to(device)
+    written = ClassifierRecord.model_validate(
+        {
+            "dataset": dataset,
+            "test_accuracy": classifier.accuracy(test, labels),
+            "floor": compare(reference, train[chosen.to(device)]),
+            "test_components": components(test),
+            "weights": save_classifier(classifier, record.parent),
+            "sources": quality_digest(),
+            "data": DATASETS[dataset].digest,
+            "device": device.type,
+            "processor": describe_device(device),
+        }
+    )
+    write_atomically(record, (written.model_dump_json(indent=2) + "\n").encode())
+
+
+def evaluate_runs(
+    targets: Sequence[EvaluationTarget], classifier: Path, data: Path, device: torch.device
+) -> None:
+    """Measure the samples of each run; what is measured already is left as it is.
+
+    Args:
+        targets: runs of one dataset.
+        classifier: the record of its classifier.
+        data: the folder with `prepared/`.
+        device: where to sample.
+
+    Raises:
+        UserError: weights are missing, or not those that a run's record names.
+    """
+    known = read_as(ClassifierRecord, classifier, "run the tier, which trains it")
+    records = [read_record(target.folder / "metrics.json") for target in targets]
+    todo = [
+        (target, record)
+        for target, record in zip(targets, records, strict=True)
+        if not _is_measured(target, record, known)
+    ]
+    for target, record in todo:
+        _check_weights(target, record)
+    if not todo:
+        return
+    arrays = load(data / "prepared", records[0].run.dataset)
+    reference = Reference.of(
+        load_classifier(classifier.parent, known.weights, device),
+        *(to_images(images, device) for images in (arrays.train_images, arrays.test_images)),
+    )
+    for done, (target, record) in enumerate(todo):
+        diverged = record.status == "diverged"
+        samples = None if diverged else compare(reference, sample(target, record, arrays, device))
+        written = EvaluationRecord(
+            run_hash=record.run_hash,
+            weights=record.digests.weights,
+            classifier=known.weights,
+            sources=quality_digest(),
+            samples=samples,
+            floor=known.floor,
+        )
+        write_atomically(target.evaluation, (written.model_dump_json(indent=2) + "\n").encode())
+        say(f"[sample quality] {done + 1} of {len(todo)}: {target.folder}")
+
+
+def sample(
+    target: EvaluationTarget, record: RunRecord, data: Arrays, device: torch.device
+) -> Tensor:
+    """As many samples as there are test images: the decoder's means of z ~ N(0, S^2) in [0, 1]."""
+    from numpy import load as load_arrays
+
+    count, shape = len(data.test_images), data.test_images.shape[1:]
+    network = Network.of([record.run], shape[0] * shape[1], device)
+    likelihood = LIKELIHOODS[record.run.likelihood]
+    parameters = {name: t[None].to(device) for name, t in load_file(target.weights).items()}
+    with load_arrays(target.folder / "arrays.npz", allow_pickle=False) as archive:
+        prior_std = torch.from_numpy(archive["prior_std"]).to(device)
+    draws = normal([record.run.seed], "samples", "quality", (count, len(prior_std)), device)
+    with torch.no_grad():
+        images = [
+            network.image(likelihood.mean(network.decode(parameters, z * prior_std).output))[0]
+            for z in draws.split(SAMPLES_AT_ONCE, 1)
+        ]
+    return torch.cat(images).view(count, *shape)
+
+
+def _is_measured(target: EvaluationTarget, record: RunRecord, classifier: ClassifierRecord) -> bool:
+    if not target.evaluation.exists():
+        return False
+    try:
+        found = read_as(EvaluationRecord, target.evaluation, "")
+    except UserError:
+        return False
+    return (found.run_hash, found.weights, found.classifier, found.sources) == (
+        record.run_hash,
+        record.digests.weights,
+        classifier.weights,
+        quality_digest(),
+    )
+
+
+def _check_weights(target: EvaluationTarget, record: RunRecord) -> None:
+    if not target.weights.exists() or digest_file(target.weights) != record.digests.weights:
+        raise UserError(
+            f"{target.weights} is missing or not the file that {target.folder / 'metrics.json'} "
+            "names: samples are drawn from the weights, so train the run again (runs in the store "
+            "are only copied)"
+        )

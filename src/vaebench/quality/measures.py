@@ -1,0 +1,119 @@
+"""What is measured on images beside a dataset's test images."""
+
+import contextlib
+import io
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch import Tensor, nn
+
+from vaebench.data.torchvision_import import import_torchvision
+from vaebench.quality.classifier import Classifier
+from vaebench.records import Quality
+
+KID_SUBSETS, KID_SUBSET_SIZE = 20, 1000
+NEIGHBOURS = 5
+"""k of precision, recall, density and coverage, as Naeem et al. recommend."""
+PRDC_IMAGES = 5000
+"""At most so many images are compared pair by pair."""
+INK = 0.5
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The test images of a dataset, and what is needed of them again and again."""
+
+    classifier: Classifier
+    images: Tensor
+    """In [0, 1], shape [N, height, width]."""
+    features: Tensor
+    mean_image: Tensor
+    """Of the training set."""
+
+    @staticmethod
+    def of(classifier: Classifier, train: Tensor, test: Tensor) -> "Reference":
+        """The reference that `test` makes for a classifier trained on `train`."""
+        return Reference(classifier, test, classifier.features(test), train.mean(0))
+
+
+def compare(reference: Reference, images: Tensor) -> Quality:
+    """Images in [0, 1], of shape [N, height, width], against as many test images."""
+    count = min(len(images), len(reference.images))
+    images, test = images[:count], reference.images[:count]
+    features, test_features = reference.classifier.features(images), reference.features[:count]
+    mean = reference.mean_image
+    return Quality(
+        images=count,
+        kid=kernel_distance(test_features, features),
+        fid=frechet_distance(test_features, features),
+        **neighbours(test_features[:PRDC_IMAGES].numpy(), features[:PRDC_IMAGES].numpy()),
+        mean_image_distance=float((images - mean).square().mean() / (test - mean).square().mean()),
+        sharpness=sharpness(images) / sharpness(test),
+        components=components(images),
+    )
+
+
+def kernel_distance(real: Tensor, fake: Tensor) -> float:
+    """KID of features [N, d]: the squared MMD of a cubic kernel, over random subsets."""
+    import_torchvision()
+    from torchmetrics.image.kid import KernelInceptionDistance
+
+    size = min(KID_SUBSET_SIZE, len(real) // 2)
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        warnings.simplefilter("ignore")  # that it keeps all features is meant
+        torch.manual_seed(0)
+        metric = KernelInceptionDistance(_AsTheyAre(real), KID_SUBSETS, size)
+        metric.update(real.double(), real=True)
+        metric.update(fake.double(), real=False)
+        return float(metric.compute()[0])
+
+
+def frechet_distance(real: Tensor, fake: Tensor) -> float:
+    """FID of features [N, d]: the Frechet distance of two Gaussians fitted to them."""
+    import_torchvision()
+    from torchmetrics.image.fid import FrechetInceptionDistance
+
+    metric = FrechetInceptionDistance(_AsTheyAre(real)).set_dtype(torch.float64)
+    metric.update(real.double(), real=True)
+    metric.update(fake.double(), real=False)
+    return float(metric.compute())
+
+
+def neighbours(real: NDArray[np.float32], fake: NDArray[np.float32]) -> dict[str, float]:
+    """Precision, recall, density and coverage of features [N, d]."""
+    from prdc import compute_prdc
+
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints the counts
+        values = compute_prdc(real, fake, NEIGHBOURS)
+    return {name: float(value) for name, value in values.items()}
+
+
+def sharpness(images: Tensor) -> float:
+    """The mean over images of |grad x|^2 / |x|^2, by differences of neighbouring pixels."""
+    across = images.diff(dim=2).square().sum((1, 2))
+    down = images.diff(dim=1).square().sum((1, 2))
+    energy = images.square().sum((1, 2))
+    inked = energy > 0
+    return float(((across + down)[inked] / energy[inked]).mean()) if inked.any() else 0.0
+
+
+def components(images: Tensor) -> float:
+    """The mean number of connected components (8 neighbours) of pixels above one half."""
+    square = np.ones((3, 3))
+    counts = [ndimage.label(image, square)[1] for image in (images > INK).cpu().numpy()]
+    return float(np.mean(counts))
+
+
+class _AsTheyAre(nn.Module):
+    """Lets a metric of images take features that are computed already."""
+
+    def __init__(self, features: Tensor) -> None:
+        super().__init__()
+        self.num_features = features.shape[1]
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features
