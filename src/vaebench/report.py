@@ -1,5 +1,6 @@
 """The page that shows a tier's figures with their captions, and its tables."""
 
+import json
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -11,7 +12,10 @@ from vaebench.results import Results
 
 
 def write_report(results: Results) -> Path:
-    """Write the tier's page; it refers to the figures beside it and needs no network."""
+    """Write the tier's page from its figures, tables and claims.
+
+    It refers to the figures beside it and needs no network.
+    """
     import pandas as pd
 
     environment = Environment(
@@ -39,8 +43,13 @@ def write_report(results: Results) -> Path:
         }
         for experiment in results.tier.experiments
     ]
+    ledger = json.loads(layout.claims("json").read_text())["claims"]
     page = environment.get_template("report.html").render(
-        tier=results.tier.tier, runs=len(results.runs), figures=figures, tables=tables
+        tier=results.tier.tier,
+        runs=len(results.runs),
+        figures=figures,
+        tables=tables,
+        claims=ledger,
     )
     write_atomically(layout.report, page.encode())
     return layout.report

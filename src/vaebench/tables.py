@@ -10,9 +10,38 @@ from vaebench.claims.ledger import Number, load_paper_values
 from vaebench.files import write_atomically
 from vaebench.layout import TABLE_FORMATS
 from vaebench.results import Results, select, varying
+from vaebench.settings import format_value
 from vaebench.statistics import estimate
 
 BASELINE = "learned"
+FURTHER = {
+    "test_elbo_frozen_prior": "frozen prior",
+    "test_elbo_data_units": "bound of unscaled data",
+    "test_objective": "",
+    "train_elbo": "",
+    "test_rate": "rate",
+    "test_mse": "mse",
+    "test_information": "",
+    "test_active_units": "active units",
+    "likelihood_variance": "T",
+    "sample_kid": "KID",
+    "floor_kid": "KID of training images",
+    "sample_fid": "",
+    "floor_fid": "",
+    "sample_precision": "",
+    "floor_precision": "",
+    "sample_recall": "",
+    "floor_recall": "",
+    "sample_density": "",
+    "floor_density": "",
+    "sample_coverage": "coverage",
+    "floor_coverage": "coverage of training images",
+    "sample_mean_image_distance": "",
+    "sample_sharpness": "",
+    "sample_components": "",
+}
+"""What a table has beside the bound: columns of the collected table, with a title where they are
+shown for reading."""
 PAPER_VALUES = Path("config/paper_values.yaml")
 
 
@@ -30,11 +59,12 @@ def experiment_table(results: Results, name: str, numbers: list[Number]) -> pd.D
 
     Each line is a group of runs that differ in their seed alone: mean, standard deviation and 95%
     interval of the test bound in nats, the mean difference to `learned` over shared seeds with its
-    interval, and what the paper prints for these settings.
+    interval, means of what else was measured, and what the paper prints for these settings.
     """
     experiment = results.tier.experiment(name)
     runs = results.of(name)
     axes = varying(experiment)
+    further = [column for column in FURTHER if column in runs and runs[column].notna().any()]
     lines = []
     # Without axes but the seeds, all runs are one group.
     grouped = runs.groupby(axes, sort=False, dropna=False) if axes else [((), runs)]
@@ -48,8 +78,8 @@ def experiment_table(results: Results, name: str, numbers: list[Number]) -> pd.D
             "test_elbo_std": bound.std,
             "test_elbo_low": bound.low,
             "test_elbo_high": bound.high,
-            "test_elbo_frozen_prior_mean": estimate(group["test_elbo_frozen_prior"].tolist()).mean,
         }
+        line |= {f"{column}_mean": estimate(group[column].tolist()).mean for column in further}
         line |= _difference(runs, settings, group) | {"paper": _printed(group, numbers)}
         lines.append(line)
     return pd.DataFrame(lines)
@@ -63,18 +93,29 @@ def to_csv(table: pd.DataFrame) -> str:
 
 
 def to_markdown(table: pd.DataFrame) -> str:
-    """A Markdown table for reading: two decimals, intervals in brackets."""
-    measured = [c for c in table.columns if c.startswith(("test_elbo", "difference"))]
-    settings = [c for c in table.columns if c not in {*measured, "paper", "diverged"}]
-    shown = table[settings].astype(str)
+    """A Markdown table for reading: few digits, intervals in brackets, no column without numbers.
+
+    It leaves out what a reader of this table can do without; the CSV has all.
+    """
+    numbers = table.columns.get_loc("seeds")
+    settings = table.columns[:numbers]
+    shown = pd.DataFrame({name: table[name].map(_setting) for name in settings})
+    shown["seeds"] = table["seeds"].astype(str)
     shown["test bound (nats)"] = table["test_elbo_mean"].map(_decimals)
     shown["std"] = table["test_elbo_std"].map(_decimals)
     shown["95% interval"] = _interval(table, "test_elbo_low", "test_elbo_high")
-    shown["frozen prior"] = table["test_elbo_frozen_prior_mean"].map(_decimals)
-    if "difference" in table:
+    for column, title in FURTHER.items():
+        name = f"{column}_mean"
+        # Bounds of unscaled data and bounds are the same numbers but for scaled data.
+        repeats = column == "test_elbo_data_units" and "data_scale" not in settings
+        if name in table and table[name].notna().any() and title and not repeats:
+            digits = _decimals if column.startswith("test_elbo") else _significant
+            shown[title] = table[name].map(digits)
+    if "difference" in table and table["difference"].notna().any():
         shown[f"minus `{BASELINE}`"] = table["difference"].map(_decimals)
         shown["95% interval of it"] = _interval(table, "difference_low", "difference_high")
-    shown["paper"] = table["paper"].str.replace("-", "−").replace("", "–")
+    if (table["paper"] != "").any():
+        shown["paper"] = table["paper"].str.replace("-", "−").replace("", "–")
     shown["diverged"] = table["diverged"].astype(str)
     return shown.to_markdown(index=False, disable_numparse=True) + "\n"
 
@@ -88,12 +129,16 @@ def _difference(
     nothing = {"difference": None, "difference_low": None, "difference_high": None}
     if settings["objective"] == BASELINE:
         return nothing
-    baseline = select(runs, **(settings | {"objective": BASELINE})).set_index("seed")["test_elbo"]
+    baseline = runs[runs["objective"] == BASELINE]
+    # An axis that the baseline does not take, such as posterior_std, sets no runs of it apart.
+    shared_axes = {k: v for k, v in settings.items() if baseline[k].notna().any()}
+    baseline = select(baseline, **(shared_axes | {"objective": BASELINE}))
+    baseline_bound = baseline.set_index("seed")["test_elbo"]
     ours = group.set_index("seed")["test_elbo"]
-    shared = ours.index.intersection(baseline.index)
+    shared = ours.index.intersection(baseline_bound.index)
     if shared.empty:
         return nothing
-    paired = estimate((ours[shared] - baseline[shared]).tolist())
+    paired = estimate((ours[shared] - baseline_bound[shared]).tolist())
     return {
         "difference": paired.mean,
         "difference_low": paired.low,
@@ -115,6 +160,14 @@ def _printed(group: pd.DataFrame, numbers: list[Number]) -> str:
 def _interval(table: pd.DataFrame, low: str, high: str) -> list[str]:
     pairs = zip(table[low], table[high], strict=True)
     return [f"[{_decimals(a)}, {_decimals(b)}]" if pd.notna(a) else "–" for a, b in pairs]
+
+
+def _setting(value: Any) -> str:
+    return "–" if pd.isna(value) else format_value(value)
+
+
+def _significant(value: float | None) -> str:
+    return "–" if value is None or pd.isna(value) else f"{value:.3g}".replace("-", "−")
 
 
 def _decimals(value: float | None) -> str:

@@ -1,3 +1,4 @@
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -11,6 +12,7 @@ from vaebench.evaluation.arrays import MANIFOLD_SIDE, SAMPLES, run_arrays, to_np
 from vaebench.objectives import OBJECTIVES, Posterior
 from vaebench.settings import Settings
 from vaebench.streams import normal
+from vaebench.training.finish import measure
 from vaebench.training.loop import Pack, begin
 
 CPU = torch.device("cpu")
@@ -69,6 +71,91 @@ def test_the_floating_prior_is_the_best_one(settings: MakeSettings, digits: Arra
     test = pack.evaluate(begin(pack).parameters, "test")
     for factor in (0.8, 1.25):
         assert (test.elbo_with_prior(test.prior_variance * factor) < test.elbo).all()
+
+
+@pytest.mark.parametrize("scale", [1.0, 3.0])
+def test_baggins_is_evaluated_with_the_training_sets_scalar_variance(
+    settings: MakeSettings, digits: Arrays, scale: float
+) -> None:
+    """Every number of the record from its definition, with torch's own densities."""
+    run = settings(objective="bilbo", likelihood="baggins", tau=0.2, data_scale=scale)
+    other = run.model_copy(update={"seed": 4})
+    pack, network = Pack.of([run, other], digits, CPU), Pack.of([other], digits, CPU).network
+    state = begin(pack)
+    final = measure(pack, state, digits)[1].final
+    values = {}
+    for which, images in (("train", digits.train_images), ("test", digits.test_images)):
+        x = scale * torch.from_numpy(images.copy()).flatten(1).double() / 255
+        doubled = {name: tensor.detach()[1:].double() for name, tensor in state.parameters.items()}
+        mean = network.encode(doubled, x[None]).mean
+        z = mean + normal([4], "evaluation", which, (len(x), 2), CPU).double()
+        values[which] = (x, network.decode(doubled, z).output[0], mean[0])
+    x, nu, _ = values["train"]
+    variance = (x - nu).square().mean()
+    x, nu, mu = values["test"]
+    distortion = -Normal(nu, variance.sqrt()).log_prob(x).sum(1).mean()
+    moment = mu.square().mean(0)
+    rate = 0.5 * (1 + moment).log().sum()
+    u = (1 + moment).sum()
+    t = 0.2 * (x - nu).square().sum(1) / u
+    eq_30 = -rate - 0.5 * (u / 0.2 + 784 * (2 * torch.pi * t).log().mean())
+    expected = {
+        "distortion": distortion,
+        "rate": rate,
+        "elbo": -rate - distortion,
+        "elbo_data_units": -rate - distortion + 784 * math.log(scale),
+        "objective": eq_30,
+        "mse": (x - nu).square().mean() / scale**2,
+        "information": u,
+    }
+    for name, value in expected.items():
+        assert getattr(final.test, name) == pytest.approx(value.item(), rel=1e-5), name
+    assert final.likelihood_variance == pytest.approx(variance.item(), rel=1e-5)
+    x = torch.from_numpy(digits.test_images.copy()).double() / 255
+    mean_image = torch.from_numpy(digits.train_images.copy()).double().mean(0) / 255
+    spread = (x - mean_image).square().mean().item()
+    assert final.test.mean_image_mse == pytest.approx(spread, rel=1e-5)
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", "gaussian-learned", "gaussian-shared"])
+def test_bounds_of_scaled_data_agree_after_m_log_lambda(
+    settings: MakeSettings, digits: Arrays, likelihood: str
+) -> None:
+    """One density of the data, written at two scales: the same bound in units of the data."""
+    runs = [
+        settings(objective="bilbo", likelihood=likelihood, data_scale=scale) for scale in (1.0, 4.0)
+    ]
+    pack = Pack.of(runs, digits, CPU)
+    state = begin(pack)
+    with torch.no_grad():
+        # The second run reads and writes four times larger numbers by weights that undo the scale.
+        state.parameters["encoder.hidden1.weight"][1] /= 4
+        for part in ("weight", "bias"):
+            state.parameters[f"decoder.output.{part}"][1] *= 4
+        if likelihood == "gaussian":
+            densities = pack.evaluate(state.parameters, "test")
+            one, four = densities.squared_residual.mean(-1)
+            assert four.item() == pytest.approx(16 * one.item(), rel=1e-5)
+            return  # T = I is another density at another scale: only the residual carries over
+        name = "decoder.std" if likelihood == "gaussian-learned" else "decoder.shared_std"
+        for key, tensor in state.parameters.items():
+            if key.startswith(name):
+                for k, std in enumerate((0.3, 1.2)):
+                    is_weight = key.endswith("weight")
+                    tensor[k] = 0.0 if is_weight else math.log(math.expm1(std))
+    one, four = (measured.final.test for measured in measure(pack, state, digits))
+    assert four.elbo != pytest.approx(one.elbo, rel=0.01)
+    assert four.elbo_data_units == pytest.approx(one.elbo_data_units, rel=1e-4)
+    assert four.mse == pytest.approx(one.mse, rel=1e-4)
+
+
+def test_information_of_learned_variances_is_a_mean_over_examples(
+    settings: MakeSettings, digits: Arrays
+) -> None:
+    pack = Pack.of([settings(objective="learned")], digits, CPU)
+    test = pack.evaluate(begin(pack).parameters, "test")
+    expected = (1 / test.posterior.std.double().square()).sum(-1).mean(-1)
+    torch.testing.assert_close(test.information, expected)
 
 
 def test_active_units_do_not_depend_on_scale() -> None:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from vaebench.data.prepared import Arrays
+from vaebench.likelihoods import LIKELIHOODS
 from vaebench.models.mlp import Parameters
 from vaebench.objectives import OBJECTIVES
 from vaebench.settings import Settings
@@ -61,12 +62,17 @@ def test_each_run_of_a_pack_has_its_own_numeric_settings(
     runs = [
         settings(
             objective="bilbo",
-            likelihood="gaussian",
+            likelihood="baggins",
             posterior_std=std,
             latent_scale=c,
             data_scale=scale,
+            tau=tau,
         )
-        for std, c, scale in ((1.0, 1.0, 1.0), (0.3, 1.0, 3.0), (1.0, 3.0, 0.5))
+        for std, c, scale, tau in (
+            (1.0, 1.0, 1.0, 1.0),
+            (0.3, 1.0, 3.0, 0.2),
+            (1.0, 3.0, 0.5, 0.5),
+        )
     ]
     _, packed = train_steps(runs, digits, 20)
     for k, run in enumerate(runs):
@@ -156,7 +162,8 @@ def test_latent_scale_multiplies_codes_and_divides_the_decoders_input(
     torch.testing.assert_close(b.mean, 3 * a.mean)
     torch.testing.assert_close(b.std, 3 * a.std)
     torch.testing.assert_close(
-        scaled.network.decode(parameters, b.mean), plain.network.decode(parameters, a.mean)
+        scaled.network.decode(parameters, b.mean).output,
+        plain.network.decode(parameters, a.mean).output,
     )
 
 
@@ -224,6 +231,40 @@ def test_a_run_that_diverges_leaves_its_neighbours_bit_equal(
     for name, tensor in healthy.parameters.items():
         for k in (0, 2):
             assert torch.equal(tensor[k], poisoned.parameters[name][k]), name
+
+
+def test_a_learned_variance_that_diverges_leaves_its_neighbours_bit_equal(
+    settings: MakeSettings, digits: Arrays
+) -> None:
+    def pack_with(middle: float) -> TrainingState:
+        runs = [
+            settings(objective="bilbo", likelihood="gaussian-learned", seed=k, data_scale=scale)
+            for k, scale in enumerate((1.0, middle, 1.0))
+        ]
+        return train_steps(runs, digits, 30)[1]
+
+    healthy, poisoned = pack_with(1.0), pack_with(1e25)
+    assert healthy.diverged == [None, None, None]
+    assert poisoned.diverged[1] is not None
+    assert [poisoned.diverged[0], poisoned.diverged[2]] == [None, None]
+    for name, tensor in healthy.parameters.items():
+        for k in (0, 2):
+            assert torch.equal(tensor[k], poisoned.parameters[name][k]), name
+
+
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+def test_every_likelihood_trains_packed_as_alone(
+    settings: MakeSettings, digits: Arrays, likelihood: str
+) -> None:
+    tau = {"tau": 0.5} if "tau" in LIKELIHOODS[likelihood].settings else {}
+    runs = [settings(objective="bilbo", likelihood=likelihood, seed=seed, **tau) for seed in (3, 1)]
+    pack, packed = train_steps(runs, digits, 20)
+    for k, run in enumerate(runs):
+        assert_runs_close(packed, k, train_steps([run], digits, 20)[1])
+    names = set(packed.parameters)
+    assert ("decoder.std.weight" in names) == (likelihood == "gaussian-learned")
+    assert ("decoder.shared_std" in names) == (likelihood == "gaussian-shared")
+    assert all(pack.evaluate(packed.parameters, "test").objective.isfinite())
 
 
 def test_the_step_of_divergence_is_recorded(settings: MakeSettings, digits: Arrays) -> None:

@@ -61,7 +61,7 @@ def _gaussian(
     ax.add_patch(Ellipse(centre, *size, angle=25, fill=False, linestyle="--", color=colour))
     ax.plot(*centre, "o", color=colour, markersize=4)
     ax.text(centre[0] + 0.03, centre[1] - 0.1, mean, ha="center", va="top")
-    ax.text(centre[0] + 0.32, centre[1] + 0.15, variance)
+    ax.text(centre[0] + 0.28, centre[1] - 0.12, variance)
 
 
 def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float], text: str) -> None:

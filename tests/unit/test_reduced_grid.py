@@ -1,0 +1,172 @@
+"""Every figure, table and claim of the reduced grid, on its own axes with hardly any training."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from matplotlib import image as mpimage
+
+from tests.conftest import PROJECT, read_json
+from vaebench.claims.ledger import write_ledger
+from vaebench.collect import collect
+from vaebench.config import Tier, dump_tier, load_tier
+from vaebench.errors import UserError
+from vaebench.figures.draw import draw_figure
+from vaebench.files import write_atomically
+from vaebench.grid import expand
+from vaebench.layout import Layout
+from vaebench.quality import classifier as classifiers
+from vaebench.quality.evaluate import EvaluationTarget, evaluate_runs, make_classifier
+from vaebench.report import write_report
+from vaebench.results import load_results
+from vaebench.tables import write_tables
+from vaebench.training.session import Resources, Target, train_targets
+
+CPU = torch.device("cpu")
+PAPER_VALUES = PROJECT / "config" / "paper_values.yaml"
+
+
+def hardly_trained() -> Tier:
+    """config/smoke.yaml with its axes, but one epoch of a tiny network and two seeds."""
+    values: dict[str, Any] = yaml.safe_load((PROJECT / "config" / "smoke.yaml").read_text())
+    for experiment in values["experiments"]:
+        experiment["settings"] |= {
+            "epochs": 2, "hidden_units": 8, "hidden_layers": 1, "batch_size": 300,
+            "learning_rate": 0.003,
+        }  # fmt: skip
+        experiment["axes"]["seed"] = [0, 1]
+    return Tier.model_validate(values)
+
+
+def train(tier: Tier, layout: Layout, root: Path) -> list[tuple[EvaluationTarget, ...]]:
+    """Train all runs as the workflow does; returns those whose samples are to be measured."""
+    resources = Resources(CPU, root / "data", root / ".vaebench", 10)
+    measured = []
+    for experiment in tier.experiments:
+        for cell in expand(experiment):
+            targets = [
+                Target(
+                    run.settings,
+                    layout.run(experiment.name, run.folder),
+                    layout.weights(experiment.name, run.folder),
+                )
+                for run in cell.runs
+            ]
+            assert train_targets(experiment.name, targets, resources)
+            if experiment.sample_quality:
+                measured.append(
+                    tuple(
+                        EvaluationTarget(t.folder, t.weights, t.folder / "evaluation.json")
+                        for t in targets
+                    )
+                )
+    return measured
+
+
+def test_every_figure_table_and_claim_of_the_reduced_grid(
+    tmp_path: Path, data_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(data_root, tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(classifiers, "LEAST_STEPS", 60)
+    tier, layout = hardly_trained(), Layout(tmp_path / "results" / "smoke")
+    write_atomically(layout.config, dump_tier(tier).encode())
+    measured = train(tier, layout, tmp_path)
+    with pytest.raises(UserError, match=r"evaluation\.json is missing: measure it with: vaebench"):
+        collect(tier, layout)
+
+    make_classifier("digits", tmp_path / "data", layout.classifier("digits"), CPU)
+    for targets in measured:
+        evaluate_runs(targets, layout.classifier("digits"), tmp_path / "data", CPU)
+    _weights_are_checked(measured[0], layout, tmp_path)
+    collect(tier, layout)
+    results = load_results(layout.root)
+    for name in tier.figures:
+        draw_figure(results, name)
+        pixels = mpimage.imread(layout.figure(name, "png"))
+        assert pixels.shape[1] > 700
+        assert np.unique(pixels).size > 20, f"{name} is empty"
+        svg = layout.figure(name, "svg").read_bytes()
+        assert len(svg) < 1_500_000
+        draw_figure(results, name)
+        assert layout.figure(name, "svg").read_bytes() == svg, f"{name} does not repeat"
+        caption = layout.caption(name).read_text()
+        assert name == "fig01" or "digits" in caption
+    for experiment in tier.experiments:
+        write_tables(results, experiment.name, PAPER_VALUES)
+        lines = layout.table(experiment.name, "md").read_text().splitlines()
+        groups = len(results.of(experiment.name)) // 2
+        assert len(lines) == 2 + groups
+        assert ("KID" in lines[0]) == experiment.sample_quality
+    for line in write_ledger(results, PAPER_VALUES):
+        printed_for_mnist = "-bound" in line.id and line.interval == "none"
+        assert (line.verdict == "not run") <= (printed_for_mnist or "collapsed" in line.reason), (
+            line
+        )
+    ledger = read_json(layout.claims("json"))
+    assert ledger["tier"] == "smoke"
+    assert "| fig04a-bilbo" in layout.claims("md").read_text()
+    page = write_report(results).read_text()
+    assert page.count("<figure") == len(tier.figures)
+    assert "fluctuates up and down" in page
+    _stale_measures_are_refused(tier, layout)
+
+
+def _weights_are_checked(targets: tuple[EvaluationTarget, ...], layout: Layout, root: Path) -> None:
+    """What is measured needs no weights again; what is not says that they are missing."""
+    target = targets[0]
+    weights = target.weights.read_bytes()
+    before = target.evaluation.read_bytes()
+    target.weights.unlink()
+    evaluate_runs(targets, layout.classifier("digits"), root / "data", CPU)
+    target.evaluation.unlink()
+    with pytest.raises(UserError, match="samples are drawn from the weights"):
+        evaluate_runs(targets, layout.classifier("digits"), root / "data", CPU)
+    target.weights.write_bytes(weights[:-1] + b"\0")
+    with pytest.raises(UserError, match="not the file that"):
+        evaluate_runs(targets, layout.classifier("digits"), root / "data", CPU)
+    target.weights.write_bytes(weights)
+    evaluate_runs(targets, layout.classifier("digits"), root / "data", CPU)
+    assert target.evaluation.read_bytes() == before
+
+
+def _stale_measures_are_refused(tier: Tier, layout: Layout) -> None:
+    path = next((layout.root / "runs").rglob("evaluation.json"))
+    text = path.read_text()
+    for key in ("run_hash", "weights", "classifier", "sources"):
+        path.write_text(text.replace(f'"{key}": "', f'"{key}": "0', 1))
+        with pytest.raises(UserError, match="refused, made with other"):
+            collect(tier, layout)
+    path.write_text(text)
+    collect(tier, layout)
+
+
+def test_each_figure_experiment_and_axis_of_the_paper_tier_has_its_counterpart() -> None:
+    paper, smoke = (load_tier(PROJECT / "config" / f"{t}.yaml") for t in ("paper", "smoke"))
+    expected = [f"fig{k:02}" for k in (1, 2, 3, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14, 15)]
+    assert paper.figures == smoke.figures == expected
+    assert [e.name for e in smoke.experiments] == [e.name for e in paper.experiments]
+    for of_paper, reduced in zip(paper.experiments, smoke.experiments, strict=True):
+        assert list(reduced.axes) == list(of_paper.axes)
+        assert reduced.packed == of_paper.packed
+        assert reduced.sample_quality == of_paper.sample_quality
+        for axis, values in reduced.axes.items():
+            if axis in ("objective", "likelihood"):
+                assert values == of_paper.axes[axis]
+            elif axis != "latent_dim":
+                assert set(values) <= set(of_paper.axes[axis])
+
+
+def test_the_paper_tier_has_the_papers_epochs() -> None:
+    paper = load_tier(PROJECT / "config" / "paper.yaml")
+    epochs = {
+        (run.settings.likelihood == "bernoulli", run.settings.latent_dim, run.settings.epochs)
+        for experiment in paper.experiments
+        for cell in expand(experiment)
+        for run in cell.runs
+    }
+    assert epochs == {(True, 2, 200), (True, 100, 200), (False, 2, 200), (False, 100, 400)}
