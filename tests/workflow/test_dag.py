@@ -111,7 +111,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The tiny tier, run once."""
     project = copy_project(tmp_path_factory.mktemp("finished"))
     assert project.jobs() == [
-        *("collect", "data", "figure", "report", "table"),
+        *("claims", "collect", "data", "figure", "report", "table"),
         *["train_posterior_variance"] * 2,
     ]
     return project
@@ -148,6 +148,7 @@ def test_one_command_makes_everything(finished: Project) -> None:
     for file in (
         *("figures/fig05.svg", "figures/fig05.png", "figures/fig05.txt", "index.html"),
         *("tables/posterior_variance.csv", "tables/posterior_variance.md"),
+        *("claims.json", "claims.md"),
     ):
         assert (results / file).stat().st_size > 50
 
@@ -209,6 +210,62 @@ def test_a_new_value_on_a_job_axis_trains_its_jobs_alone(project: Project) -> No
     assert "Nothing to be done" in project.snakemake().stdout + project.snakemake().stderr
 
 
+def test_a_change_in_the_claims_judges_and_retrains_nothing(project: Project) -> None:
+    path = project.root / "config" / "paper_values.yaml"
+    path.write_text(path.read_text().replace("within: 2.1", "within: 2.2", 1))
+    # The tables stand beside the paper's numbers, which the same file holds.
+    assert project.jobs() == ["claims", "report", "table"]
+    project.edit("claims/bounds.py", "0.1 * history", "0.2 * history")
+    assert project.jobs() == ["claims", "report"]
+
+
+def test_sample_quality_is_measured_by_a_classifier_that_the_workflow_trains(
+    project: Project,
+) -> None:
+    """An experiment that asks for it, in two rules since `learned` takes no posterior_std."""
+    project.edit("quality/classifier.py", "LEAST_EPOCHS, LEAST_STEPS = 3, 1500", "LEAST_EPOCHS, LEAST_STEPS = 3, 9")
+    values = yaml.safe_load((project.root / "tiny.yaml").read_text())
+    values["experiments"].append(
+        values["experiments"][0]
+        | {
+            "name": "quality",
+            "axes": {"objective": ["learned", "bilbo"], "posterior_std": [0.5, 2.0], "seed": [0]},
+            "settings": values["experiments"][0]["settings"] | {"latent_dim": 3},
+            "sample_quality": True,
+        }
+    )
+    (project.root / "tiny.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+    jobs = project.jobs()
+    assert [job for job in jobs if job.startswith(("train", "evaluate", "classifier"))] == [
+        "classifier", "evaluate_quality", "evaluate_quality_2", "evaluate_quality_2",
+        "train_quality", "train_quality_2", "train_quality_2",
+    ]  # fmt: skip
+    assert "Nothing to be done" in project.snakemake().stdout + project.snakemake().stderr
+    runs = project.results / "runs" / "quality"
+    folders = {path.parent.relative_to(runs).as_posix() for path in runs.rglob("evaluation.json")}
+    assert folders == {
+        "objective~learned/seed~0",
+        "objective~bilbo/posterior_std~0.5/seed~0",
+        "objective~bilbo/posterior_std~2/seed~0",
+    }
+    classifier = read_json(project.results / "classifiers" / "digits" / "classifier.json")
+    measured = read_json(runs / "objective~learned" / "seed~0" / "evaluation.json")
+    assert measured["classifier"] == classifier["weights"]
+    assert "sample_kid_mean" in (project.results / "tables" / "quality.csv").read_text()
+    # Other code that measures: the samples are measured again, and nothing is trained.
+    project.edit("quality/measures.py", "INK = 0.5", "INK = 0.6")
+    jobs = project.jobs()
+    assert {"classifier", "evaluate_quality", "evaluate_quality_2"} <= set(jobs)
+    assert not any(job.startswith("train") for job in jobs)
+    # Without the weights, what is measured stands; what is not says what is missing.
+    shutil.rmtree(project.results / "weights" / "quality")
+    assert "Nothing to be done" in project.snakemake().stdout + project.snakemake().stderr
+    (runs / "objective~learned" / "seed~0" / "evaluation.json").unlink()
+    done = project.snakemake()
+    assert done.returncode != 0
+    assert "samples are drawn from the weights" in done.stdout + done.stderr
+
+
 def test_stale_runs_are_refused_in_a_clone_without_metadata(project: Project) -> None:
     shutil.rmtree(project.root / ".snakemake")
     project.edit("objectives.py", "- 0.5 * information", "- 0.25 * 2 * information")
@@ -222,7 +279,7 @@ def test_stale_runs_are_refused_in_a_clone_without_metadata(project: Project) ->
     assert match
     arguments = [argument.strip("'") for argument in match[1].split()]
     assert project.vaebench(*arguments).returncode == 0
-    assert project.jobs() == ["collect", "figure", "report", "table"]
+    assert project.jobs() == ["claims", "collect", "figure", "report", "table"]
 
 
 def test_runs_of_other_settings_are_refused_in_a_clone_without_metadata(project: Project) -> None:
