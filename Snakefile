@@ -15,6 +15,7 @@ include: "workflow/rules/figures.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/claims.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/manifest.smk"
 
 
 rule all:
@@ -25,6 +26,7 @@ rule all:
         rules.collect.output,
         rules.report.input,
         rules.report.output,
+        rules.manifest.output,
 
 
 onsuccess:

@@ -49,7 +49,7 @@ def collect(tier: Tier, layout: Layout) -> None:
                 except UserError as error:
                     problems.append(str(error))
                     continue
-                row = _row(experiment.name, run, record)
+                row = _row(layout, experiment.name, run, record)
                 if experiment.sample_quality:
                     try:
                         row |= _quality(layout, experiment.name, run, record)
@@ -120,7 +120,7 @@ def _remedy(layout: Layout, experiment: str, cell: Cell) -> str:
     )
 
 
-def _row(experiment: str, run: Run, record: RunRecord) -> dict[str, Any]:
+def _row(layout: Layout, experiment: str, run: Run, record: RunRecord) -> dict[str, Any]:
     test, train = record.final.test, record.final.train
     return {
         "experiment": experiment,
@@ -139,6 +139,7 @@ def _row(experiment: str, run: Run, record: RunRecord) -> dict[str, Any]:
         "packed_runs": record.worker.packed_runs,
         "commit": record.worker.commit,
         "run_hash": record.run_hash,
+        "metrics_digest": digest_file(layout.run(experiment, run.folder) / "metrics.json"),
         "weights_digest": record.digests.weights,
         "arrays_digest": record.digests.arrays,
     }

@@ -53,6 +53,11 @@ class Layout:
         """The page that shows all figures and tables."""
         return self.root / "index.html"
 
+    @property
+    def manifest(self) -> Path:
+        """The digests of everything that the tier made."""
+        return self.root / "manifest.json"
+
     def run(self, experiment: str, folder: Path | str) -> Path:
         """The folder of a run's metrics.json and arrays.npz."""
         return self.root / "runs" / experiment / folder

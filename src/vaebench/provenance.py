@@ -13,5 +13,9 @@ def run_hash(settings: Settings) -> str:
     are in the record of the worker.
     """
     sources = source_digest(settings.objective, settings.likelihood)
-    data = DATASETS[settings.dataset].digest
-    return digest_bytes(f"{settings.digest}\n{sources}\n{data}".encode())
+    return combine(settings.digest, sources, DATASETS[settings.dataset].digest)
+
+
+def combine(settings: str, sources: str, data: str) -> str:
+    """The run hash that follows from these digests."""
+    return digest_bytes(f"{settings}\n{sources}\n{data}".encode())

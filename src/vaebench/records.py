@@ -196,6 +196,18 @@ class EvaluationRecord(Record):
     floor: Quality
 
 
+class Manifest(Record):
+    """manifest.json of a tier: SHA-256 digests by paths from the tier's folder."""
+
+    schema_version: Literal[1] = 1
+    tier: str
+    environment: str | None
+    """Of requirements.lock, where there is one."""
+    files: dict[str, str]
+    weights: dict[str, str]
+    """As the runs' records name them; the files need not be here."""
+
+
 def read_record(path: Path) -> RunRecord:
     """Read and check a metrics.json.
 

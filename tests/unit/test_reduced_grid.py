@@ -6,17 +6,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 import yaml
 from matplotlib import image as mpimage
 
 from tests.conftest import PROJECT, read_json
+from tests.tiers import CPU, train_tier
 from vaebench.claims.ledger import write_ledger
 from vaebench.collect import collect
-from vaebench.config import Tier, dump_tier, load_tier
+from vaebench.config import Tier, load_tier
 from vaebench.errors import UserError
 from vaebench.figures.draw import draw_figure
-from vaebench.files import write_atomically
 from vaebench.grid import expand
 from vaebench.layout import Layout
 from vaebench.quality import classifier as classifiers
@@ -24,9 +23,7 @@ from vaebench.quality.evaluate import EvaluationTarget, evaluate_runs, make_clas
 from vaebench.report import write_report
 from vaebench.results import load_results
 from vaebench.tables import write_tables
-from vaebench.training.session import Resources, Target, train_targets
 
-CPU = torch.device("cpu")
 PAPER_VALUES = PROJECT / "config" / "paper_values.yaml"
 
 
@@ -42,31 +39,6 @@ def hardly_trained() -> Tier:
     return Tier.model_validate(values)
 
 
-def train(tier: Tier, layout: Layout, root: Path) -> list[tuple[EvaluationTarget, ...]]:
-    """Train all runs as the workflow does; returns those whose samples are to be measured."""
-    resources = Resources(CPU, root / "data", root / ".vaebench", 10)
-    measured = []
-    for experiment in tier.experiments:
-        for cell in expand(experiment):
-            targets = [
-                Target(
-                    run.settings,
-                    layout.run(experiment.name, run.folder),
-                    layout.weights(experiment.name, run.folder),
-                )
-                for run in cell.runs
-            ]
-            assert train_targets(experiment.name, targets, resources)
-            if experiment.sample_quality:
-                measured.append(
-                    tuple(
-                        EvaluationTarget(t.folder, t.weights, t.folder / "evaluation.json")
-                        for t in targets
-                    )
-                )
-    return measured
-
-
 def test_every_figure_table_and_claim_of_the_reduced_grid(
     tmp_path: Path, data_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -74,8 +46,7 @@ def test_every_figure_table_and_claim_of_the_reduced_grid(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(classifiers, "LEAST_STEPS", 60)
     tier, layout = hardly_trained(), Layout(tmp_path / "results" / "smoke")
-    write_atomically(layout.config, dump_tier(tier).encode())
-    measured = train(tier, layout, tmp_path)
+    measured = train_tier(tier, tmp_path)
     with pytest.raises(UserError, match=r"evaluation\.json is missing: measure it with: vaebench"):
         collect(tier, layout)
 
@@ -116,7 +87,7 @@ def test_every_figure_table_and_claim_of_the_reduced_grid(
     _stale_measures_are_refused(tier, layout)
 
 
-def _weights_are_checked(targets: tuple[EvaluationTarget, ...], layout: Layout, root: Path) -> None:
+def _weights_are_checked(targets: list[EvaluationTarget], layout: Layout, root: Path) -> None:
     """What is measured needs no weights again; what is not says that they are missing."""
     target = targets[0]
     weights = target.weights.read_bytes()

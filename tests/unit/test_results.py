@@ -11,28 +11,25 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 import yaml
 from matplotlib import image as mpimage
 from scipy import stats
 
+from tests.tiers import train_tier
 from vaebench.claims.ledger import load_paper_values, write_ledger
 from vaebench.cli.results import collect as collect_command
 from vaebench.collect import collect
-from vaebench.config import Tier, dump_tier, load_tier
+from vaebench.config import Tier, load_tier
 from vaebench.data import DATASETS
 from vaebench.errors import UserError
 from vaebench.figures import FIGURES, fig04
 from vaebench.figures.draw import draw_figure
-from vaebench.files import write_atomically
-from vaebench.grid import expand
 from vaebench.layout import Layout
 from vaebench.report import write_report
 from vaebench.results import Results, load_results
 from vaebench.settings import Settings
 from vaebench.statistics import estimate
 from vaebench.tables import experiment_table, to_csv, to_markdown, write_tables
-from vaebench.training.session import Resources, Target, train_targets
 
 PAPER = Path(__file__).parents[2] / "config" / "paper_values.yaml"
 MakeSettings = Callable[..., Settings]
@@ -65,15 +62,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, data_root: Path) -> Path:
             "figures": SHOWN,
         }
     )  # fmt: skip
-    layout = Layout(root / "results" / "small")
-    write_atomically(layout.config, dump_tier(tier).encode())
-    resources = Resources(torch.device("cpu"), root / "data", root / ".vaebench", 10)
-    for cell in expand(tier.experiments[0]):
-        targets = [
-            Target(r.settings, layout.run("posterior_variance", r.folder), root / "w" / r.folder)
-            for r in cell.runs
-        ]
-        assert train_targets("test", targets, resources)
+    train_tier(tier, root)
     return root
 
 

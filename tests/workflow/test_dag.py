@@ -111,7 +111,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The tiny tier, run once."""
     project = copy_project(tmp_path_factory.mktemp("finished"))
     assert project.jobs() == [
-        *("claims", "collect", "data", "figure", "report", "table"),
+        *("claims", "collect", "data", "figure", "manifest", "report", "table"),
         *["train_posterior_variance"] * 2,
     ]
     return project
@@ -153,6 +153,18 @@ def test_one_command_makes_everything(finished: Project) -> None:
         assert (results / file).stat().st_size > 50
 
 
+def test_what_the_workflow_made_is_verified_until_it_is_changed(project: Project) -> None:
+    done = project.vaebench("verify")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "results/tiny: whole" in done.stdout
+    told = project.vaebench("explain", "results/tiny/figures/fig05.png").stdout
+    assert "posterior_variance/objective~bilbo/latent_dim~2/seed~0" in told
+    (project.results / "tables" / "posterior_variance.md").write_text("other numbers")
+    done = project.vaebench("verify", "results/tiny")
+    assert done.returncode == 1
+    assert "results/tiny/tables/posterior_variance.md: changed" in done.stdout
+
+
 def test_a_second_run_does_nothing(project: Project) -> None:
     done = project.snakemake()
     assert done.returncode == 0
@@ -172,7 +184,7 @@ def test_comments_formatting_and_new_objectives_rerun_nothing(project: Project) 
 def test_a_change_in_plotting_redraws_and_retrains_nothing(project: Project) -> None:
     before = (project.run("bilbo", 0) / "metrics.json").stat().st_mtime_ns
     project.edit("figures/fig05.py", '}\\n{', '}, that is\\n{')
-    assert project.jobs() == ["figure", "report"]
+    assert project.jobs() == ["figure", "manifest", "report"]
     assert (project.run("bilbo", 0) / "metrics.json").stat().st_mtime_ns == before
 
 
@@ -214,9 +226,9 @@ def test_a_change_in_the_claims_judges_and_retrains_nothing(project: Project) ->
     path = project.root / "config" / "paper_values.yaml"
     path.write_text(path.read_text().replace("within: 2.1", "within: 2.2", 1))
     # The tables stand beside the paper's numbers, which the same file holds.
-    assert project.jobs() == ["claims", "report", "table"]
+    assert project.jobs() == ["claims", "manifest", "report", "table"]
     project.edit("claims/bounds.py", "0.1 * history", "0.2 * history")
-    assert project.jobs() == ["claims", "report"]
+    assert project.jobs() == ["claims", "manifest", "report"]
 
 
 def test_sample_quality_is_measured_by_a_classifier_that_the_workflow_trains(
@@ -279,7 +291,7 @@ def test_stale_runs_are_refused_in_a_clone_without_metadata(project: Project) ->
     assert match
     arguments = [argument.strip("'") for argument in match[1].split()]
     assert project.vaebench(*arguments).returncode == 0
-    assert project.jobs() == ["claims", "collect", "figure", "report", "table"]
+    assert project.jobs() == ["claims", "collect", "figure", "manifest", "report", "table"]
 
 
 def test_runs_of_other_settings_are_refused_in_a_clone_without_metadata(project: Project) -> None:

@@ -52,5 +52,6 @@ localrules:
     claims,
     collect,
     figure,
+    manifest,
     table,
     report,

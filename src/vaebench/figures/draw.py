@@ -30,6 +30,7 @@ def draw_figure(results: Results, name: str) -> None:
         "Title": f"{name}: {FIGURES[name].title}",
         "Description": drawing.caption,
         "Runs": " ".join(sorted(drawing.shown["run_hash"])),
+        "Records": " ".join(sorted(drawing.shown["metrics_digest"])),
         "Arrays": " ".join(sorted(drawing.shown["arrays_digest"])),
         "Code": figure_digest(name),
     }

@@ -8,4 +8,4 @@ from vaebench.results import Results
 def draw(results: Results) -> Drawing:
     """The run with two latent dimensions, unscaled data and the first seed."""
     rows = results.of("gaussian_scale", likelihood="gaussian", latent_dim=2, data_scale=1.0)
-    return draw_manifold(results, first_seeds(rows))
+    return draw_manifold(results, first_seeds(rows), "The paper does not print its λ; here 1. ")

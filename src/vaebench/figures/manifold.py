@@ -20,12 +20,13 @@ from vaebench.figures.style import (
 from vaebench.results import Results
 
 
-def draw_manifold(results: Results, rows: pd.DataFrame) -> Drawing:
+def draw_manifold(results: Results, rows: pd.DataFrame, note: str = "") -> Drawing:
     """Left the decoded manifold, upper right the means, lower right one sample an image.
 
     Args:
         results: the tier's results.
         rows: the one run to show, with two latent dimensions.
+        note: a sentence for the caption.
     """
     row = rows.iloc[0]
     arrays = results.arrays(row)
@@ -48,7 +49,7 @@ def draw_manifold(results: Results, rows: pd.DataFrame) -> Drawing:
         "Latent manifold and scatter plots for a two-dimensional latent space, trained with "
         f"{objective_name(row['objective'])}. Left: the decoder's mean over a grid of z at equal "
         "steps of the prior's cumulative probability. Right: posterior means of the test set "
-        "(above) and a single sample from each posterior (below), coloured by label. "
+        f"(above) and a single sample from each posterior (below), coloured by label. {note}"
         f"Shown: {runs_text(rows)}."
     )
     return Drawing(figure, caption, rows)

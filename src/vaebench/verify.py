@@ -1,0 +1,168 @@
+"""Checking a tier's files against its manifest, and every link of the chain between them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+from pydantic import ValidationError
+
+from vaebench.errors import UserError
+from vaebench.files import digest_bytes, digest_file
+from vaebench.layout import Layout
+from vaebench.manifest import listed_files, read_manifest
+from vaebench.metadata import figure_metadata
+from vaebench.provenance import combine
+from vaebench.records import EvaluationRecord, Manifest, RunRecord
+from vaebench.sources import source_digest
+
+
+@dataclass
+class Verification:
+    """What was found; the tier is whole if there are no problems."""
+
+    manifest_digest: str
+    """SHA-256 of manifest.json: what to compare with a colleague's."""
+    files: int = 0
+    runs: int = 0
+    problems: list[str] = field(default_factory=list)
+    """A line for each file that was changed, is missing, does not belong or breaks the chain."""
+    weights_missing: int = 0
+    other_sources: list[str] = field(default_factory=list)
+    """Runs that other sources made than those of this checkout: no problem, but worth knowing."""
+
+
+def verify(layout: Layout, need_weights: bool = False) -> Verification:
+    """Check a tier offline: its files, and that each follows from what it says it follows from.
+
+    Args:
+        layout: the tier.
+        need_weights: whether weights that are not here are a problem.
+
+    Raises:
+        UserError: there is no manifest, or it is damaged.
+    """
+    manifest = read_manifest(layout)
+    found = Verification(digest_file(layout.manifest), files=len(manifest.files))
+    found.problems += _check_files(layout, manifest)
+    records = _read_runs(layout, found)
+    found.runs = len(records)
+    _check_weights(layout, manifest, found, need_weights)
+    if found.problems:
+        return found  # what follows would only repeat it, file by file
+    for name, record in records.items():
+        found.problems += _check_run(name, record, manifest)
+        if record.digests.sources != source_digest(record.run.objective, record.run.likelihood):
+            found.other_sources.append(name)
+    found.problems += _check_table(layout, records)
+    found.problems += _check_figures(layout, records)
+    return found
+
+
+def _check_files(layout: Layout, manifest: Manifest) -> Iterator[str]:
+    there = set(listed_files(layout))
+    for name, digest in manifest.files.items():
+        if name not in there:
+            yield f"{layout.root / name}: missing"
+        elif digest_file(layout.root / name) != digest:
+            yield f"{layout.root / name}: changed"
+    for name in sorted(there - set(manifest.files)):
+        yield f"{layout.root / name}: does not belong, the manifest does not list it"
+
+
+def _check_weights(
+    layout: Layout, manifest: Manifest, found: Verification, need_weights: bool
+) -> None:
+    folder = layout.root / "weights"
+    there = {p.relative_to(layout.root).as_posix() for p in folder.rglob("*") if p.is_file()}
+    for name, digest in manifest.weights.items():
+        path = layout.root / name
+        if name not in there:
+            found.weights_missing += 1
+            if need_weights:
+                found.problems.append(f"{path}: missing")
+        elif digest_file(path) != digest:
+            found.problems.append(f"{path}: changed")
+    for name in sorted(there - set(manifest.weights)):
+        found.problems.append(f"{layout.root / name}: does not belong to any run")
+
+
+def _read_runs(layout: Layout, found: Verification) -> dict[str, RunRecord]:
+    """The records of all runs by their folder below runs/."""
+    records = {}
+    runs = layout.root / "runs"
+    for path in sorted(runs.rglob("metrics.json")):
+        name = path.parent.relative_to(runs).as_posix()
+        try:
+            records[name] = RunRecord.model_validate_json(path.read_text())
+        except (ValidationError, UnicodeDecodeError):
+            found.problems.append(f"{path}: no valid record of a run")
+    return records
+
+
+def _check_run(name: str, record: RunRecord, manifest: Manifest) -> Iterator[str]:
+    """Whether settings, sources, data, weights, arrays and measures of a run are one chain."""
+    digests = record.digests
+    place = f"runs/{name}/metrics.json"
+    if digests.settings != record.run.digest:
+        yield f"{place}: its settings do not have the digest that it names"
+    if record.run_hash != combine(digests.settings, digests.sources, digests.data):
+        yield f"{place}: its hash does not follow from its settings, sources and data"
+    if manifest.files.get(f"runs/{name}/arrays.npz") != digests.arrays:
+        yield f"{place}: names other arrays than those beside it"
+    if manifest.weights.get(f"weights/{name}/model.safetensors") != digests.weights:
+        yield f"{place}: names other weights than the manifest"
+
+
+def _check_table(layout: Layout, records: dict[str, RunRecord]) -> Iterator[str]:
+    """Whether the collected table is of these runs, and measures are of these weights."""
+    rows = pd.read_parquet(layout.runs)
+    collected = {
+        f"{row['experiment']}/{row['folder']}": row["metrics_digest"] for _, row in rows.iterrows()
+    }
+    for name in sorted(set(collected) ^ set(records)):
+        where = "is not in the collected table" if name in records else "has no record"
+        yield f"{layout.root / 'runs' / name}: {where}"
+    for name in sorted(set(collected) & set(records)):
+        folder = layout.root / "runs" / name
+        if digest_file(folder / "metrics.json") != collected[name]:
+            yield f"{folder / 'metrics.json'}: not the record that the table was collected from"
+        if (folder / "evaluation.json").exists():
+            text = (folder / "evaluation.json").read_text()
+            measured = EvaluationRecord.model_validate_json(text)
+            record = records[name]
+            if (measured.run_hash, measured.weights) != (record.run_hash, record.digests.weights):
+                yield f"{folder / 'evaluation.json'}: measured on another run"
+
+
+def _check_figures(layout: Layout, records: dict[str, RunRecord]) -> Iterator[str]:
+    """Whether each figure names runs of this tier, and as they are."""
+    known = {
+        digest_bytes((layout.root / "runs" / name / "metrics.json").read_bytes())
+        for name in records
+    }
+    arrays = {record.digests.arrays for record in records.values()}
+    for path in sorted((layout.root / "figures").glob("*")):
+        if path.suffix not in (".svg", ".png"):
+            continue
+        try:
+            used = figure_metadata(path)
+        except UserError as error:
+            yield str(error)
+            continue
+        if not set(used["Records"].split()) <= known or not set(used["Arrays"].split()) <= arrays:
+            yield f"{path}: drawn from runs that are not these"
+
+
+def find_tiers(root: Path) -> list[Layout]:
+    """The tiers in a folder: itself, or those below it that have a manifest.
+
+    Raises:
+        UserError: there is none.
+    """
+    if (root / "manifest.json").exists():
+        return [Layout(root)]
+    tiers = [Layout(path.parent) for path in sorted(root.glob("**/manifest.json"))]
+    if not tiers:
+        raise UserError(f"{root} has no manifest.json: a tier writes it when all is made")
+    return tiers

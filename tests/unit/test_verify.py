@@ -1,0 +1,234 @@
+"""The chain of digests: what verify finds, and what explain says."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.conftest import PROJECT
+from tests.tiers import CPU, train_tier
+from vaebench.claims.ledger import write_ledger
+from vaebench.collect import collect
+from vaebench.config import Tier
+from vaebench.errors import UserError
+from vaebench.explain import explain
+from vaebench.figures.draw import draw_figure
+from vaebench.layout import Layout
+from vaebench.manifest import read_manifest, write_manifest
+from vaebench.metadata import figure_metadata
+from vaebench.quality import classifier as classifiers
+from vaebench.quality.evaluate import evaluate_runs, make_classifier
+from vaebench.report import write_report
+from vaebench.results import load_results
+from vaebench.tables import write_tables
+from vaebench.verify import find_tiers, verify
+
+PAPER_VALUES = PROJECT / "config" / "paper_values.yaml"
+RUN = "posterior_variance/objective~bilbo/latent_dim~2/seed~1"
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, data_root: Path) -> Path:
+    """A tier with everything that the workflow makes, and its manifest."""
+    root = tmp_path_factory.mktemp("finished")
+    shutil.copytree(data_root, root / "data")
+    tier = Tier.model_validate(
+        {
+            "tier": "small",
+            "experiments": [_experiment()],
+            "figures": ["fig01", "fig05", "fig13"],
+        }
+    )
+    layout = Layout(root / "results" / "small")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(classifiers, "LEAST_STEPS", 9)
+        (root / "requirements.lock").write_text("torch==0\n")
+        patch.chdir(root)
+        measured = train_tier(tier, root)
+        make_classifier("digits", root / "data", layout.classifier("digits"), CPU)
+        for targets in measured:
+            evaluate_runs(targets, layout.classifier("digits"), root / "data", CPU)
+        collect(tier, layout)
+        results = load_results(layout.root)
+        for name in tier.figures:
+            draw_figure(results, name)
+        write_tables(results, "posterior_variance", PAPER_VALUES)
+        write_ledger(results, PAPER_VALUES)
+        write_report(results)
+        write_manifest(layout)
+    return layout.root
+
+
+def _experiment() -> dict[str, object]:
+    return {
+        "name": "posterior_variance",
+        "settings": {
+            "dataset": "digits", "likelihood": "bernoulli", "epochs": 1, "hidden_units": 8,
+            "hidden_layers": 1, "batch_size": 300, "learning_rate": 0.001,
+        },
+        "axes": {"objective": ["learned", "bilbo"], "latent_dim": [2], "seed": [0, 1]},
+        "sample_quality": True,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def layout(finished: Path, tmp_path: Path) -> Layout:
+    root = tmp_path / "small"
+    shutil.copytree(finished, root)
+    return Layout(root)
+
+
+def test_a_finished_tier_is_whole_and_moves(layout: Layout) -> None:
+    found = verify(layout)
+    assert found.problems == []
+    assert (found.runs, found.weights_missing, found.other_sources) == (4, 0, [])
+    assert found.files == len(read_manifest(layout).files) > 20
+    assert read_manifest(layout).environment is not None
+    assert [tier.root for tier in find_tiers(layout.root.parent)] == [layout.root]
+    with pytest.raises(UserError, match=r"has no manifest\.json"):
+        find_tiers(layout.root / "runs")
+
+
+def test_one_changed_byte_of_any_file_is_named(layout: Layout) -> None:
+    files = [path for path in sorted(layout.root.rglob("*")) if path.is_file()]
+    kinds = {path.suffix for path in files}
+    assert kinds == {
+        ".json", ".npz", ".safetensors", ".parquet", ".svg", ".png", ".txt", ".csv", ".md",
+        ".html", ".yaml",
+    }  # fmt: skip
+    for path in files:
+        if path == layout.manifest:
+            continue
+        before = path.read_bytes()
+        middle = len(before) // 2
+        path.write_bytes(before[:middle] + bytes([before[middle] ^ 1]) + before[middle + 1 :])
+        problems = verify(layout).problems
+        assert any(problem.startswith(f"{path}: ") for problem in problems), path
+        path.write_bytes(before)
+    assert verify(layout).problems == []
+
+
+def test_missing_and_added_files_are_named(layout: Layout) -> None:
+    (layout.root / "figures" / "fig05.svg").unlink()
+    (layout.root / "figures" / "fig99.svg").write_text("<svg/>")
+    extra = layout.root / "weights" / "model.safetensors"
+    extra.write_text("")
+    (layout.root / "logs").mkdir()
+    (layout.root / "logs" / "a.log").write_text("a log is no result")
+    problems = verify(layout).problems
+    assert len(problems) == 3
+    for name, text in (("fig05.svg", "missing"), ("fig99.svg", "does not belong"),
+                       ("model.safetensors", "does not belong to any run")):  # fmt: skip
+        assert any(name in problem and text in problem for problem in problems)
+
+
+def test_weights_that_are_not_here_are_counted(layout: Layout) -> None:
+    shutil.rmtree(layout.root / "weights" / "posterior_variance" / "objective~learned")
+    found = verify(layout)
+    assert (found.problems, found.weights_missing) == ([], 2)
+    assert len(verify(layout, need_weights=True).problems) == 2
+
+
+def relist(layout: Layout) -> None:
+    """Bring the manifest in line with the files, as a forger would."""
+    write_manifest(layout)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"seed": 1', '"seed": 7', "its settings do not have the digest"),
+        ('"run_hash": "', '"run_hash": "0', "its hash does not follow"),
+        ('"arrays": "', '"arrays": "0', "names other arrays"),
+        ('"active_units": ', '"active_units": 1', "not the record that the table was collected"),
+    ],
+)
+def test_a_forged_record_breaks_the_chain(layout: Layout, old: str, new: str, message: str) -> None:
+    path = layout.root / "runs" / RUN / "metrics.json"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    relist(layout)
+    assert any(message in problem for problem in verify(layout).problems)
+
+
+def test_results_of_two_tiers_cannot_be_mixed(layout: Layout) -> None:
+    runs = layout.root / "runs" / "posterior_variance" / "objective~bilbo" / "latent_dim~2"
+    for name in ("metrics.json", "arrays.npz"):
+        shutil.copy(runs / "seed~0" / name, runs / "seed~1" / name)
+    shutil.rmtree(layout.root / "weights")
+    relist(layout)
+    problems = verify(layout).problems
+    assert any("not the record that the table was collected from" in p for p in problems)
+    shutil.copy(runs / "seed~1" / "evaluation.json", runs / "seed~0" / "evaluation.json")
+    relist(layout)
+    assert any("measured on another run" in problem for problem in verify(layout).problems)
+
+
+def test_a_figure_of_other_runs_is_found(layout: Layout) -> None:
+    for extension in ("svg", "png"):
+        used = figure_metadata(layout.figure("fig13", extension))
+        assert len(used["Records"].split()) == len(used["Runs"].split()) == 1
+        assert figure_metadata(layout.figure("fig01", extension))["Runs"] == ""
+    path = layout.figure("fig13", "svg")
+    record = figure_metadata(path)["Records"]
+    path.write_text(path.read_text().replace(record, record[::-1]))
+    relist(layout)
+    assert verify(layout).problems == [f"{path}: drawn from runs that are not these"]
+    path.write_text("<svg/>")
+    relist(layout)
+    assert "holds no account" in verify(layout).problems[0]
+
+
+def test_other_sources_are_reported_and_no_problem(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vaebench.verify.source_digest", lambda *_: "other")
+    found = verify(layout)
+    assert found.problems == []
+    assert len(found.other_sources) == 4
+
+
+def test_explain_tells_where_a_file_comes_from(layout: Layout) -> None:
+    metrics = layout.root / "runs" / RUN / "metrics.json"
+    record = json.loads(metrics.read_text())
+    text = explain(layout.figure("fig13", "svg"))
+    assert "shows 1 runs" in text
+    assert record["digests"]["weights"] not in text  # shortened to be read
+    for path, seed_1 in (
+        (layout.figure("fig05", "png"), False),
+        (metrics, True),
+        (layout.table("posterior_variance", "md"), True),
+        (layout.claims("json"), True),
+    ):
+        text = explain(path)
+        assert ("objective~bilbo/latent_dim~2/seed~1" in text) == seed_1
+        for part in ("sha256", "cpu", "commit", "digits: the 1,797", "torch", "this checkout's"):
+            assert part in text
+    assert "shows no run" in explain(layout.figure("fig01", "svg"))
+    shutil.rmtree(layout.root / "weights")
+    assert f"{record['digests']['weights'][:12]} not here" in explain(metrics)
+    with pytest.raises(UserError, match="is missing"):
+        explain(layout.root / "nothing")
+    with pytest.raises(UserError, match="lies in no tier"):
+        explain(PAPER_VALUES)
+
+
+def test_verify_on_the_command_line(layout: Layout) -> None:
+    command = [sys.executable, "-m", "vaebench", "verify", str(layout.root)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0
+    assert "whole; " in done.stdout
+    layout.claims("md").write_text("all reproduced")
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert f"{layout.claims('md')}: changed" in done.stdout
+    layout.manifest.write_text(yaml.safe_dump({"files": {}}))
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "no valid record" in done.stderr
+    assert "Traceback" not in done.stderr
