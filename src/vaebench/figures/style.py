@@ -122,6 +122,7 @@ def scatter_by_label(ax: Axes, codes: NDArray[Any], labels: NDArray[Any]) -> Non
         rasterized=True,
     )
     ax.set_aspect("equal", adjustable="datalim")
+    ax.locator_params(nbins=4)  # the numbers of collapsed codes are long
     sns.despine(ax=ax)
 
 
