@@ -1,17 +1,29 @@
 """Training a tier inside a test, as the workflow does it."""
 
+import shutil
 from pathlib import Path
 
+import pytest
 import torch
 
+from tests.conftest import PROJECT
+from vaebench.claims.ledger import write_ledger
+from vaebench.collect import collect
 from vaebench.config import Tier, dump_tier
+from vaebench.figures.draw import draw_figure
 from vaebench.files import write_atomically
 from vaebench.grid import expand
 from vaebench.layout import Layout
-from vaebench.quality.evaluate import EvaluationTarget
+from vaebench.manifest import write_manifest
+from vaebench.quality import classifier as classifiers
+from vaebench.quality.evaluate import EvaluationTarget, evaluate_runs, make_classifier
+from vaebench.report import write_report
+from vaebench.results import load_results
+from vaebench.tables import write_tables
 from vaebench.training.session import Resources, Target, train_targets
 
 CPU = torch.device("cpu")
+PAPER_VALUES = PROJECT / "config" / "paper_values.yaml"
 
 
 def train_tier(tier: Tier, root: Path) -> list[list[EvaluationTarget]]:
@@ -43,3 +55,44 @@ def train_tier(tier: Tier, root: Path) -> list[list[EvaluationTarget]]:
                     ]
                 )
     return measured
+
+
+def make_finished_tier(root: Path, data_root: Path) -> Path:
+    """A tier of four runs with everything that the workflow makes; returns its folder."""
+    shutil.copytree(data_root, root / "data")
+    tier = Tier.model_validate(
+        {
+            "tier": "small",
+            "experiments": [
+                {
+                    "name": "posterior_variance",
+                    "settings": {
+                        "dataset": "digits", "likelihood": "bernoulli", "epochs": 1,
+                        "hidden_units": 8, "hidden_layers": 1, "batch_size": 300,
+                        "learning_rate": 0.001,
+                    },
+                    "axes": {"objective": ["learned", "bilbo"], "latent_dim": [2], "seed": [0, 1]},
+                    "sample_quality": True,
+                }
+            ],
+            "figures": ["fig01", "fig05", "fig13"],
+        }
+    )  # fmt: skip
+    layout = Layout(root / "results" / "small")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(classifiers, "LEAST_STEPS", 9)
+        (root / "requirements.lock").write_text("torch==0\n")
+        patch.chdir(root)
+        measured = train_tier(tier, root)
+        make_classifier("digits", root / "data", layout.classifier("digits"), CPU)
+        for targets in measured:
+            evaluate_runs(targets, layout.classifier("digits"), root / "data", CPU)
+        collect(tier, layout)
+        results = load_results(layout.root)
+        for name in tier.figures:
+            draw_figure(results, name)
+        write_tables(results, "posterior_variance", PAPER_VALUES)
+        write_ledger(results, PAPER_VALUES)
+        write_report(results)
+        write_manifest(layout)
+    return layout.root

@@ -99,6 +99,8 @@ def _quality(layout: Layout, experiment: str, run: Run, record: RunRecord) -> di
         "weights": (found.weights, record.digests.weights),
         "classifier": (found.classifier, known.weights),
         "sources": (found.sources, quality_digest()),
+        "sources of the classifier": (known.sources, quality_digest()),
+        "data": (known.data, record.digests.data),
     }
     if others := [name for name, (recorded, wanted) in current.items() if recorded != wanted]:
         raise UserError(f"{path}: refused, made with other {', '.join(others)}; {remedy}")
@@ -128,8 +130,12 @@ def _row(layout: Layout, experiment: str, run: Run, record: RunRecord) -> dict[s
         **run.settings.model_dump(),
         "status": record.status,
         "diverged_step": record.diverged_step,
-        "likelihood_variance": record.final.likelihood_variance,
+        "likelihood_variance": record.final.likelihood_variance
+        if record.status == "completed"
+        else None,
         **{f"test_{name}": value for name, value in test.model_dump().items()},
+        # What the weights of a diverged run have is no result, as for the other numbers.
+        **({"test_active_units": None} if record.status == "diverged" else {}),
         **{f"train_{name}": value for name, value in train.model_dump().items()},
         "seconds": record.timing.seconds,
         "steps_per_second": record.timing.steps_per_second,

@@ -166,12 +166,14 @@ def expand(experiment: Experiment) -> list[Cell]:
 def _runs(experiment: Experiment, job: dict[str, AxisValue]) -> Iterator[Run]:
     for packed in _combine(packed_axes(experiment)):
         values: dict[str, Any] = {**experiment.settings, **job, **packed}
-        for override in experiment.overrides:
-            if override.when.items() <= job.items():
-                values |= override.settings
         # In a grid over objectives or likelihoods, a setting that only some of them take is left
         # out for the others.
-        for key in OPTIONAL - taken_settings(values):
+        untaken = OPTIONAL - taken_settings(values)
+        kept = {axis: value for axis, value in job.items() if axis not in untaken}
+        for override in experiment.overrides:
+            if override.when.items() <= kept.items():
+                values |= override.settings
+        for key in untaken:
             values.pop(key, None)
         folder = _folder({axis: v for axis, v in (job | packed).items() if axis in values})
         try:

@@ -58,16 +58,17 @@ class TrainingProgress:
     def __exit__(self, *_: object) -> None:
         self._close()
 
-    def epoch(self, epoch: int, steps_per_second: float | None, elbo: float | None) -> None:
+    def epoch(self, epoch: int, steps_per_second: float | None, objective: float | None) -> None:
         """Report a finished epoch.
 
         Args:
             epoch: its number, from 1.
             steps_per_second: optimisation steps of each run per second of training; None if it is
                 not measured.
-            elbo: the latest mean test bound over the runs, in nats; None before the first.
+            objective: the latest mean over the runs of the objective on the test set, in nats; None
+                before the first.
         """
-        bound = "" if elbo is None else f", test bound {elbo:.2f} nats"
+        bound = "" if objective is None else f", test objective {objective:.2f} nats"
         text = ("" if steps_per_second is None else f"{steps_per_second:.0f} steps/s") + bound
         if self._bar is not None:
             self._bar(epoch, text)

@@ -7,7 +7,7 @@ from typing import Literal, SupportsFloat, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from vaebench.errors import UserError
-from vaebench.settings import Settings
+from vaebench.settings import Name, Settings
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -159,7 +159,7 @@ class Quality(Record):
     sharpness: float
     """Mean over images of |grad x|^2 / |x|^2, over that of the test images; below 1 is blurry."""
     components: float
-    """Connected components of an image's pixels above one half, in the mean."""
+    """Connected components of an image's pixels above half its brightest one, in the mean."""
 
 
 class ClassifierRecord(Record):
@@ -200,7 +200,7 @@ class Manifest(Record):
     """manifest.json of a tier: SHA-256 digests by paths from the tier's folder."""
 
     schema_version: Literal[1] = 1
-    tier: str
+    tier: Name
     environment: str | None
     """Of requirements.lock, where there is one."""
     files: dict[str, str]

@@ -86,7 +86,10 @@ def parts(experiment: Experiment) -> list[Part]:
     for cell in expand(experiment):
         families[tuple(cell.job), tuple(_tails(cell))].append(cell)
     return [
-        Part(experiment.name if k == 0 else f"{experiment.name}_{k + 1}", experiment.name, tuple(c))
+        # Two underscores: no experiment can have such a name.
+        Part(
+            experiment.name if k == 0 else f"{experiment.name}__{k + 1}", experiment.name, tuple(c)
+        )
         for k, c in enumerate(families.values())
     ]
 
@@ -167,6 +170,12 @@ def note_plan(tier: Tier, layout: Layout) -> None:
 def dataset_digest(name: str) -> str:
     """The registered digest of a dataset."""
     return DATASETS[name].digest
+
+
+def measured_datasets(tier: Tier) -> list[str]:
+    """The datasets of runs whose samples are measured."""
+    cells = [cell for e in tier.experiments if e.sample_quality for cell in expand(e)]
+    return list(dict.fromkeys(cell.runs[0].settings.dataset for cell in cells))
 
 
 def datasets(tier: Tier) -> list[str]:

@@ -5,6 +5,7 @@ their spread.
 """
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -26,21 +27,26 @@ def mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def train(mnist: Path, folder: Path, objective: str, latent_dim: int) -> list[RunRecord]:
+def train(
+    mnist: Path, folder: Path, objective: str, latent_dim: int, **others: Any
+) -> list[RunRecord]:
     torch.set_num_threads(2)
     targets = [
         Target(
-            Settings(
-                dataset="mnist",
-                likelihood="bernoulli",
-                objective=objective,
-                latent_dim=latent_dim,
-                hidden_units=200,
-                hidden_layers=3,
-                batch_size=300,
-                learning_rate=0.001,
-                epochs=3,
-                seed=seed,
+            Settings.model_validate(
+                {
+                    "dataset": "mnist",
+                    "likelihood": "bernoulli",
+                    "objective": objective,
+                    "latent_dim": latent_dim,
+                    "hidden_units": 200,
+                    "hidden_layers": 3,
+                    "batch_size": 300,
+                    "learning_rate": 0.001,
+                    "epochs": 3,
+                    "seed": seed,
+                }
+                | others
             ),
             folder / str(seed),
             folder / str(seed) / "model.safetensors",
@@ -75,3 +81,15 @@ def test_three_epochs_reach_the_known_bound(
         assert record.digests.data == DATASETS["mnist"].digest
     for path in tmp_path.rglob("arrays.npz"):
         assert path.stat().st_size < 200_000
+
+
+def test_three_epochs_of_baggins_fill_the_information_budget(mnist: Path, tmp_path: Path) -> None:
+    """u settles above its optimum tau (m - n) = 156, and the objective is far from collapse."""
+    for record in train(mnist, tmp_path, "bilbo", 2, likelihood="baggins", tau=0.2):
+        test = record.final.test
+        assert record.status == "completed"
+        assert test.information is not None
+        assert test.mse is not None
+        assert 140 < test.information < 240
+        assert test.mse < 0.8 * test.mean_image_mse
+        assert test.elbo == test.elbo_data_units

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from scipy import stats
 
 from tests.conftest import PROJECT
-from vaebench.claims import STATISTICS, NotRun, codes, compute, describe
+from vaebench.claims import codes, compute, describe, load_statistics
 from vaebench.claims.ledger import (
     Claim,
     Number,
@@ -25,16 +25,16 @@ from vaebench.claims.ledger import (
     load_paper_values,
     runs_with,
 )
+from vaebench.claims.select import NotRun, Watched
 from vaebench.config import Tier, load_tier
 from vaebench.errors import UserError
 from vaebench.layout import Layout
-from vaebench.results import Results
 
 PAPER = PROJECT / "config" / "paper_values.yaml"
 TIER = load_tier(PROJECT / "config" / "smoke.yaml")
 
 
-class Made(Results):
+class Made(Watched):
     """Results made up for a test, with arrays by folder."""
 
     made: dict[str, dict[str, Any]]
@@ -48,14 +48,28 @@ def made(
     history: list[dict[str, Any]] | None = None,
     arrays: dict[str, dict[str, Any]] | None = None,
     tier: Tier = TIER,
-) -> Results:
-    filled = [
-        {"latent_dim": 2, "folder": str(k), "status": "completed", "test_active_units": 2} | row
-        for k, row in enumerate(rows)
-    ]
+) -> Watched:
+    common: dict[str, Any] = {
+        "latent_dim": 2, "status": "completed", "test_active_units": 2, "dataset": "digits",
+        "epochs": 20,
+    }  # fmt: skip
+    filled = [common | {"folder": str(k), "run_hash": str(k)} | r for k, r in enumerate(rows)]
     results = Made(Layout(Path("nowhere")), tier, pd.DataFrame(filled), pd.DataFrame(history or []))
     object.__setattr__(results, "made", arrays or {})
     return results
+
+
+def values_of(name: str, results: Watched, **arguments: object) -> list[float]:
+    """The numbers of a statistic with one part."""
+    (numbers,) = compute(name, results, arguments).values()
+    assert isinstance(numbers, list)
+    return numbers
+
+
+def parts_of(name: str, results: Watched, **arguments: object) -> dict[str, list[float]]:
+    """The numbers of a statistic with several parts."""
+    parts = compute(name, results, arguments)
+    return {place: numbers for place, numbers in parts.items() if isinstance(numbers, list)}
 
 
 def claim(**criterion: Any) -> Claim:
@@ -67,7 +81,7 @@ def claim(**criterion: Any) -> Claim:
     return Claim.model_validate(values | criterion)
 
 
-def with_differences(differences: list[float]) -> Results:
+def with_differences(differences: list[float]) -> Watched:
     """Runs whose bounds at a seed differ by these; the bounds themselves differ far more."""
     rows = []
     for seed, difference in enumerate(differences):
@@ -96,6 +110,7 @@ def with_differences(differences: list[float]) -> Results:
         ([1.0], {"above": 0.0}, "inconclusive"),
         ([1.0, 1.1, float("nan")], {"above": 0.0}, "inconclusive"),
         ([1.0 + k / 10 for k in range(12)], {"above": 0.0}, "reproduced"),
+        ([1.0, 1.0, 1.0], {"above": 0.0}, "inconclusive"),  # no seed differs: no interval
     ],
 )
 def test_verdicts(differences: list[float], criterion: dict[str, float], verdict: str) -> None:
@@ -118,8 +133,9 @@ def test_a_verdict_never_claims_more_than_its_interval(
     same = judge_claim(results, claim(within=margin))
     assert same.low is not None
     assert same.high is not None
-    inside = -margin <= same.low and same.high <= margin
-    outside = same.low > margin or same.high < -margin
+    varies = same.low < same.high
+    inside = varies and -margin <= same.low and same.high <= margin
+    outside = varies and (same.low > margin or same.high < -margin)
     assert (same.verdict == Verdict.REPRODUCED) == inside
     assert (same.verdict == Verdict.DIFFERS) == outside
     above, below = (judge_claim(results, claim(**{k: 0.0})).verdict for k in ("above", "below"))
@@ -133,7 +149,7 @@ def test_runs_that_are_not_there_are_not_run() -> None:
     line = judge_claim(results, claim(above=0.0))
     assert line.verdict == Verdict.NOT_RUN
     assert "objective bilbo" in line.reason
-    assert (line.value, line.values, line.interval) == (None, [], "none")
+    assert (line.value, line.parts, line.interval) == (None, {}, "none")
     missing = judge_claim(results, claim(above=0.0, arguments={"of": "bilbo", "minus": "learned",
                                                                "n": "high"}))  # fmt: skip
     assert missing.verdict == Verdict.NOT_RUN
@@ -150,7 +166,7 @@ def number(values: list[float], resolution: float = 5.0) -> Number:
 
 
 def bounds(*values: float) -> pd.DataFrame:
-    return pd.DataFrame({"test_elbo": values})
+    return pd.DataFrame({"test_elbo": values, "latent_dim": 2, "epochs": 20, "dataset": "digits"})
 
 
 def test_a_printed_number_is_compared_with_a_single_runs_prediction_interval() -> None:
@@ -186,12 +202,13 @@ def test_the_papers_file_is_whole() -> None:
     paper = load_paper_values(PAPER)
     printed = [value for entry in paper.numbers for value in entry.values]
     assert sorted(set(printed)) == [-136.5, -135.0, -134.4, -134.3, -134.2]
+    statistics = load_statistics()
     used = {entry.statistic for entry in paper.claims}
-    assert used == set(STATISTICS), "a statistic decides no claim"
+    assert used == set(statistics), "a statistic decides no claim"
     places = " ".join(entry.place for entry in paper.claims)
     for figure in ("2", "3", "4a", "4b", "4c", "5", "6a", "6b", "6c", "8", "9", "10", "11"):
         assert f"Fig. {figure}" in places
-    for name in STATISTICS:
+    for name in statistics:
         assert len(describe(name)) > 30
 
 
@@ -202,6 +219,7 @@ def test_the_papers_file_is_whole() -> None:
         ({"within": 1.0}, "give one of: above, below, within"),
         ({"above": None}, "give one of: above, below, within"),
         ({"margin": 1.0}, "Extra inputs"),
+        ({"arguments": {"n": "low"}}, "got an unexpected keyword argument 'n'"),
         ({"id": "fig02-comparable"}, "two entries have the id"),
     ],
 )
@@ -218,7 +236,7 @@ def test_a_wrong_claim_is_refused(tmp_path: Path, change: dict[str, Any], messag
         PaperValues.model_validate({"numbers": []})
 
 
-def scaling(bounds_of: Any, scales: tuple[float, ...] = (0.1, 1.0, 10.0)) -> Results:
+def scaling(bounds_of: Any, scales: tuple[float, ...] = (0.1, 1.0, 10.0)) -> Watched:
     """Fig. 8's grid, with a bound for each (objective, std, scale, seed)."""
     rows = []
     for scale in scales:
@@ -243,10 +261,16 @@ def test_fig_8_as_the_paper_has_it() -> None:
         return -130 - 2 * distance - seed - (0.0 if std else 1.0)
 
     results = scaling(bound)
-    assert compute("matching_std_is_best", results, {"n": "low"}) == pytest.approx([2.0, 2.0])
-    assert compute("unit_std_minus_learned", results, {"n": "low"}) == pytest.approx([1.0, 1.0])
+    leads = parts_of("matching_std_is_best", results, n="low")
+    assert len(leads) == 6
+    assert leads["latent_scale 0.1, std 10"] == pytest.approx([4.0, 4.0])
+    assert min(min(values) for values in leads.values()) == pytest.approx(2.0)
+    worse = parts_of("unit_std_minus_learned", results, n="low")
+    assert worse == {f"latent_scale {c}": pytest.approx([1.0, 1.0]) for c in ("0.1", "1", "10")}
     # At c = 0.1: learned -133, std 1 -132, std 10 -134: as near to the one as to the other.
-    assert compute("learned_is_like_unit_std", results, {"n": "low"}) == pytest.approx([0.0, 0.0])
+    leads = parts_of("learned_is_like_unit_std", results, n="low")
+    assert leads["latent_scale 0.1, std 10"] == pytest.approx([0.0, 0.0])
+    assert leads["latent_scale 0.1, std 0.1"] == pytest.approx([2.0, 2.0])
 
 
 def test_fig_8_with_another_order_and_a_diverged_rival() -> None:
@@ -256,28 +280,90 @@ def test_fig_8_with_another_order_and_a_diverged_rival() -> None:
         return {None: -131.0, 0.1: -150.0, 1.0: -130.0, 10.0: -140.0}[std]
 
     results = scaling(bound)
-    assert compute("matching_std_is_best", results, {"n": "low"}) == pytest.approx([-20.0] * 2)
-    assert compute("learned_is_like_unit_std", results, {"n": "low"}) == pytest.approx([8.0] * 2)
+    leads = parts_of("matching_std_is_best", results, n="low")
+    assert "latent_scale 0.1, std 10" not in leads
+    assert min(leads.values()) == pytest.approx([-20.0] * 2)
+    nearest = parts_of("learned_is_like_unit_std", results, n="low")
+    assert min(nearest.values()) == pytest.approx([8.0] * 2)
     with pytest.raises(NotRun, match="fewer than two"):
         compute("matching_std_is_best", scaling(bound, (0.5, 1.0)), {"n": "low"})
 
 
+@pytest.mark.parametrize(
+    ("shift", "verdict", "where"),
+    [(0.0, "reproduced", ""), (-9.0, "differs", "latent_scale 10, std 1")],
+)
+def test_a_claim_of_always_stands_or_falls_with_its_worst_case(
+    shift: float, verdict: str, where: str
+) -> None:
+    def bound(std: float | None, scale: float, seed: int) -> float:
+        distance = abs(math.log10((std or 1.0) / scale))
+        noise = 0.01 * math.sin(10 * seed + 3 * (std or 0) + scale)
+        return -130 - 2 * distance + noise + (shift if std == scale == 10.0 else 0.0)
+
+    always = claim(above=0.0, statistic="matching_std_is_best", arguments={"n": "low"})
+    line = judge_claim(scaling(bound), always)
+    assert line.verdict == verdict
+    assert where in line.reason
+    assert len(line.parts) == 6
+    assert line.runs == "digits, n = 2, 20 epochs, 18 runs"
+
+
+def test_verdicts_on_other_training_than_the_papers_are_marked() -> None:
+    results = with_differences([1.0, 1.1, 1.2])
+    theirs: dict[str, Any] = {"dataset": "digits", "epochs": 20}
+    for training, same in ((theirs, True), (theirs | {"epochs": 200}, False)):
+        assert judge_claim(results, claim(above=0.0), [training]).as_in_paper == same
+
+
+def test_runs_that_differ_in_more_than_their_seed_are_not_paired() -> None:
+    results = with_differences([1.0, 1.1])
+    doubled = made(results.runs.to_dict("records") * 2)  # type: ignore[arg-type]
+    line = judge_claim(doubled, claim(above=0.0))
+    assert line.verdict == Verdict.NOT_RUN
+    assert "differ in more than their seed" in line.reason
+
+
+def test_the_spread_over_seeds_has_a_chi_squared_interval() -> None:
+    rows = [
+        {"experiment": "posterior_variance", "objective": "learned", "seed": k, "test_elbo": v}
+        for k, v in enumerate([-136.5, -135.0, -134.4])
+    ]
+    spread = claim(
+        below=2.1, statistic="bound_spread", arguments={"objective": "learned", "n": "low"}
+    )
+    line = judge_claim(made(rows), spread)
+    assert line.value == pytest.approx(np.std([-136.5, -135.0, -134.4], ddof=1))
+    low, high = (2 * (line.value or 0) ** 2 / stats.chi2.ppf([0.975, 0.025], 2)) ** 0.5
+    assert (line.low, line.high) == pytest.approx((low, high))
+    assert (line.interval, line.verdict) == ("chi-squared", "inconclusive")
+    assert judge_claim(made(rows[:2]), spread).verdict == Verdict.NOT_RUN
+
+
 def test_falls_and_growth_of_the_bound_under_learned_variances() -> None:
-    rows, history = [], []
-    curves = {"gaussian-learned": [0, 10, 5, 20, 15, 40], "gaussian": [0, 1, 2, 3, 4, 5]}
-    for likelihood, curve in curves.items():
-        rows.append({"experiment": "gaussian_scale", "likelihood": likelihood, "seed": 0,
-                     "folder": likelihood, "data_scale": 1.0, "test_mse": 0.9,
-                     "test_mean_image_mse": 1.0})  # fmt: skip
-        history += [
-            {"experiment": "gaussian_scale", "folder": likelihood, "epoch": k, "test_elbo": value}
-            for k, value in enumerate(curve)
-        ]
+    row: dict[str, Any] = {
+        "experiment": "gaussian_scale", "likelihood": "gaussian-learned", "seed": 0,
+        "test_mse": 0.9, "test_mean_image_mse": 1.0,
+    }  # fmt: skip
+    curves = {"1": [0, 10, 5, 20, 15, 40], "10": [0, 10, 20, 30, 40, 50]}
+    rows = [row | {"folder": folder, "data_scale": float(folder)} for folder in curves]
+    history = [
+        {"experiment": "gaussian_scale", "folder": folder, "epoch": k, "test_elbo": value}
+        for folder, curve in curves.items()
+        for k, value in enumerate(curve)
+    ]
     results = made(rows, history)
-    assert compute("learned_variance_drops", results, {"n": "low"}) == [10.0]
-    # From the middle, epoch 3 of 0..5: 20 more for the one, 2 more for the other.
-    assert compute("learned_variance_growth", results, {"n": "low"}) == [18.0]
-    assert compute("learned_variance_residual", results, {"n": "low"}) == [0.9]
+    # The means of 10 and 0, and of 20 and 20 from the middle, epoch 3 of 0 to 5.
+    assert values_of("learned_variance_drops", results, n="low") == [5.0]
+    assert values_of("learned_variance_growth", results, n="low") == [20.0]
+    assert values_of("learned_variance_residual", results, n="low") == [0.9]
+    # A diverged run makes the seed's number unknown; it is no proof of a quiet curve.
+    broken = [p | {"test_elbo": None} if p["folder"] == "1" and p["epoch"] > 3 else p  # type: ignore[operator]
+              for p in history]  # fmt: skip
+    for name in ("learned_variance_drops", "learned_variance_growth"):
+        assert np.isnan(values_of(name, made(rows, broken), n="low")).all()
+    half = made([rows[0] | {"test_mse": None}, rows[1]], history)
+    assert np.isnan(values_of("learned_variance_residual", half, n="low")).all()
 
 
 def quality(kids: dict[tuple[str, float | None, int], float], n: int = 2) -> list[dict[str, Any]]:
@@ -307,30 +393,49 @@ def test_statistics_of_sample_quality() -> None:
         kids |= {("baggins", scale, seed): e**k for scale, k in ((0.1, 1), (1.0, 1.5))}
         kids |= {("information", tau, seed): e**k for tau, k in ((0.2, 1.0), (1.0, 1.5))}
     results = made(quality(kids))
-    low = {"n": "low"}
-    assert compute("kid_range_unit_variance", results, low) == pytest.approx([2.0, 2.0])
-    assert compute("kid_range_baggins", results, low) == pytest.approx([0.5, 0.5])
-    assert compute("kid_range_difference", results, low) == pytest.approx([1.5, 1.5])
-    assert compute("gaussian_minus_bernoulli", results, low) == pytest.approx([1.0, 1.0])
-    assert compute("best_tau", results, low | {"against": 0.1}) == pytest.approx([np.log(2)] * 2)
-    against = low | {"tau": 0.2}
-    assert compute("best_unit_variance_minus_baggins", results, against) == pytest.approx([1.0] * 2)
+    for scale, expected in (("smallest", 2.0), ("largest", 1.0)):
+        found = values_of("kid_at_extreme_scale", results, n="low", scale=scale)
+        assert found == pytest.approx([expected] * 2)
+    changes = parts_of("scale_changes_kid", results, n="low")
+    assert changes == {"data_scale 0.1": pytest.approx([-0.5] * 2)}
+    # Over the scales that both have, 0.1 and 1.
+    assert values_of("kid_range_difference", results, n="low") == pytest.approx([1.5, 1.5])
+    variants = parts_of("gaussian_minus_bernoulli", results, n="low")
+    assert variants["BAGGINS, tau 0.2"] == pytest.approx([1.0] * 2)
+    assert variants["T = I, data_scale 10"] == pytest.approx([3.0] * 2)
+    assert len(variants) == 5
+    regret = parts_of("regret_of_tau", results, n="low", tau=1.0)
+    assert regret == {"tau 0.2": pytest.approx([0.5] * 2)}
+    tuned = values_of("best_unit_variance_minus_baggins", results, n="low", tau=0.2)
+    assert tuned == pytest.approx([1.0] * 2)
     # At high n all Gaussian samples are worse by a factor of e, and T = I has a wider range.
     high = {k: v * (e if k[0] != "bernoulli" else 1) for k, v in kids.items()}
     high = {k: v * (e if k[:2] == ("unit", 0.1) else 1) for k, v in high.items()}
     both = made(quality(kids) + quality(high, 20))
-    assert compute("gaussian_minus_bernoulli_high_minus_low", both, {}) == pytest.approx([1.0] * 2)
-    assert compute("kid_range_high_minus_low", both, {}) == pytest.approx([1.0] * 2)
+    for name in ("gaussian_minus_bernoulli_high_minus_low", "kid_range_high_minus_low"):
+        assert values_of(name, both) == pytest.approx([1.0] * 2)
 
 
 def test_a_kid_below_that_of_training_images_is_taken_at_the_floor() -> None:
     kids: dict[tuple[str, float | None, int], float] = {
         ("unit", 1.0, 0): -0.5, ("unit", 10.0, 0): 1e-3 * np.e, ("unit", 0.1, 0): 1e-3,
     }  # fmt: skip
-    results = made(quality(kids))
-    assert compute("kid_range_unit_variance", results, {"n": "low"}) == pytest.approx([1.0])
-    diverged = made(quality(kids | {("unit", 1.0, 0): float("nan")}))
-    assert np.isnan(compute("kid_range_unit_variance", diverged, {"n": "low"})).all()
+    arguments = {"n": "low", "scale": "largest"}
+    assert values_of("kid_at_extreme_scale", made(quality(kids)), **arguments) == pytest.approx([1])
+    diverged = made(quality(kids | {("unit", 10.0, 0): float("nan")}))
+    assert np.isnan(values_of("kid_at_extreme_scale", diverged, **arguments)).all()
+
+
+def test_one_diverged_seed_makes_no_claim_reproduced() -> None:
+    kids: dict[tuple[str, float | None, int], float] = {
+        ("information", tau, seed): 2.0 + tau + 0.01 * seed
+        for tau in (0.2, 1.0)
+        for seed in range(4)
+    }
+    margin = claim(below=0.41, statistic="regret_of_tau", arguments={"n": "low", "tau": 0.2})
+    assert judge_claim(made(quality(kids)), margin).verdict == Verdict.REPRODUCED
+    diverged = made(quality(kids | {("information", 0.2, 3): float("nan")}))
+    assert judge_claim(diverged, margin).verdict == Verdict.INCONCLUSIVE
 
 
 def clusters(
@@ -364,7 +469,8 @@ def test_measures_of_codes() -> None:
 
 
 def test_statistics_of_codes_find_what_was_put_in() -> None:
-    arrays, rows = {}, []
+    arrays: dict[str, dict[str, Any]] = {}
+    rows: list[dict[str, Any]] = []
     for scale in (0.1, 1.0, 10.0):
         for seed in (0, 1):
             points, labels = clusters(10, 2.0 * scale**0.25, 2.0, seed)
@@ -378,10 +484,17 @@ def test_statistics_of_codes_find_what_was_put_in() -> None:
                          "data_scale": scale, "folder": folder,
                          "test_active_units": 0 if collapsed else 2})  # fmt: skip
     # A quarter of a power of ten along the radius for each decade; the collapsed runs say nothing.
-    slopes = compute("radial_slope", made(rows, arrays=arrays), {})
+    slopes = values_of("radial_slope", made(rows, arrays=arrays))
     assert slopes == pytest.approx([0.25 * np.log(10)] * 2, abs=0.1)
     with pytest.raises(NotRun, match="collapsed"):
         compute("radial_slope", made(rows[:4], arrays=arrays), {})
+    broken: dict[str, Any] = {"status": "diverged", "test_active_units": None}
+    rows[-1] |= broken
+    assert np.isnan(values_of("radial_slope", made(rows, arrays=arrays))).tolist() == [False, True]
+    shares = [r | {"experiment": "constant_variance", "posterior_std": r["data_scale"]}
+              for r in rows[2:]]  # fmt: skip
+    changed = parts_of("std_changes_label_share", made(shares, arrays=arrays))
+    assert np.isnan(changed["posterior_std 10"]).tolist() == [False, True]
 
 
 def test_the_u_of_figure_3_is_found_and_told_from_none() -> None:
@@ -398,9 +511,13 @@ def test_the_u_of_figure_3_is_found_and_told_from_none() -> None:
         row = {"experiment": "posterior_variance", "objective": "learned", "seed": 0}
         results = made([row | {"folder": name}], arrays=arrays)
         found[name] = [
-            compute(statistic, results, {})[0]
+            values_of(statistic, results)[0]
             for statistic in ("variance_curvature", "variance_explained_by_other")
         ]
+        for status, means in (("diverged", mean), ("completed", 0 * mean)):
+            arrays["broken"] = {"posterior_mean": means, "posterior_std": np.exp(mean)}
+            broken = made([row | {"folder": "broken", "status": status}], arrays=arrays)
+            assert np.isnan(values_of("variance_curvature", broken)).all()
     assert found["u"] == pytest.approx([0.4, 0.0], abs=0.02)
     assert found["flat"] == pytest.approx([0.0, 0.0], abs=0.02)
     assert found["other"][1] > 0.9

@@ -219,10 +219,30 @@ def test_an_axis_is_left_out_for_objectives_that_do_not_take_it(packed: list[str
     assert len(runs) == 4 + 8
     # A rule for each shape of path, together all runs and none twice.
     learn, bilbo = parts(loaded)
-    assert (learn.name, bilbo.name) == ("posterior_variance", "posterior_variance_2")
+    assert (learn.name, bilbo.name) == ("posterior_variance", "posterior_variance__2")
     assert [part.constraints["objective"] for part in (learn, bilbo)] == ["learned", "bilbo"]
     assert ("posterior_std" in bilbo.pattern) == ("posterior_std" not in packed)
     assert sum(len(c.runs) for part in (learn, bilbo) for c in part.cells) == len(runs)
+
+
+def test_an_override_on_an_axis_that_a_run_does_not_take_is_not_for_it() -> None:
+    values = small()
+    experiment = values["experiments"][0]
+    epochs = experiment["settings"]["epochs"]
+    experiment["overrides"] = [{"when": {"posterior_std": 0.1}, "settings": {"epochs": 7}}]
+    values["figures"] = []
+    for stds in ([0.1, 1.0], [1.0, 0.1]):
+        experiment["axes"] = {
+            "objective": ["learned", "bilbo"], "latent_dim": [2], "posterior_std": stds,
+            "seed": [0],
+        }  # fmt: skip
+        loaded = Tier.model_validate(values).experiments[0]
+        found = {
+            (run.settings.objective, run.settings.posterior_std): run.settings.epochs
+            for cell in expand(loaded)
+            for run in cell.runs
+        }
+        assert found == {("learned", None): epochs, ("bilbo", 0.1): 7, ("bilbo", 1.0): epochs}
 
 
 def test_an_override_holds_for_its_part_of_the_grid() -> None:

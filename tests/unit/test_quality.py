@@ -50,6 +50,7 @@ def test_the_classifier_learns_and_repeats(
     train_features = trained.features(to_images(digits.train_images, CPU))
     excited = train_features.std(0) > 0
     assert excited.sum() > 30
+    assert train_features.abs().max() < 30, "a feature that hardly any image excites counts"
     torch.testing.assert_close(train_features.mean(0), torch.zeros(64), atol=1e-4, rtol=0)
     torch.testing.assert_close(train_features.std(0)[excited], torch.ones(int(excited.sum())))
     digest = save_classifier(trained, tmp_path)
@@ -106,6 +107,7 @@ def test_components_and_sharpness() -> None:
     images[1, 4:8, 4:8] = images[1, 20:24, 4:8] = 1.0
     images[1, 15, 15] = 0.4  # too faint
     assert components(images) == 1.5
+    assert components(0.1 * images) == 1.5  # against an image's own brightest pixel
     square = torch.zeros(1, 28, 28)
     square[0, 4:8, 4:8] = 1.0
     assert sharpness(square) == pytest.approx(16 / 16)  # the length of its edge over its area

@@ -74,10 +74,11 @@ def test_every_figure_table_and_claim_of_the_reduced_grid(
         assert len(lines) == 2 + groups
         assert ("KID" in lines[0]) == experiment.sample_quality
     for line in write_ledger(results, PAPER_VALUES):
-        printed_for_mnist = "-bound" in line.id and line.interval == "none"
-        assert (line.verdict == "not run") <= (printed_for_mnist or "collapsed" in line.reason), (
-            line
-        )
+        # The paper's numbers are of MNIST, two seeds have no spread, and hardly trained codes may
+        # collapse.
+        may_lack = line.expects.endswith("prediction interval")
+        may_lack = may_lack or any(word in line.reason for word in ("collapsed", "three seeds"))
+        assert line.verdict != "not run" or may_lack, line
     ledger = read_json(layout.claims("json"))
     assert ledger["tier"] == "smoke"
     assert "| fig04a-bilbo" in layout.claims("md").read_text()

@@ -10,21 +10,12 @@ import pytest
 import yaml
 
 from tests.conftest import PROJECT
-from tests.tiers import CPU, train_tier
-from vaebench.claims.ledger import write_ledger
-from vaebench.collect import collect
-from vaebench.config import Tier
+from tests.tiers import make_finished_tier
 from vaebench.errors import UserError
 from vaebench.explain import explain
-from vaebench.figures.draw import draw_figure
 from vaebench.layout import Layout
 from vaebench.manifest import read_manifest, write_manifest
 from vaebench.metadata import figure_metadata
-from vaebench.quality import classifier as classifiers
-from vaebench.quality.evaluate import evaluate_runs, make_classifier
-from vaebench.report import write_report
-from vaebench.results import load_results
-from vaebench.tables import write_tables
 from vaebench.verify import find_tiers, verify
 
 PAPER_VALUES = PROJECT / "config" / "paper_values.yaml"
@@ -33,46 +24,7 @@ RUN = "posterior_variance/objective~bilbo/latent_dim~2/seed~1"
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, data_root: Path) -> Path:
-    """A tier with everything that the workflow makes, and its manifest."""
-    root = tmp_path_factory.mktemp("finished")
-    shutil.copytree(data_root, root / "data")
-    tier = Tier.model_validate(
-        {
-            "tier": "small",
-            "experiments": [_experiment()],
-            "figures": ["fig01", "fig05", "fig13"],
-        }
-    )
-    layout = Layout(root / "results" / "small")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(classifiers, "LEAST_STEPS", 9)
-        (root / "requirements.lock").write_text("torch==0\n")
-        patch.chdir(root)
-        measured = train_tier(tier, root)
-        make_classifier("digits", root / "data", layout.classifier("digits"), CPU)
-        for targets in measured:
-            evaluate_runs(targets, layout.classifier("digits"), root / "data", CPU)
-        collect(tier, layout)
-        results = load_results(layout.root)
-        for name in tier.figures:
-            draw_figure(results, name)
-        write_tables(results, "posterior_variance", PAPER_VALUES)
-        write_ledger(results, PAPER_VALUES)
-        write_report(results)
-        write_manifest(layout)
-    return layout.root
-
-
-def _experiment() -> dict[str, object]:
-    return {
-        "name": "posterior_variance",
-        "settings": {
-            "dataset": "digits", "likelihood": "bernoulli", "epochs": 1, "hidden_units": 8,
-            "hidden_layers": 1, "batch_size": 300, "learning_rate": 0.001,
-        },
-        "axes": {"objective": ["learned", "bilbo"], "latent_dim": [2], "seed": [0, 1]},
-        "sample_quality": True,
-    }  # fmt: skip
+    return make_finished_tier(tmp_path_factory.mktemp("finished"), data_root)
 
 
 @pytest.fixture

@@ -224,7 +224,7 @@ def test_a_new_value_on_a_job_axis_trains_its_jobs_alone(project: Project) -> No
 
 def test_a_change_in_the_claims_judges_and_retrains_nothing(project: Project) -> None:
     path = project.root / "config" / "paper_values.yaml"
-    path.write_text(path.read_text().replace("within: 2.1", "within: 2.2", 1))
+    path.write_text(path.read_text().replace("below: 2.1", "below: 2.2", 1))
     # The tables stand beside the paper's numbers, which the same file holds.
     assert project.jobs() == ["claims", "manifest", "report", "table"]
     project.edit("claims/bounds.py", "0.1 * history", "0.2 * history")
@@ -249,8 +249,8 @@ def test_sample_quality_is_measured_by_a_classifier_that_the_workflow_trains(
     (project.root / "tiny.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
     jobs = project.jobs()
     assert [job for job in jobs if job.startswith(("train", "evaluate", "classifier"))] == [
-        "classifier", "evaluate_quality", "evaluate_quality_2", "evaluate_quality_2",
-        "train_quality", "train_quality_2", "train_quality_2",
+        "classifier", "evaluate_quality", "evaluate_quality__2", "evaluate_quality__2",
+        "train_quality", "train_quality__2", "train_quality__2",
     ]  # fmt: skip
     assert "Nothing to be done" in project.snakemake().stdout + project.snakemake().stderr
     runs = project.results / "runs" / "quality"
@@ -267,7 +267,7 @@ def test_sample_quality_is_measured_by_a_classifier_that_the_workflow_trains(
     # Other code that measures: the samples are measured again, and nothing is trained.
     project.edit("quality/measures.py", "INK = 0.5", "INK = 0.6")
     jobs = project.jobs()
-    assert {"classifier", "evaluate_quality", "evaluate_quality_2"} <= set(jobs)
+    assert {"classifier", "evaluate_quality", "evaluate_quality__2"} <= set(jobs)
     assert not any(job.startswith("train") for job in jobs)
     # Without the weights, what is measured stands; what is not says what is missing.
     shutil.rmtree(project.results / "weights" / "quality")

@@ -10,6 +10,7 @@ rule collect:
             for experiment in TIER.experiments
             for file in run_files(LAYOUT, experiment)
         ],
+        classifiers=[LAYOUT.classifier(dataset) for dataset in measured_datasets(TIER)],
     output:
         LAYOUT.runs,
         LAYOUT.history,

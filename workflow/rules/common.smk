@@ -17,6 +17,7 @@ from vaebench.workflow import (
     dataset_digest,
     datasets,
     for_cell,
+    measured_datasets,
     note_plan,
     parts,
     put_own_commands_on_path,

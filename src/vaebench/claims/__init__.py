@@ -5,37 +5,54 @@ Claims stand in config/paper_values.yaml, each with the statistic that decides i
 it, and name it in the file.
 """
 
+import inspect
 from collections.abc import Callable
-from typing import Any
+from importlib import import_module
 
-from vaebench.results import Results
+from vaebench.claims.select import Watched
+from vaebench.statistics import Estimate
 
-Statistic = Callable[..., list[float]]
-"""Takes the results and the claim's arguments; returns one number a seed, in the order of seeds.
+Values = dict[str, list[float] | Estimate]
+"""What a claim rests on: one number a seed, or a mean with its interval, for each part of the
+claim. A claim that says `always` has a part for each case, named by it; others have one part, named
+by an empty text. NaN stands for a run that diverged."""
 
-Raises `NotRun` where the tier lacks the runs."""
+Statistic = Callable[..., Values]
+"""Takes the results and the claim's arguments; raises `NotRun` where the tier lacks the runs."""
 
 STATISTICS: dict[str, Statistic] = {}
 
 
-class NotRun(Exception):  # noqa: N818 - no error: a verdict
-    """The tier has no runs that could decide the claim; says which are lacking."""
-
-
 def statistic(function: Statistic) -> Statistic:
-    """Register a statistic under its own name; its docstring's first line is shown with it."""
+    """Register a statistic under its own name; its docstring's first paragraph is shown with it."""
     STATISTICS[function.__name__] = function
     return function
 
 
+def load_statistics() -> dict[str, Statistic]:
+    """The registry, filled."""
+    for module in ("bounds", "codes", "samples"):
+        import_module(f"vaebench.claims.{module}")
+    return STATISTICS
+
+
 def describe(name: str) -> str:
     """The first paragraph of a statistic's docstring, on one line."""
-    text = (STATISTICS[name].__doc__ or "").split("\n\n")[0]
-    return " ".join(text.split())
+    return " ".join((STATISTICS[name].__doc__ or "").split("\n\n")[0].split())
 
 
-def compute(name: str, results: Results, arguments: dict[str, Any]) -> list[float]:
+def wrong_arguments(name: str, arguments: dict[str, object]) -> str | None:
+    """Why a statistic cannot be called with these arguments; None if it can."""
+    signature = inspect.signature(STATISTICS[name])
+    try:
+        signature.bind(None, **arguments)
+    except TypeError as error:
+        return f"statistic '{name}': {error}"
+    if arguments.get("n", "low") not in ("low", "high"):
+        return f"n is 'low' or 'high' (found {arguments['n']!r})"
+    return None
+
+
+def compute(name: str, results: Watched, arguments: dict[str, object]) -> Values:
     """The statistic of that name."""
-    from vaebench.claims import bounds, codes, samples  # noqa: F401 - they register themselves
-
-    return STATISTICS[name](results, **arguments)
+    return load_statistics()[name](results, **arguments)

@@ -1,54 +1,62 @@
 """Statistics on two-dimensional codes: the posterior means and variances of the test set."""
 
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from vaebench.claims import NotRun, statistic
-from vaebench.claims.select import runs_of
-from vaebench.results import Results
+from vaebench.claims import Values, statistic
+from vaebench.claims.select import NotRun, Watched, against, by_seed, by_seed_and, paired, runs_of
 
 Array = NDArray[np.float64]
+Measure = Callable[[Array, NDArray[np.uint8]], float]
 SPREAD = 1e-3
 """Codes whose deviation from their mean is below this share of the posterior's are collapsed."""
 
 
 @statistic
-def variance_curvature(results: Results) -> list[float]:
+def variance_curvature(results: Watched) -> Values:
     """Quadratic coefficient of the log posterior variance in the standardised mean of the same
     dimension, mean over the two dimensions; above 0 is a U.
     """
-    return [
-        float(np.mean([np.polyfit(z[:, j], log_variance[:, j], 2)[0] for j in (0, 1)]))
-        for z, log_variance in _learned(results)
-    ]
+
+    def curvature(z: Array, log_variance: Array) -> float:
+        return float(np.mean([np.polyfit(z[:, j], log_variance[:, j], 2)[0] for j in (0, 1)]))
+
+    return _of_learned_variances(results, curvature)
 
 
 @statistic
-def variance_explained_by_other(results: Results) -> list[float]:
+def variance_explained_by_other(results: Watched) -> Values:
     """Share of the log posterior variance that a parabola in the mean of the other dimension
     explains, mean over the two dimensions.
     """
-    return [
-        float(np.mean([_explained(z[:, 1 - j], log_variance[:, j]) for j in (0, 1)]))
-        for z, log_variance in _learned(results)
-    ]
+
+    def explained(z: Array, log_variance: Array) -> float:
+        return float(np.mean([_explained(z[:, 1 - j], log_variance[:, j]) for j in (0, 1)]))
+
+    return _of_learned_variances(results, explained)
 
 
-def _learned(results: Results) -> list[tuple[Array, Array]]:
-    """Standardised means and log variances of each run of Fig. 3."""
+def _of_learned_variances(results: Watched, measure: Callable[[Array, Array], float]) -> Values:
+    """A measure of the standardised means and log variances of each run of Fig. 3.
+
+    NaN where the run diverged or a dimension is collapsed.
+    """
     rows = runs_of(results, "posterior_variance", "low", objective="learned")
-    pairs = []
+    values = []
     for _, row in rows.sort_values("seed").iterrows():
         arrays = results.arrays(row)
         mean, std = (arrays[k].astype(float) for k in ("posterior_mean", "posterior_std"))
-        kept = np.isfinite(mean).all(1) & np.isfinite(std).all(1) & (std > 0).all(1)
-        z = (mean[kept] - mean[kept].mean(0)) / mean[kept].std(0)
-        pairs.append((z, 2 * np.log(std[kept])))
-    return pairs
+        usable = row["status"] == "completed" and np.isfinite(mean).all() and (std > 0).all()
+        if usable and (mean.std(0) > 0).all():
+            z = (mean - mean.mean(0)) / mean.std(0)
+            values.append(measure(z, 2 * np.log(std)))
+        else:
+            values.append(float("nan"))
+    return {"": values}
 
 
 def _explained(z: Array, y: Array) -> float:
@@ -57,80 +65,77 @@ def _explained(z: Array, y: Array) -> float:
 
 
 @statistic
-def label_share_difference(results: Results, of: str, minus: str) -> list[float]:
+def label_share_difference(results: Watched, of: str, minus: str) -> Values:
     """Share of the whitened codes' variance that lies between labels, one objective minus another
     at the same seed.
     """
-    shares = []
-    for objective in (of, minus):
-        rows = runs_of(results, "posterior_variance", "low", objective=objective)
-        shares.append(_of_codes(results, rows, label_share).groupby(rows["seed"]).first())
-    first, second = shares
-    return [float(v) for v in (first - second).dropna()] or _nothing()
+    first, second = (
+        by_seed(_with_measure(results, "posterior_variance", label_share, objective=name), "value")
+        for name in (of, minus)
+    )
+    return {"": paired(first, second)}
 
 
 @statistic
-def label_share_range(results: Results) -> list[float]:
-    """Largest minus smallest share of the whitened codes' variance that lies between labels, over
-    the constant posterior stds.
+def std_changes_label_share(results: Watched) -> Values:
+    """Share of the whitened codes' variance that lies between labels, at each constant posterior
+    std minus that at 1, at the same seed.
     """
-    rows = runs_of(results, "constant_variance", "low")
-    if rows["posterior_std"].nunique() < 2:
-        raise NotRun("posterior_std has one value only")
-    shares = _of_codes(results, rows, label_share).groupby(rows["seed"])
-    return [float(v) for v in shares.max() - shares.min()]
+    rows = _with_measure(results, "constant_variance", label_share)
+    return {**against(by_seed_and(rows, "posterior_std", "value"), 1.0, "posterior_std")}
 
 
 @statistic
-def pinching_slope(results: Results) -> list[float]:
-    """Slope of median radius over root mean square radius of the whitened codes on log10 of the
-    data scale, T = I; below 0 is a pinch towards the origin.
+def pinching_slope(results: Watched) -> Values:
+    """Slope of median radius over root mean square radius of the codes on log10 of the data scale,
+    T = I; below 0 is a pinch towards the origin. Collapsed codes are left out.
     """
     return _slopes(results, "gaussian_scale", "data_scale", median_radius, likelihood="gaussian")
 
 
 @statistic
-def radial_slope(results: Results) -> list[float]:
+def radial_slope(results: Watched) -> Values:
     """Slope of the clusters' log radial over tangential deviation on log10 of the data scale,
-    T = I; above 0 is more radial.
+    T = I; above 0 is more radial. Collapsed codes are left out.
     """
     return _slopes(results, "gaussian_scale", "data_scale", radial_spread, likelihood="gaussian")
 
 
 @statistic
-def gap_slope(results: Results) -> list[float]:
+def gap_slope(results: Watched) -> Values:
     """Slope of the log gap between labels, over their spread, on log10 of tau under BAGGINS; below
-    0 is tightening.
+    0 is tightening. Collapsed codes are left out.
     """
     return _slopes(results, "baggins_information", "tau", label_gap)
 
 
 def _slopes(
-    results: Results, experiment: str, axis: str, measure: Any, **settings: str
-) -> list[float]:
+    results: Watched, experiment: str, axis: str, measure: Measure, **settings: str
+) -> Values:
     """The slope of a measure of the codes on the log of an axis, for each seed.
 
     Runs with a collapsed dimension have no two-dimensional codes, and are left out.
     """
-    rows = runs_of(results, experiment, "low", **settings)
+    rows = _with_measure(results, experiment, measure, **settings)
     if rows[axis].nunique() < 2:
         raise NotRun(f"{axis} has one value only")
-    values = _of_codes(results, rows, measure)
-    known = rows.assign(value=values)[values.notna() & (rows["test_active_units"] == 2)]
-    slopes = [
-        float(np.polyfit(np.log10(group[axis].astype(float)), group["value"], 1)[0])
-        for _, group in known.groupby("seed")
-        if group[axis].nunique() >= 2
-    ]
-    return slopes or _nothing()
+    spread = rows[rows["test_active_units"].isna() | (rows["test_active_units"] == 2)]
+    slopes = []
+    for _, group in spread.groupby("seed"):
+        x, y = np.log10(group[axis].astype(float)), group["value"].to_numpy()
+        if len(x) >= 2:
+            known = np.isfinite(y).all()
+            slopes.append(float(np.polyfit(x, y, 1)[0]) if known else float("nan"))
+    if not slopes:
+        raise NotRun("the codes of all runs but one are collapsed")
+    return {"": slopes}
 
 
-def _nothing() -> list[float]:
-    raise NotRun("all runs diverged or collapsed")
-
-
-def _of_codes(results: Results, rows: pd.DataFrame, measure: Any) -> pd.Series:
-    """A measure of each run's codes; NaN where the run diverged or its codes are a point."""
+def _with_measure(
+    results: Watched, experiment: str, measure: Measure, **settings: str
+) -> pd.DataFrame:
+    """Runs with a measure of their codes as `value`; NaN where they diverged or are a point."""
+    rows = runs_of(results, experiment, "low", **settings)
     values = []
     for _, row in rows.iterrows():
         arrays = results.arrays(row)
@@ -139,7 +144,7 @@ def _of_codes(results: Results, rows: pd.DataFrame, measure: Any) -> pd.Series:
         usable = row["status"] == "completed" and np.isfinite(codes).all()
         spread = bool(usable) and (codes.std(0) > SPREAD * std).all()
         values.append(measure(codes, labels) if spread else np.nan)
-    return pd.Series(values, index=rows.index, dtype=float)
+    return rows.assign(value=values)
 
 
 def whiten(codes: Array) -> Array:

@@ -1,27 +1,32 @@
 """From the paper's claims and a tier's runs to one verdict each."""
 
 import json
+from collections.abc import Sequence
 from enum import StrEnum
-from math import isfinite, nan, sqrt
+from math import inf, isfinite, nan, sqrt
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import pandas as pd
 import yaml
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from scipy import stats
 
-from vaebench.claims import STATISTICS, NotRun, compute, describe
+from vaebench.claims import Values, compute, describe, load_statistics, wrong_arguments
+from vaebench.claims.select import NotRun, Watched, latent_dim
 from vaebench.config import describe as describe_error
 from vaebench.errors import UserError
 from vaebench.files import write_atomically
 from vaebench.grid import Strict
 from vaebench.results import Results
-from vaebench.settings import AxisValue, Name
-from vaebench.statistics import BOOTSTRAP_FROM, CONFIDENCE, estimate
+from vaebench.settings import AxisValue, Name, Settings
+from vaebench.statistics import BOOTSTRAP_FROM, CONFIDENCE, Estimate, estimate
 
-Interval = Literal["Student's t", "bootstrap", "prediction", "none"]
-"""Of the mean by one of two methods, or of a single run by Student's t."""
+Interval = Literal["Student's t", "bootstrap", "chi-squared", "prediction", "none"]
+"""Of the mean by one of two methods, of a standard deviation, or of a single run by Student's t."""
+
+
+MARK = "†"
 
 
 class Verdict(StrEnum):
@@ -34,14 +39,24 @@ class Verdict(StrEnum):
     NOT_RUN = "not run"
 
 
+def _check_settings(settings: dict[str, AxisValue]) -> dict[str, AxisValue]:
+    for name in settings:
+        if name not in Settings.model_fields:
+            raise ValueError(f"'{name}' is no setting of a run")
+    return settings
+
+
+RunSettings = Annotated[dict[str, AxisValue], AfterValidator(_check_settings)]
+
+
 class Number(Strict):
     """Bounds that the paper prints for single runs."""
 
     id: Name
     place: str
-    settings: dict[str, AxisValue] = Field(
+    settings: RunSettings = Field(
         description="The settings of the runs that the number speaks of; it is compared with, and "
-        "shown beside, runs that have all of them and no others."
+        "shown beside, runs that have all of these."
     )
     values: list[float] = Field(description="Test bounds in nats, a run each.", min_length=1)
     resolution: Annotated[float, Field(gt=0)] = Field(
@@ -55,7 +70,9 @@ class Claim(Strict):
 
     id: Name
     place: str
-    says: str = Field(description="The claim, in our words.")
+    says: str = Field(
+        description="The claim, in our words; {n} stands for the latent dimension of the runs."
+    )
     paper: str = Field("", description="What the paper gives, where it is a number.")
     statistic: str
     arguments: dict[str, AxisValue] = Field(default_factory=dict)
@@ -68,17 +85,13 @@ class Claim(Strict):
         "mean lies between minus this and this.",
     )
 
-    @field_validator("statistic")
-    @classmethod
-    def _is_known(cls, name: str) -> str:
-        from vaebench.claims import bounds, codes, samples  # noqa: F401 - they register themselves
-
-        if name not in STATISTICS:
-            raise ValueError(f"'{name}' is not one of: {', '.join(STATISTICS)}")
-        return name
-
     @model_validator(mode="after")
-    def _has_one_criterion(self) -> "Claim":
+    def _can_be_judged(self) -> "Claim":
+        statistics = load_statistics()
+        if self.statistic not in statistics:
+            raise ValueError(f"statistic '{self.statistic}' is not one of: {', '.join(statistics)}")
+        if wrong := wrong_arguments(self.statistic, dict(self.arguments)):
+            raise ValueError(wrong)
         given = [x for x in (self.above, self.below, self.within) if x is not None]
         if len(given) != 1:
             raise ValueError("give one of: above, below, within")
@@ -95,6 +108,10 @@ class Claim(Strict):
 class PaperValues(Strict):
     """config/paper_values.yaml."""
 
+    trainings: list[RunSettings] = Field(
+        description="The settings of the paper's MNIST runs, a set for each way of training. Runs "
+        "that have one of these sets were trained as in the paper; verdicts on others are marked."
+    )
     numbers: list[Number]
     claims: list[Claim]
 
@@ -121,10 +138,14 @@ class Judged(Strict):
     low: float | None
     high: float | None
     interval: Interval
-    values: list[float | None]
-    """The statistic of each seed."""
+    parts: dict[str, list[float | None]]
+    """The statistic of each seed, for each part of the claim; `value` is the deciding part's."""
     verdict: Verdict
     reason: str
+    runs: str
+    """What the verdict rests on: dataset, latent dimensions, epochs and the number of runs."""
+    as_in_paper: bool
+    """Whether these runs were trained as in the paper; if not, the verdict is no word on it."""
 
 
 def load_paper_values(path: Path) -> PaperValues:
@@ -150,7 +171,7 @@ def judge_all(results: Results, paper: PaperValues) -> list[Judged]:
         for number in paper.numbers
         for line in judge_number(number, runs_with(results.runs, number.settings))
     ]
-    return numbers + [judge_claim(results, claim) for claim in paper.claims]
+    return numbers + [judge_claim(results, claim, paper.trainings) for claim in paper.claims]
 
 
 def runs_with(runs: pd.DataFrame, settings: dict[str, AxisValue]) -> pd.DataFrame:
@@ -196,36 +217,48 @@ def judge_number(number: Number, runs: pd.DataFrame) -> list[Judged]:
                 low=_finite(centre.mean - half),
                 high=_finite(centre.mean + half),
                 interval="prediction" if isfinite(half) else "none",
-                values=[_finite(value) for value in values],
+                parts={"": [_finite(value) for value in values]} if values else {},
                 verdict=verdict,
                 reason=reason,
+                runs=_runs_text(runs),
+                as_in_paper=bool(values),
             )
         )
     return lines
 
 
-def judge_claim(results: Results, claim: Claim) -> Judged:
-    """A claim in words, by the interval of its statistic's mean over seeds."""
+class _Part(NamedTuple):
+    """One part of a claim, judged."""
+
+    name: str
+    estimate: Estimate
+    verdict: Verdict
+    reason: str
+
+
+def judge_claim(
+    results: Results, claim: Claim, trainings: Sequence[dict[str, AxisValue]] = ()
+) -> Judged:
+    """A claim in words, by the interval of its statistic's mean over seeds.
+
+    A claim with several parts is reproduced if all of them are, and differs if one of them does.
+    """
+    watched, parts, reason = Watched.of_results(results), Values(), ""
     try:
-        values, reason = compute(claim.statistic, results, claim.arguments), ""
+        parts = compute(claim.statistic, watched, dict(claim.arguments))
     except NotRun as lacking:
-        values, reason = [], str(lacking)
-    mean = estimate(values)
-    verdict = Verdict.NOT_RUN
-    if values:
-        verdict, reason = _decide(claim, mean.low, mean.high)
-        if not isfinite(mean.mean):
-            reason = "a run diverged, so the mean is not known"
-        elif len(values) == 1:
-            reason = "one seed has no interval"
-    method: Interval = "none"
-    if isfinite(mean.low):
-        resampled = len(values) >= BOOTSTRAP_FROM and mean.std > 0
-        method = "bootstrap" if resampled else "Student's t"
+        reason = str(lacking)
+    estimates = {k: v if isinstance(v, Estimate) else estimate(v) for k, v in parts.items()}
+    judged = [_Part(name, mean, *_decide(claim, mean)) for name, mean in estimates.items()]
+    decisive = _decisive(claim, judged) if judged else None
+    used = pd.concat(watched.used).drop_duplicates("run_hash") if watched.used else None
+    mean = decisive.estimate if decisive else estimate([])
+    if decisive:
+        reason = f"{decisive.name}: {decisive.reason}" if decisive.name else decisive.reason
     return Judged(
         id=claim.id,
         place=claim.place,
-        says=claim.says,
+        says=claim.says.replace("{n}", _latent_dim_text(results, claim)),
         paper=claim.paper,
         statistic=describe(claim.statistic),
         unit=claim.unit,
@@ -233,15 +266,24 @@ def judge_claim(results: Results, claim: Claim) -> Judged:
         value=_finite(mean.mean),
         low=_finite(mean.low),
         high=_finite(mean.high),
-        interval=method,
-        values=[_finite(value) for value in values],
-        verdict=verdict,
+        interval=_method(mean, parts, decisive),
+        parts={k: [_finite(x) for x in v] for k, v in parts.items() if isinstance(v, list)},
+        verdict=decisive.verdict if decisive else Verdict.NOT_RUN,
         reason=reason,
+        runs="" if used is None else _runs_text(used),
+        as_in_paper=used is not None and _as_in_paper(used, trainings),
     )
 
 
-def _decide(claim: Claim, low: float, high: float) -> tuple[Verdict, str]:
-    """The verdict of an interval; NaN decides nothing."""
+def _decide(claim: Claim, mean: Estimate) -> tuple[Verdict, str]:
+    """The verdict of an interval; NaN, and values that do not vary, decide nothing."""
+    low, high = mean.low, mean.high
+    if not isfinite(mean.mean):
+        return Verdict.INCONCLUSIVE, "a run diverged, so the mean is not known"
+    if mean.count == 1:
+        return Verdict.INCONCLUSIVE, "one seed has no interval"
+    if low == high:
+        return Verdict.INCONCLUSIVE, "all seeds give the same number, so it has no interval"
     if claim.within is not None:
         if -claim.within <= low and high <= claim.within:
             return Verdict.REPRODUCED, "the whole interval lies inside the margin"
@@ -259,13 +301,68 @@ def _decide(claim: Claim, low: float, high: float) -> tuple[Verdict, str]:
     return Verdict.INCONCLUSIVE, f"the interval contains {limit:g}"
 
 
+def _decisive(claim: Claim, parts: list[_Part]) -> _Part:
+    """The part that the claim stands or falls with: of the worst verdict, the one farthest off."""
+
+    def badness(part: _Part) -> float:
+        low, high = part.estimate.low, part.estimate.high
+        if not (isfinite(low) and isfinite(high)):
+            return inf
+        if claim.within is not None:
+            return max(abs(low), abs(high))
+        return -low if claim.above is not None else high
+
+    for verdict in (Verdict.DIFFERS, Verdict.INCONCLUSIVE, Verdict.REPRODUCED):
+        of_verdict = [part for part in parts if part.verdict == verdict]
+        if of_verdict:
+            return max(of_verdict, key=badness)
+    raise ValueError("a claim without parts")
+
+
+def _method(mean: Estimate, parts: Values, decisive: _Part | None) -> Interval:
+    if decisive is None or not isfinite(mean.low):
+        return "none"
+    if isinstance(parts[decisive.name], Estimate):
+        return "chi-squared"
+    return "bootstrap" if mean.count >= BOOTSTRAP_FROM and mean.std > 0 else "Student's t"
+
+
+def _latent_dim_text(results: Results, claim: Claim) -> str:
+    n = claim.arguments.get("n", "low")
+    try:
+        return str(latent_dim(results, "high" if n == "high" else "low"))
+    except NotRun:
+        return "2" if n == "low" else "100"
+
+
+def _as_in_paper(runs: pd.DataFrame, trainings: Sequence[dict[str, AxisValue]]) -> bool:
+    """Whether each of these runs has one of the paper's sets of settings."""
+    fits = pd.Series(False, index=runs.index)
+    for training in trainings:
+        here = pd.Series(True, index=runs.index)
+        for name, value in training.items():
+            here &= runs[name] == value
+        fits |= here
+    return bool(fits.all())
+
+
+def _runs_text(runs: pd.DataFrame) -> str:
+    if runs.empty:
+        return ""
+    dims, epochs = (
+        "/".join(str(int(v)) for v in sorted(runs[name].unique()))
+        for name in ("latent_dim", "epochs")
+    )
+    datasets = "/".join(runs["dataset"].unique())
+    return f"{datasets}, n = {dims}, {epochs} epochs, {len(runs)} runs"
+
+
 def write_ledger(results: Results, paper_values: Path) -> list[Judged]:
     """Judge every claim and write claims.json and claims.md of the tier."""
     ledger = judge_all(results, load_paper_values(paper_values))
     content = {
         "schema_version": 1,
         "tier": results.tier.tier,
-        "training": training_text(results),
         "claims": [line.model_dump() for line in ledger],
     }
     text = json.dumps(content, indent=2, allow_nan=False) + "\n"
@@ -274,21 +371,12 @@ def write_ledger(results: Results, paper_values: Path) -> list[Judged]:
     return ledger
 
 
-def training_text(results: Results) -> str:
-    """Dataset, epochs and seeds of the tier's runs: what the verdicts rest on."""
-    runs = results.runs
-    epochs = sorted(int(value) for value in runs["epochs"].unique())
-    return (
-        f"{', '.join(runs['dataset'].unique())}; {' or '.join(map(str, epochs))} epochs; "
-        f"{runs['seed'].nunique()} seeds at most"
-    )
-
-
 def to_markdown(results: Results, ledger: list[Judged]) -> str:
     """The ledger as a Markdown table, with the count of each verdict above it."""
     counts = ", ".join(
         f"{sum(line.verdict == verdict for line in ledger)} {verdict}" for verdict in Verdict
     )
+    marked = sum(_mark(line) != "" for line in ledger)
     table = pd.DataFrame(
         [
             {
@@ -302,8 +390,9 @@ def to_markdown(results: Results, ledger: list[Judged]) -> str:
                 else f"[{_number(line.low)}, {_number(line.high)}]",
                 "unit": line.unit,
                 "expected": line.expects.replace("-", "−"),
-                "verdict": f"**{line.verdict}**",
+                "verdict": f"**{line.verdict}**{_mark(line)}",
                 "because": line.reason,
+                "runs": line.runs or "–",
             }
             for line in ledger
         ]
@@ -312,12 +401,17 @@ def to_markdown(results: Results, ledger: list[Judged]) -> str:
     notes = "\n".join(f"- `{name}`: {text}" for name, text in statistics.items())
     return (
         f"# Claims of the paper, tier `{results.tier.tier}`\n\n"
-        f"Trained on {training_text(results)}. {counts}.\n\n"
+        f"{counts}. {marked} verdicts are marked ({MARK}): they rest on runs that were not trained "
+        "as in the paper (another dataset, other epochs, another n), and are no word on it.\n\n"
         f"{table.to_markdown(index=False, disable_numparse=True)}\n\n"
         "Intervals are of the mean over paired seeds (Student's t below 10 seeds, bootstrap from "
         "10), or predict a single run where the paper prints one. The statistics:\n\n"
         f"{notes}\n"
     )
+
+
+def _mark(line: Judged) -> str:
+    return "" if line.as_in_paper or line.verdict == Verdict.NOT_RUN else f" {MARK}"
 
 
 def _finite(value: float) -> float | None:

@@ -4,107 +4,142 @@ Differences of the log of KID are logs of ratios: 0.69 is a factor of two. KID i
 of very good samples may be below 0; it is then taken at the floor of training images.
 """
 
+from typing import Literal
+
 import numpy as np
 import pandas as pd
 
-from vaebench.claims import NotRun, statistic
-from vaebench.claims.select import Dim, by_seed, by_seed_and, paired, runs_of
-from vaebench.results import Results
+from vaebench.claims import Values, statistic
+from vaebench.claims.select import (
+    Dim,
+    NotRun,
+    Watched,
+    against,
+    best_of,
+    by_seed,
+    by_seed_and,
+    mean_over,
+    paired,
+    range_of,
+    runs_of,
+)
+from vaebench.settings import format_value
 
 LEAST_KID = 1e-6
 
 
 @statistic
-def kid_difference(results: Results, of: str, minus: str, n: Dim) -> list[float]:
+def kid_difference(results: Watched, of: str, minus: str, n: Dim) -> Values:
     """Log KID of one objective's samples minus another's at the same seed, Bernoulli likelihood."""
     first, second = (
         by_seed(_measured(results, "posterior_variance", n, objective=name), "log_kid")
         for name in (of, minus)
     )
-    return paired(first, second)
+    return {"": paired(first, second)}
 
 
 @statistic
-def kid_range_unit_variance(results: Results, n: Dim) -> list[float]:
-    """Log of the worst over the best KID among data scales, T = I."""
-    return _values(_unit_variance_range(results, n))
-
-
-@statistic
-def kid_range_baggins(results: Results, n: Dim) -> list[float]:
-    """Log of the worst over the best KID among data scales, BAGGINS."""
-    return _values(_baggins_range(results, n))
-
-
-@statistic
-def kid_range_difference(results: Results, n: Dim) -> list[float]:
-    """Log of the worst over the best KID among data scales, T = I minus BAGGINS."""
-    return paired(_unit_variance_range(results, n), _baggins_range(results, n))
-
-
-@statistic
-def kid_range_high_minus_low(results: Results) -> list[float]:
-    """Log of the worst over the best KID among data scales, T = I, high n minus low n."""
-    return paired(_unit_variance_range(results, "high"), _unit_variance_range(results, "low"))
-
-
-@statistic
-def best_unit_variance_minus_baggins(results: Results, n: Dim, tau: float) -> list[float]:
-    """Log KID of T = I at its best data scale, minus that of BAGGINS at a data scale of 1."""
-    unit = by_seed_and(
-        _measured(results, "gaussian_scale", n, likelihood="gaussian"), "data_scale", "log_kid"
-    ).min(axis=1)
-    rows = _measured(results, "baggins_information", n, tau=tau)
-    return paired(unit, by_seed(rows, "log_kid"))
-
-
-@statistic
-def gaussian_minus_bernoulli(results: Results, n: Dim) -> list[float]:
-    """Log KID of the best Gaussian likelihood (T = I over data scales, BAGGINS over tau), minus
-    that of the Bernoulli likelihood, all under BILBO.
+def kid_at_extreme_scale(results: Watched, n: Dim, scale: Literal["smallest", "largest"]) -> Values:
+    """Log KID at the smallest or largest data scale minus that at the best one, T = I; the best is
+    the one with the lowest mean over seeds.
     """
-    return _values(_gaussian_minus_bernoulli(results, n))
+    table = _unit_variance(results, n)
+    return {"": paired(table.iloc[:, 0 if scale == "smallest" else -1], best_of(table))}
 
 
 @statistic
-def gaussian_minus_bernoulli_high_minus_low(results: Results) -> list[float]:
-    """Log KID of the best Gaussian minus the Bernoulli likelihood, high n minus low n."""
-    return paired(
-        _gaussian_minus_bernoulli(results, "high"), _gaussian_minus_bernoulli(results, "low")
-    )
+def scale_changes_kid(results: Watched, n: Dim) -> Values:
+    """Log KID under BAGGINS at each data scale minus that at 1, at the same seed."""
+    return {**against(_bounded(results, n), 1.0, "data_scale")}
 
 
 @statistic
-def best_tau(results: Results, n: Dim, against: float) -> list[float]:
-    """Log of the tau with the lowest KID over a given tau."""
-    rows = _measured(results, "baggins_information", n)
-    table = by_seed_and(rows, "tau", "log_kid")
-    return [float(np.log(best / against)) for best in table.dropna().idxmin(axis=1)]
+def kid_range_difference(results: Watched, n: Dim) -> Values:
+    """Log of the worst over the best KID among data scales, T = I minus BAGGINS."""
+    unit, bounded = _unit_variance(results, n), _bounded(results, n)
+    shared = [scale for scale in unit.columns if scale in bounded.columns]
+    return {"": paired(range_of(unit[shared]), range_of(bounded[shared]))}
 
 
 @statistic
-def sharpness_slope(results: Results, n: Dim) -> list[float]:
+def kid_range_high_minus_low(results: Watched) -> Values:
+    """Log of the worst over the best KID among data scales, T = I, high n minus low n."""
+    high, low = _unit_variance(results, "high"), _unit_variance(results, "low")
+    shared = [scale for scale in high.columns if scale in low.columns]
+    return {"": paired(range_of(high[shared]), range_of(low[shared]))}
+
+
+@statistic
+def best_unit_variance_minus_baggins(results: Watched, n: Dim, tau: float) -> Values:
+    """Log KID of T = I at its best data scale, minus that of BAGGINS at a data scale of 1; the best
+    is the one with the lowest mean over seeds.
+    """
+    rows = _measured(results, "baggins_information", n, tau=tau)
+    return {"": paired(best_of(_unit_variance(results, n)), by_seed(rows, "log_kid"))}
+
+
+@statistic
+def gaussian_minus_bernoulli(results: Watched, n: Dim) -> Values:
+    """Log KID of each Gaussian likelihood (T = I at each data scale, BAGGINS at each tau), minus
+    that of the Bernoulli likelihood at the same seed, all under BILBO.
+    """
+    bernoulli = _bernoulli(results, n)
+    variants = _gaussians(results, n)
+    return {str(name): paired(variants[name], bernoulli) for name in variants.columns}
+
+
+@statistic
+def gaussian_minus_bernoulli_high_minus_low(results: Watched) -> Values:
+    """Log KID of the best Gaussian likelihood minus that of the Bernoulli one, high n minus low n;
+    the best is the one with the lowest mean over seeds.
+    """
+    effects = []
+    for n in ("high", "low"):
+        best, bernoulli = best_of(_gaussians(results, n)), _bernoulli(results, n)
+        shared = best.index.intersection(bernoulli.index)
+        effects.append(best[shared] - bernoulli[shared])
+    return {"": paired(*effects)}
+
+
+@statistic
+def regret_of_tau(results: Watched, n: Dim, tau: float) -> Values:
+    """Log KID under BAGGINS with this tau minus that with each other tau, at the same seed."""
+    table = by_seed_and(_measured(results, "baggins_information", n), "tau", "log_kid")
+    differences = against(table, tau, "tau")
+    return {place: [-value for value in values] for place, values in differences.items()}
+
+
+@statistic
+def sharpness_on_tau(results: Watched, n: Dim) -> Values:
     """Slope of the samples' sharpness (1 is that of test images) on log10 of tau, BAGGINS."""
-    return _tau_slope(results, n, "sample_sharpness")
+    return _slope(_measured(results, "baggins_information", n), "tau", "sample_sharpness")
 
 
 @statistic
-def components_slope(results: Results, n: Dim) -> list[float]:
+def sharpness_on_scale(results: Watched, n: Dim) -> Values:
+    """Slope of the samples' sharpness (1 is that of test images) on log10 of the data scale,
+    T = I.
+    """
+    rows = _measured(results, "gaussian_scale", n, likelihood="gaussian")
+    return _slope(rows, "data_scale", "sample_sharpness")
+
+
+@statistic
+def components_on_tau(results: Watched, n: Dim) -> Values:
     """Slope of a sample's mean number of connected components on log10 of tau, BAGGINS."""
-    return _tau_slope(results, n, "sample_components")
+    return _slope(_measured(results, "baggins_information", n), "tau", "sample_components")
 
 
 @statistic
-def learned_variance_mean_image(results: Results, n: Dim) -> list[float]:
+def learned_variance_mean_image(results: Watched, n: Dim) -> Values:
     """Samples' mean squared distance from the mean image over that of test images, learned T, mean
     over data scales: 0 if all samples are the mean image.
     """
     rows = _measured(results, "gaussian_scale", n, likelihood="gaussian-learned")
-    distances = rows["sample_mean_image_distance"].astype(float).groupby(rows["seed"])
-    return _values(distances.mean())
+    return {"": mean_over(rows, rows["sample_mean_image_distance"])}
 
 
-def _measured(results: Results, experiment: str, n: Dim, **settings: object) -> pd.DataFrame:
+def _measured(results: Watched, experiment: str, n: Dim, **settings: object) -> pd.DataFrame:
     """Runs with `log_kid`, NaN where they diverged."""
     rows = runs_of(results, experiment, n, **settings)
     if not results.tier.experiment(experiment).sample_quality:
@@ -114,33 +149,40 @@ def _measured(results: Results, experiment: str, n: Dim, **settings: object) -> 
     return rows.assign(log_kid=np.log(kid.where((kid > floor) | kid.isna(), floor)))
 
 
-def _range(rows: pd.DataFrame) -> pd.Series:
-    table = by_seed_and(rows, "data_scale", "log_kid")
-    return table.max(axis=1, skipna=False) - table.min(axis=1, skipna=False)
+def _unit_variance(results: Watched, n: Dim) -> pd.DataFrame:
+    rows = _measured(results, "gaussian_scale", n, likelihood="gaussian")
+    return by_seed_and(rows, "data_scale", "log_kid")
 
 
-def _unit_variance_range(results: Results, n: Dim) -> pd.Series:
-    return _range(_measured(results, "gaussian_scale", n, likelihood="gaussian"))
+def _bounded(results: Watched, n: Dim) -> pd.DataFrame:
+    return by_seed_and(_measured(results, "baggins_scale", n), "data_scale", "log_kid")
 
 
-def _baggins_range(results: Results, n: Dim) -> pd.Series:
-    return _range(_measured(results, "baggins_scale", n))
+def _bernoulli(results: Watched, n: Dim) -> pd.Series:
+    return by_seed(_measured(results, "posterior_variance", n, objective="bilbo"), "log_kid")
 
 
-def _gaussian_minus_bernoulli(results: Results, n: Dim) -> pd.Series:
-    unit = _measured(results, "gaussian_scale", n, likelihood="gaussian")
-    bounded = _measured(results, "baggins_information", n)
-    best = pd.concat([unit, bounded]).groupby("seed")["log_kid"].min()
-    bernoulli = by_seed(_measured(results, "posterior_variance", n, objective="bilbo"), "log_kid")
-    shared = best.index.intersection(bernoulli.index)
-    return best[shared] - bernoulli[shared]
+def _gaussians(results: Watched, n: Dim) -> pd.DataFrame:
+    """Log KID of all Gaussian likelihoods: seeds by a name for each."""
+    unit = _unit_variance(results, n)
+    bounded = by_seed_and(_measured(results, "baggins_information", n), "tau", "log_kid")
+    return pd.concat(
+        [
+            unit.rename(columns=lambda scale: f"T = I, data_scale {format_value(float(scale))}"),
+            bounded.rename(columns=lambda tau: f"BAGGINS, tau {format_value(float(tau))}"),
+        ],
+        axis=1,
+        join="inner",
+    )
 
 
-def _tau_slope(results: Results, n: Dim, column: str) -> list[float]:
-    table = by_seed_and(_measured(results, "baggins_information", n), "tau", column)
-    log_tau = np.log10(table.columns.to_numpy(dtype=float))
-    return [float(np.polyfit(log_tau, row, 1)[0]) for row in table.dropna().to_numpy()]
-
-
-def _values(series: pd.Series) -> list[float]:
-    return [float(value) for value in series]
+def _slope(rows: pd.DataFrame, axis: str, column: str) -> Values:
+    """The slope of a column on the log of an axis for each seed; NaN if a run diverged."""
+    table = by_seed_and(rows, axis, column)
+    x = np.log10(table.columns.to_numpy(dtype=float))
+    return {
+        "": [
+            float(np.polyfit(x, y, 1)[0]) if np.isfinite(y).all() else float("nan")
+            for y in table.to_numpy()
+        ]
+    }

@@ -6,11 +6,11 @@ planning stay quick.
 
 import sys
 
-from vaebench.cli import quality, results, training
+from vaebench.cli import quality, results, sharing, training
 from vaebench.cli.app import app
 from vaebench.errors import UserError
 
-__all__ = ["app", "main", "quality", "results", "training"]
+__all__ = ["app", "main", "quality", "results", "sharing", "training"]
 
 
 def main() -> None:

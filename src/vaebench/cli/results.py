@@ -12,7 +12,7 @@ from vaebench.data import DATASETS
 from vaebench.errors import UserError
 from vaebench.figures import FIGURES
 from vaebench.files import write_atomically
-from vaebench.layout import DATA, RESULTS, Layout
+from vaebench.layout import DATA, Layout
 
 ResultsOption = Annotated[Path, typer.Option(help="A tier's folder, such as results/smoke.")]
 
@@ -117,63 +117,6 @@ def claims(
     for line in write_ledger(loaded, paper_values):
         typer.echo(f"{line.verdict:13} {line.id}: {line.says}")
     typer.echo(loaded.layout.claims("md"))
-
-
-@app.command()
-def manifest(results: ResultsOption) -> None:
-    """Write down the digest of every file that a tier made; the workflow does it last."""
-    from vaebench.manifest import write_manifest
-
-    typer.echo(write_manifest(Layout(results)))
-
-
-@app.command()
-def verify(
-    path: Annotated[Path, typer.Argument(help="A tier's folder, or one that holds several.")] = (
-        RESULTS
-    ),
-    weights: Annotated[
-        bool, typer.Option("--weights", help="Weights that are not here are a problem.")
-    ] = False,
-) -> None:
-    """Check every file of a tier, offline, and the chain of digests from settings to figures.
-
-    Names each file that was changed, is missing or does not belong; exit status 1 if there is one.
-    Weights that are not here are counted, and sources other than this checkout's are reported.
-    """
-    from vaebench.verify import find_tiers
-    from vaebench.verify import verify as verify_tier
-
-    whole = True
-    for layout in find_tiers(path):
-        found = verify_tier(layout, weights)
-        for problem in found.problems:
-            typer.echo(problem)
-        if found.other_sources:
-            typer.echo(
-                f"{layout.root}: {len(found.other_sources)} of {found.runs} runs were made by "
-                "other sources than this checkout's"
-            )
-        missing = f", {found.weights_missing} of {found.runs} weights not here"
-        state = f"{len(found.problems)} problems" if found.problems else "whole"
-        typer.echo(
-            f"{layout.root}: {state}; {found.files} files, {found.runs} runs"
-            f"{missing if found.weights_missing else ''}; "
-            f"manifest {found.manifest_digest}"
-        )
-        whole = whole and not found.problems
-    if not whole:
-        raise typer.Exit(1)
-
-
-@app.command()
-def explain(
-    file: Annotated[Path, typer.Argument(help="A file below results/, such as a figure.")],
-) -> None:
-    """Say where a figure, table or run comes from: runs, weights, code, data, commit and device."""
-    from vaebench.explain import explain as explain_file
-
-    typer.echo(explain_file(file))
 
 
 @app.command()

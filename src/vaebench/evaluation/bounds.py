@@ -2,7 +2,7 @@
 
 elbo = -rate - distortion, in nats per example: the rate is the mean KL divergence of q(z|x) from
 the prior, in closed form; the distortion is the mean of -log p(x|z) under one z an image, from a
-stream of its own. Sums run in float64.
+stream of its own. Sums over images and latent dimensions run in float64.
 """
 
 from collections.abc import Iterator, Sequence

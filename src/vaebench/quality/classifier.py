@@ -25,6 +25,8 @@ FEATURES = 64
 CHANNELS = (16, 32)
 BATCH, LEARNING_RATE = 100, 0.001
 LEAST_EPOCHS, LEAST_STEPS = 3, 1500
+LEAST_EXCITED = 0.01
+"""The share of training images that a feature must answer to."""
 IMAGES_AT_ONCE = 1000
 SEED = 0
 
@@ -84,9 +86,11 @@ def train_classifier(label: str, data: Arrays, device: torch.device) -> Classifi
             progress.epoch(epoch + 1, None, None)
     trained = {name: tensor.detach() for name, tensor in parameters.items()}
     raw = _in_blocks(trained, images)
-    # A feature that no image excites has no deviation, and stays 0.
-    std = raw.std(0)
-    trained |= {"standard.mean": raw.mean(0), "standard.std": torch.where(std > 0, std, 1.0)}
+    # A feature that hardly any image excites has a deviation near 0: it would count without limit
+    # in an image that does excite it, so it is left out by an infinite one.
+    is_used = (raw > 0).float().mean(0) >= LEAST_EXCITED
+    std = torch.where(is_used, raw.std(0), torch.inf)
+    trained |= {"standard.mean": raw.mean(0), "standard.std": std}
     return Classifier(trained)
 
 

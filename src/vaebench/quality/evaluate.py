@@ -86,6 +86,11 @@ def evaluate_runs(
         UserError: weights are missing, or not those that a run's record names.
     """
     known = read_as(ClassifierRecord, classifier, "run the tier, which trains it")
+    if known.sources != quality_digest():
+        raise UserError(
+            f"{classifier} was made by other code than this checkout's: remove "
+            f"{classifier.parent} and run the tier again"
+        )
     records = [read_record(target.folder / "metrics.json") for target in targets]
     todo = [
         (target, record)

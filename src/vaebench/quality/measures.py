@@ -21,6 +21,7 @@ NEIGHBOURS = 5
 PRDC_IMAGES = 5000
 """At most so many images are compared pair by pair."""
 INK = 0.5
+"""Of an image's brightest pixel: what is darker is background."""
 
 
 @dataclass(frozen=True)
@@ -102,9 +103,10 @@ def sharpness(images: Tensor) -> float:
 
 
 def components(images: Tensor) -> float:
-    """The mean number of connected components (8 neighbours) of pixels above one half."""
+    """The mean number of connected components (8 neighbours) of an image's ink."""
     square = np.ones((3, 3))
-    counts = [ndimage.label(image, square)[1] for image in (images > INK).cpu().numpy()]
+    inked = images > INK * images.amax((1, 2), keepdim=True)
+    counts = [ndimage.label(image, square)[1] for image in inked.cpu().numpy()]
     return float(np.mean(counts))
 
 

@@ -123,7 +123,7 @@ def _train(
             return late or stopped.is_set()
 
         def after_epoch(epoch: int) -> None:
-            progress.epoch(epoch, state.step / state.seconds, _mean_bound(state))
+            progress.epoch(epoch, state.step / state.seconds, _mean_objective(state))
             if epoch % resources.save_every == 0 and epoch < runs[0].epochs:
                 save_state(path, state)
 
@@ -175,8 +175,8 @@ def _finish(
 
 def _publish(run: FinishedRun, target: Target) -> None:
     """Put a finished run's files where they are wanted, its record last; leaves equal ones be."""
-    contents = {
-        target.weights: run.weights,
+    contents = {} if run.weights is None else {target.weights: run.weights}
+    contents |= {
         target.folder / "arrays.npz": run.arrays,
         target.folder / "metrics.json": run.record.to_json().encode(),
     }
@@ -185,7 +185,7 @@ def _publish(run: FinishedRun, target: Target) -> None:
             write_atomically(path, content)
 
 
-def _mean_bound(state: TrainingState) -> float | None:
+def _mean_objective(state: TrainingState) -> float | None:
     last = [points[-1].objective for points in state.history if points]
     known = [value for value in last if value is not None]
     return sum(known) / len(known) if known else None

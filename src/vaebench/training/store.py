@@ -33,7 +33,8 @@ class FinishedRun:
 
     record: RunRecord
     arrays: bytes
-    weights: bytes
+    weights: bytes | None
+    """None where they are not here: the run came from a colleague without them."""
 
 
 def run_folder(store: Path, run_hash: str) -> Path:
@@ -46,10 +47,16 @@ def has_run(store: Path, run_hash: str) -> bool:
     return (run_folder(store, run_hash) / "metrics.json").exists()
 
 
+def has_weights(store: Path, run_hash: str) -> bool:
+    """Whether the store has the weights of a finished run."""
+    return (run_folder(store, run_hash) / "model.safetensors").exists()
+
+
 def put_run(store: Path, run: FinishedRun) -> None:
     """Keep a finished run."""
     folder = run_folder(store, run.record.run_hash)
-    write_atomically(folder / "model.safetensors", run.weights)
+    if run.weights is not None:
+        write_atomically(folder / "model.safetensors", run.weights)
     write_atomically(folder / "arrays.npz", run.arrays)
     write_atomically(folder / "metrics.json", run.record.to_json().encode())
 
@@ -65,15 +72,17 @@ def get_run(store: Path, run_hash: str) -> FinishedRun:
         record = read_record(folder / "metrics.json")
     except UserError as error:
         raise UserError(f"{error}\nremove {folder} to train the run again") from None
-    expected = {"arrays.npz": record.digests.arrays, "model.safetensors": record.digests.weights}
+    weights = folder / "model.safetensors"
+    expected = {"arrays.npz": record.digests.arrays}
+    if weights.exists():
+        expected["model.safetensors"] = record.digests.weights
     for name, digest in expected.items():
         if not (folder / name).exists() or digest_file(folder / name) != digest:
             raise UserError(
                 f"{folder / name} is missing or damaged: remove {folder} to train the run again"
             )
-    return FinishedRun(
-        record, (folder / "arrays.npz").read_bytes(), (folder / "model.safetensors").read_bytes()
-    )
+    content = weights.read_bytes() if weights.exists() else None
+    return FinishedRun(record, (folder / "arrays.npz").read_bytes(), content)
 
 
 class _StateHeader(BaseModel):

@@ -1,0 +1,114 @@
+"""Commands that check results, tell where they come from, and hand them to others."""
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vaebench.cli.app import app
+from vaebench.cli.training import STORE, StoreOption
+from vaebench.errors import UserError
+from vaebench.layout import RESULTS, Layout
+
+TierFolder = Annotated[Path, typer.Option("--results", help="A tier's folder: results/smoke.")]
+
+
+@app.command()
+def manifest(results: TierFolder) -> None:
+    """Write down the digest of every file that a tier made; the workflow does it last."""
+    from vaebench.manifest import write_manifest
+
+    typer.echo(write_manifest(Layout(results)))
+
+
+@app.command()
+def verify(
+    path: Annotated[Path, typer.Argument(help="A tier's folder, or one that holds several.")] = (
+        RESULTS
+    ),
+    weights: Annotated[
+        bool, typer.Option("--weights", help="Weights that are not here are a problem.")
+    ] = False,
+) -> None:
+    """Check every file of a tier, offline, and the chain of digests from settings to figures.
+
+    Names each file that was changed, is missing or does not belong; exit status 1 if there is one.
+    Weights that are not here are counted, and sources other than this checkout's are reported.
+    """
+    from vaebench.verify import find_tiers
+    from vaebench.verify import verify as verify_tier
+
+    whole = True
+    for layout in find_tiers(path):
+        found = verify_tier(layout, weights)
+        for problem in found.problems:
+            typer.echo(problem)
+        if found.other_sources:
+            typer.echo(
+                f"{layout.root}: {len(found.other_sources)} of {found.runs} runs were made by "
+                "other sources than this checkout's"
+            )
+        missing = f", {found.weights_missing} of {found.runs} weights not here"
+        state = f"{len(found.problems)} problems" if found.problems else "whole"
+        typer.echo(
+            f"{layout.root}: {state}; {found.files} files, {found.runs} runs"
+            f"{missing if found.weights_missing else ''}; manifest {found.manifest_digest}"
+        )
+        whole = whole and not found.problems
+    if not whole:
+        raise typer.Exit(1)
+
+
+@app.command()
+def explain(
+    file: Annotated[Path, typer.Argument(help="A file below results/, such as a figure.")],
+) -> None:
+    """Say where a figure, table or run comes from: runs, weights, code, data, commit and device."""
+    from vaebench.explain import explain as explain_file
+
+    typer.echo(explain_file(file))
+
+
+@app.command()
+def export(
+    results: TierFolder,
+    out: Annotated[Path, typer.Option(help="The archive to write, such as smoke.tar.")],
+    weights: Annotated[bool, typer.Option("--weights", help="Pack the weights too.")] = False,
+    volume_size: Annotated[
+        str | None, typer.Option(help="Write volumes OUT.001 and so on of this size: 500M, 2G.")
+    ] = None,
+) -> None:
+    """Pack a tier into one archive, or into volumes, for `vaebench import` elsewhere."""
+    from vaebench.archive import export_tier
+
+    size = None if volume_size is None else parse_size(volume_size)
+    for path in export_tier(Layout(results), out, weights, size):
+        typer.echo(path)
+
+
+@app.command("import")
+def import_(
+    archive: Annotated[list[Path], typer.Argument(help="An archive, or its volumes in order.")],
+    store: StoreOption = STORE,
+) -> None:
+    """Check an archive, unpack it below results/ and adopt its runs: they are not trained again."""
+    from vaebench.archive import import_tier
+
+    for path in archive:
+        if not path.is_file():
+            raise UserError(f"{path} is missing")
+    typer.echo(import_tier(archive, RESULTS, store).root)
+
+
+def parse_size(text: str) -> int:
+    """Bytes of a size such as 500M or 2G.
+
+    Raises:
+        UserError: it is none.
+    """
+    match = re.fullmatch(r"([1-9]\d*)([KMG])", text)
+    if match is None:
+        raise UserError(f"--volume-size: '{text}' is no size; write one such as 500M or 2G")
+    units = {"K": 1024, "M": 1024**2, "G": 1024**3}
+    return int(match[1]) * units[match[2]]

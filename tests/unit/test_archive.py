@@ -1,0 +1,175 @@
+"""Sharing a tier as an archive: what comes out is what went in, and nothing else comes out."""
+
+import io
+import json
+import shutil
+import tarfile
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.tiers import make_finished_tier
+from vaebench.archive import export_tier, import_tier
+from vaebench.cli import app
+from vaebench.cli.sharing import parse_size
+from vaebench.errors import UserError
+from vaebench.layout import Layout
+from vaebench.manifest import read_manifest
+from vaebench.records import read_record
+from vaebench.training.store import get_run, has_run, has_weights
+from vaebench.verify import verify
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, data_root: Path) -> Path:
+    return make_finished_tier(tmp_path_factory.mktemp("finished"), data_root)
+
+
+@pytest.fixture
+def layout(finished: Path, tmp_path: Path) -> Layout:
+    root = tmp_path / "small"
+    shutil.copytree(finished, root)
+    return Layout(root)
+
+
+def contents(layout: Layout) -> dict[str, bytes]:
+    return {
+        path.relative_to(layout.root).as_posix(): path.read_bytes()
+        for path in layout.root.rglob("*")
+        if path.is_file()
+    }
+
+
+def hashes(layout: Layout) -> list[str]:
+    return [read_record(p).run_hash for p in (layout.root / "runs").rglob("metrics.json")]
+
+
+@pytest.mark.parametrize("weights", [True, False])
+@pytest.mark.parametrize("volume_size", [None, 100_000])
+def test_a_tier_comes_out_as_it_went_in(
+    layout: Layout, tmp_path: Path, weights: bool, volume_size: int | None
+) -> None:
+    files = export_tier(layout, tmp_path / "out" / "small.tar", weights, volume_size)
+    assert (len(files) > 3) == (volume_size is not None)
+    assert all(path.stat().st_size <= 100_000 for path in files) or volume_size is None
+    again = export_tier(layout, tmp_path / "again" / "small.tar", weights, volume_size)
+    assert [a.read_bytes() for a in again] == [f.read_bytes() for f in files]
+    store = tmp_path / "store"
+    imported = import_tier(files, tmp_path / "results", store)
+    assert imported.root == tmp_path / "results" / "small"
+    expected = contents(layout)
+    if not weights:
+        expected = {name: c for name, c in expected.items() if not name.startswith("weights/")}
+    assert contents(imported) == expected
+    assert verify(imported).problems == []
+    for run_hash in hashes(layout):
+        assert has_run(store, run_hash)
+        assert has_weights(store, run_hash) == weights
+        assert (get_run(store, run_hash).weights is not None) == weights
+    # Again is no harm; with the weights, they are added to what came without.
+    whole = export_tier(layout, tmp_path / "whole.tar", True, None)
+    import_tier(whole, tmp_path / "results", store)
+    assert contents(imported) == contents(layout)
+    assert all(has_weights(store, run_hash) for run_hash in hashes(layout))
+
+
+def test_a_tier_that_is_not_whole_is_not_packed(layout: Layout, tmp_path: Path) -> None:
+    shutil.rmtree(layout.root / "weights")
+    export_tier(layout, tmp_path / "a.tar", False, None)
+    with pytest.raises(UserError, match="not whole"):
+        export_tier(layout, tmp_path / "b.tar", True, None)
+    layout.claims("md").write_text("better")
+    with pytest.raises(UserError, match=r"claims\.md: changed"):
+        export_tier(layout, tmp_path / "b.tar", False, None)
+    assert not (tmp_path / "b.tar").exists()
+
+
+def pack(path: Path, members: list[tuple[str, bytes]], kind: bytes = tarfile.REGTYPE) -> Path:
+    with tarfile.open(path, "w") as archive:
+        for name, content in members:
+            header = tarfile.TarInfo(name)
+            header.size = len(content)
+            if name != "manifest.json":
+                header.type = kind
+                header.linkname = "/etc/passwd"
+            archive.addfile(header, io.BytesIO(content))
+    return path
+
+
+def test_what_does_not_belong_is_refused_and_nothing_is_written(
+    layout: Layout, tmp_path: Path
+) -> None:
+    manifest = layout.manifest.read_bytes()
+    all_files = [(n, (layout.root / n).read_bytes()) for n in read_manifest(layout).files]
+    changed = [(n, c + b" " if n == "claims.md" else c) for n, c in all_files]
+    outside = json.loads(manifest) | {"tier": "../outside"}
+    first = ("manifest.json", manifest)
+    cases = {
+        "no plain file inside": [first, ("../outside.txt", b"x")],
+        "no plain file": [first, ("/tmp/outside.txt", b"x")],
+        "does not name": [first, ("figures/fig99.svg", b"x")],
+        "does not have the digest": [first, *changed],
+        "missing": [first, *all_files[1:]],
+        "no manifest first": all_files,
+        "no valid record": [("manifest.json", json.dumps(outside).encode()), *all_files],
+        "twice": [first, all_files[0], all_files[0]],
+    }
+    results = tmp_path / "results"
+    for message, members in cases.items():
+        archive = pack(tmp_path / "bad.tar", members)
+        with pytest.raises(UserError, match=message):
+            import_tier([archive], results, tmp_path / "store")
+    link = pack(tmp_path / "bad.tar", [first, ("claims.md", b"")], tarfile.SYMTYPE)
+    with pytest.raises(UserError, match="no plain file"):
+        import_tier([link], results, tmp_path / "store")
+    assert list(results.iterdir()) == []
+    assert not (tmp_path / "store").exists()
+    assert not (tmp_path / "outside.txt").exists()
+
+
+def test_a_damaged_archive_is_refused_at_every_cut(layout: Layout, tmp_path: Path) -> None:
+    (whole,) = export_tier(layout, tmp_path / "small.tar", False, None)
+    content = whole.read_bytes()
+    cut = tmp_path / "cut.tar"
+    for share in (0.0, 0.001, 0.1, 0.5, 0.9):
+        cut.write_bytes(content[: int(share * len(content))])
+        with pytest.raises(UserError):
+            import_tier([cut], tmp_path / "results", tmp_path / "store")
+    for place in range(0, len(content), len(content) // 40):
+        changed = content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+        cut.write_bytes(changed)
+        try:
+            imported = import_tier([cut], tmp_path / "results", tmp_path / "store")
+        except UserError:
+            assert not (tmp_path / "results" / "small").exists()
+        else:  # the byte was padding, or a header's field that says nothing
+            assert verify(imported).problems == []
+            shutil.rmtree(imported.root)
+
+
+def test_another_tier_of_that_name_is_not_overwritten(layout: Layout, tmp_path: Path) -> None:
+    (archive,) = export_tier(layout, tmp_path / "small.tar", False, None)
+    there = tmp_path / "results" / "small"
+    there.mkdir(parents=True)
+    (there / "mine.txt").write_text("mine")
+    with pytest.raises(UserError, match="is there already"):
+        import_tier([archive], tmp_path / "results", tmp_path / "store")
+    assert [path.name for path in there.iterdir()] == ["mine.txt"]
+
+
+def test_the_commands(layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = CliRunner().invoke
+    packed = run(app, ["export", "--results", str(layout.root), "--out", "a.tar",
+                       "--volume-size", "300K"])  # fmt: skip
+    assert packed.exit_code == 0, packed.output
+    volumes = packed.output.split()
+    assert volumes[0] == "a.tar.001"
+    assert run(app, ["import", *volumes]).output.strip() == "results/small"
+    assert run(app, ["verify"]).exit_code == 0
+    assert isinstance(run(app, ["import", "nothing.tar"]).exception, UserError)
+    assert (parse_size("3K"), parse_size("2G")) == (3072, 2 * 1024**3)
+    for text in ("", "2", "0G", "2T", "-1M"):
+        with pytest.raises(UserError, match="is no size"):
+            parse_size(text)
