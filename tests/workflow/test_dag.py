@@ -165,6 +165,29 @@ def test_what_the_workflow_made_is_verified_until_it_is_changed(project: Project
     assert "results/tiny/tables/posterior_variance.md: changed" in done.stdout
 
 
+def test_an_imported_tier_is_checked_and_drawn_and_not_trained(
+    project: Project, tmp_path: Path
+) -> None:
+    """On another machine, without the data, the weights and snakemake's memory."""
+    packed = project.vaebench("export", "--results", "results/tiny", "--out", "tiny.tar")
+    assert packed.returncode == 0, packed.stderr
+    (tmp_path / "elsewhere").mkdir()
+    elsewhere = copy_project(tmp_path / "elsewhere")
+    archive = str(project.root / "tiny.tar")
+    assert elsewhere.vaebench("import", archive).stdout.strip() == "results/tiny"
+    before = (elsewhere.results / "figures" / "fig05.svg").read_bytes()
+    jobs = elsewhere.jobs()
+    assert not set(jobs) & {"data", "train_posterior_variance"}
+    assert "collect" in jobs
+    assert (elsewhere.results / "figures" / "fig05.svg").read_bytes() == before
+    assert elsewhere.vaebench("verify").returncode == 0
+    # What the store adopted is not trained again either, wherever it is asked for.
+    shutil.rmtree(elsewhere.results)
+    assert elsewhere.vaebench("run", "--tier", "tiny.yaml").returncode == 0
+    assert (elsewhere.run("bilbo", 0) / "metrics.json").exists()
+    assert not (elsewhere.results / "weights").exists()
+
+
 def test_a_second_run_does_nothing(project: Project) -> None:
     done = project.snakemake()
     assert done.returncode == 0
