@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from vaebench.claims.ledger import Number, load_paper_values
+from vaebench.claims.paper import Number, load_paper_values
 from vaebench.files import write_atomically
 from vaebench.layout import TABLE_FORMATS
 from vaebench.results import Results, select, varying

@@ -15,16 +15,8 @@ from scipy import stats
 
 from tests.conftest import PROJECT
 from vaebench.claims import codes, compute, describe, load_statistics
-from vaebench.claims.ledger import (
-    Claim,
-    Number,
-    PaperValues,
-    Verdict,
-    judge_claim,
-    judge_number,
-    load_paper_values,
-    runs_with,
-)
+from vaebench.claims.ledger import Verdict, judge_claim, judge_number, runs_with
+from vaebench.claims.paper import Claim, Number, PaperValues, load_paper_values
 from vaebench.claims.select import NotRun, Watched
 from vaebench.config import Tier, load_tier
 from vaebench.errors import UserError

@@ -16,7 +16,8 @@ from matplotlib import image as mpimage
 from scipy import stats
 
 from tests.tiers import train_tier
-from vaebench.claims.ledger import load_paper_values, write_ledger
+from vaebench.claims.ledger import write_ledger
+from vaebench.claims.paper import load_paper_values
 from vaebench.cli.results import collect as collect_command
 from vaebench.collect import collect
 from vaebench.config import Tier, load_tier

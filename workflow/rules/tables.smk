@@ -21,7 +21,7 @@ rule table:
         ENVIRONMENT
     params:
         code=modules_digest(
-            "tables.py", "statistics.py", "results.py", "claims/ledger.py"
+            "tables.py", "statistics.py", "results.py", "claims/paper.py"
         ),
         root=LAYOUT.root,
     shell:

@@ -1,0 +1,114 @@
+"""config/paper_values.yaml: the paper's numbers and claims, and what decides them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import yaml
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+
+from vaebench.claims import load_statistics, wrong_arguments
+from vaebench.config import describe as describe_error
+from vaebench.errors import UserError
+from vaebench.grid import Strict
+from vaebench.settings import AxisValue, Name, Settings
+
+
+def _check_settings(settings: dict[str, AxisValue]) -> dict[str, AxisValue]:
+    for name in settings:
+        if name not in Settings.model_fields:
+            raise ValueError(f"'{name}' is no setting of a run")
+    return settings
+
+
+RunSettings = Annotated[dict[str, AxisValue], AfterValidator(_check_settings)]
+
+
+class Number(Strict):
+    """Bounds that the paper prints for single runs."""
+
+    id: Name
+    place: str
+    settings: RunSettings = Field(
+        description="The settings of the runs that the number speaks of; it is compared with, and "
+        "shown beside, runs that have all of these."
+    )
+    values: list[float] = Field(description="Test bounds in nats, a run each.", min_length=1)
+    resolution: Annotated[float, Field(gt=0)] = Field(
+        description="A prediction interval with a larger half-width than this, in nats, decides "
+        "nothing."
+    )
+
+
+class Claim(Strict):
+    """A claim in words, and the statistic that decides it."""
+
+    id: Name
+    place: str
+    says: str = Field(
+        description="The claim, in our words; {n} stands for the latent dimension of the runs."
+    )
+    paper: str = Field("", description="What the paper gives, where it is a number.")
+    statistic: str
+    arguments: dict[str, AxisValue] = Field(default_factory=dict)
+    unit: str
+    above: float | None = Field(None, description="The claim holds if the mean is above this.")
+    below: float | None = Field(None, description="The claim holds if the mean is below this.")
+    within: float | None = Field(
+        None,
+        description="Equivalence margin: a claim of sameness holds if the whole interval of the "
+        "mean lies between minus this and this.",
+    )
+
+    @model_validator(mode="after")
+    def _can_be_judged(self) -> "Claim":
+        statistics = load_statistics()
+        if self.statistic not in statistics:
+            raise ValueError(f"statistic '{self.statistic}' is not one of: {', '.join(statistics)}")
+        if wrong := wrong_arguments(self.statistic, dict(self.arguments)):
+            raise ValueError(wrong)
+        given = [x for x in (self.above, self.below, self.within) if x is not None]
+        if len(given) != 1:
+            raise ValueError("give one of: above, below, within")
+        return self
+
+    @property
+    def expects(self) -> str:
+        """The criterion, in words."""
+        if self.within is not None:
+            return f"within ±{self.within:g}"
+        return f"above {self.above:g}" if self.above is not None else f"below {self.below:g}"
+
+
+class PaperValues(Strict):
+    """config/paper_values.yaml."""
+
+    trainings: list[RunSettings] = Field(
+        description="The settings of the paper's MNIST runs, a set for each way of training. Runs "
+        "that have one of these sets were trained as in the paper; verdicts on others are marked."
+    )
+    numbers: list[Number]
+    claims: list[Claim]
+
+    @model_validator(mode="after")
+    def _ids_differ(self) -> "PaperValues":
+        ids = [number.id for number in self.numbers] + [claim.id for claim in self.claims]
+        for name in ids:
+            if ids.count(name) > 1:
+                raise ValueError(f"two entries have the id '{name}'")
+        return self
+
+
+def load_paper_values(path: Path) -> PaperValues:
+    """Read and check the paper's numbers and claims.
+
+    Raises:
+        UserError: the file is missing or wrong; names the key.
+    """
+    try:
+        return PaperValues.model_validate(yaml.safe_load(path.read_text()))
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not valid YAML: {error}") from None
+    except ValidationError as error:
+        raise UserError(f"{path} is refused:\n{describe_error(error)}") from None
