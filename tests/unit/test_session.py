@@ -1,11 +1,12 @@
 """A cell's runs from start to files: finished runs, stops, kills, damage, locks."""
 
 import os
+import platform
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from vaebench.errors import UserError
 from vaebench.files import digest_file
 from vaebench.records import read_record
 from vaebench.settings import Settings
-from vaebench.training import loop
+from vaebench.training import loop, state
 from vaebench.training.session import Resources, Target, train_targets
 from vaebench.training.store import locked
 
@@ -137,7 +138,7 @@ def test_a_killed_process_continues_bit_equal(
     states = tmp_path / "broken" / "states"
     process = start("b", "broken")
     deadline = time.monotonic() + 60
-    while not (states.exists() and any(states.glob("*.safetensors"))):
+    while not (states.exists() and any(states.glob("*.state"))):
         assert time.monotonic() < deadline
         assert process.poll() is None, "it ended before it could be stopped"
         time.sleep(0.005)
@@ -157,27 +158,115 @@ def test_a_killed_process_continues_bit_equal(
     assert weights(tmp_path / "a") == weights(tmp_path / "b")
 
 
+def stopped_state(targets: list[Target], resources: Resources) -> Path:
+    """The path of the state of a training that was stopped at once."""
+    assert not train_targets("test", targets, replace(resources, deadline=0.0))
+    (path,) = (resources.store / "states").iterdir()
+    return path
+
+
 def test_a_damaged_state_is_refused_and_named(
     tmp_path: Path, resources: Resources, settings: MakeSettings
 ) -> None:
     targets = targets_in(tmp_path / "a", [settings(epochs=3)])
-    late = replace(resources, deadline=0.0)
-    assert not train_targets("test", targets, late)
-    (state,) = (tmp_path / "store" / "states").iterdir()
-    content = state.read_bytes()
-    for damaged in (
-        content[:100],
-        content[:-10],
-        b"",
-        content.replace(b'\\"version\\":1', b'\\"version\\":9'),
-    ):
+    path = stopped_state(targets, resources)
+    content = path.read_bytes()
+    flipped = [bytearray(content) for _ in range(20)]
+    for k, damaged in enumerate(flipped):
+        damaged[k * len(content) // 20] ^= 1 << k % 8
+    for damaged in (content[:100], content[:-10], b"", content + b"more", *flipped):
         assert damaged != content
-        state.write_bytes(damaged)
-        with pytest.raises(UserError, match="remove it to start over") as error:
+        path.write_bytes(damaged)
+        with pytest.raises(UserError, match="it is damaged.*--start-over") as error:
             train_targets("test", targets, resources)
-        assert state.name in str(error.value)
-    state.write_bytes(content)
+        assert path.name in str(error.value)
+        assert path.read_bytes() == damaged
+    path.write_bytes(content)
     assert train_targets("test", targets, resources)
+
+
+def test_a_state_of_other_sources_version_settings_data_or_device_is_refused_with_the_reason(
+    tmp_path: Path, resources: Resources, settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    targets = targets_in(tmp_path / "a", [settings(epochs=3)])
+    path = stopped_state(targets, resources)
+    own = state._identity
+
+    for change, reason in (
+        ({"sources": "f" * 64}, f"other sources made it .* than this checkout's .{'f' * 12}"),
+        ({"version": 9}, "its version is 2, not 9"),
+        ({"settings": ["other"]}, "it belongs to other settings"),
+        ({"data": "other"}, "it belongs to other data"),
+        ({"device": "cuda"}, "it was made on cpu: continue with --device cpu"),
+    ):
+        monkeypatch.setattr(
+            state, "_identity", lambda pack, change=change: own(pack).model_copy(update=change)
+        )
+        with pytest.raises(UserError, match=rf"{reason}.*--start-over"):
+            train_targets("test", targets, resources)
+    assert path.exists()
+    assert train_targets("test", targets, replace(resources, start_over=True))
+
+
+def test_starting_over_ends_as_a_whole_training_does(
+    tmp_path: Path, resources: Resources, settings: MakeSettings
+) -> None:
+    runs = [settings(epochs=3)]
+    train_targets("test", targets_in(tmp_path / "a", runs), resources)
+    other = replace(resources, store=tmp_path / "other")
+    targets = targets_in(tmp_path / "b", runs)
+    stopped_state(targets, other).write_bytes(b"no state")
+    assert train_targets("test", targets, replace(other, start_over=True))
+    assert weights(tmp_path / "a") == weights(tmp_path / "b")
+    # A finished run is trained again if it is damaged, and only then.
+    (arrays,) = (other.store / "runs").rglob("arrays.npz")
+    whole, date = arrays.read_bytes(), arrays.stat().st_mtime_ns
+    train_targets("test", targets, replace(other, start_over=True))
+    assert arrays.stat().st_mtime_ns == date
+    arrays.write_bytes(whole[:-1])
+    train_targets("test", targets, replace(other, start_over=True))
+    assert arrays.read_bytes() == whole
+
+
+def test_a_kill_while_the_runs_of_a_pack_are_stored_trains_none_of_them_in_another_pack(
+    tmp_path: Path, resources: Resources, settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At every point between the first run that is staged and the last that counts."""
+    runs = [settings(seed=seed, epochs=1) for seed in (0, 1, 2)]
+    train_targets("test", targets_in(tmp_path / "whole", runs), resources)
+    packs: list[int] = []
+
+    def noting(pack: loop.Pack) -> loop.TrainingState:
+        packs.append(len(pack.runs))
+        return loop.begin(pack)
+
+    monkeypatch.setattr("vaebench.training.session.begin", noting)
+    replacements = 0
+    for last in range(100):
+        other = replace(resources, store=tmp_path / f"store{last}")
+        targets = targets_in(tmp_path / f"out{last}", runs)
+        calls = iter(range(1000))
+
+        def killed(
+            source: Path, target: Path, calls: Iterator[int] = calls, last: int = last
+        ) -> None:
+            if next(calls) == last:
+                raise KeyboardInterrupt
+            os.rename(source, target)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "replace", killed)
+            try:
+                train_targets("test", targets, other)
+                break
+            except KeyboardInterrupt:
+                replacements += 1
+        assert train_targets("test", targets, other)
+        assert weights(tmp_path / f"out{last}") == weights(tmp_path / "whole")
+    # The state, three files a run, their release, three files a run where they are wanted.
+    assert replacements == 1 + 3 * 3 + 3 + 3 * 3
+    assert set(packs) == {3}
+    assert not list(tmp_path.rglob("*.part"))
 
 
 def test_a_damaged_finished_run_is_refused_and_named(
@@ -189,7 +278,7 @@ def test_a_damaged_finished_run_is_refused_and_named(
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    with pytest.raises(UserError, match=r"arrays\.npz is missing or damaged"):
+    with pytest.raises(UserError, match=r"arrays\.npz is missing or damaged\n.*--start-over"):
         train_targets("test", targets, resources)
 
 
@@ -207,7 +296,7 @@ def test_a_second_process_waits_for_the_first(tmp_path: Path, data_root: Path) -
         )
         assert second.stderr is not None
         line = second.stderr.readline()
-        assert f"waiting: process {os.getpid()} is training" in line
+        assert f"waiting: process {os.getpid()} on {platform.node()} is training" in line
         # Longer than training one epoch takes: it really waits, and writes nothing.
         with pytest.raises(subprocess.TimeoutExpired):
             second.wait(timeout=5)

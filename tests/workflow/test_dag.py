@@ -399,7 +399,7 @@ def test_snakemake_killed_in_the_middle_goes_on_where_it_stood(tmp_path: Path) -
     )  # fmt: skip
     states = tmp_path / ".vaebench" / "states"
     limit = time.monotonic() + 120
-    while not (states.exists() and any(states.glob("*.safetensors"))):
+    while not (states.exists() and any(states.glob("*.state"))):
         assert time.monotonic() < limit
         assert process.poll() is None
         time.sleep(0.01)
@@ -410,4 +410,4 @@ def test_snakemake_killed_in_the_middle_goes_on_where_it_stood(tmp_path: Path) -
     project.jobs()
     logs = "".join(path.read_text() for path in project.results.rglob("logs/train/**/*.log"))
     assert "continues after step" in logs
-    assert not any(states.glob("*.safetensors"))
+    assert not any(states.glob("*.state"))

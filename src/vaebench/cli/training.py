@@ -42,6 +42,14 @@ StoreOption = Annotated[
         help="Folder of finished and unfinished training: runs found there are not trained again.",
     ),
 ]
+StartOverOption = Annotated[
+    bool,
+    typer.Option(
+        "--start-over",
+        envvar="VAEBENCH_START_OVER",
+        help="Discard saved states, and finished runs that are damaged, and train them anew.",
+    ),
+]
 
 
 @app.command()
@@ -76,6 +84,7 @@ def train(
     threads: ThreadsOption = None,
     save_every: Annotated[int, typer.Option(min=1, help="Epochs between saved states.")] = 10,
     store: StoreOption = STORE,
+    start_over: StartOverOption = False,
     data: DataOption = DATA,
 ) -> None:
     """Train one objective, a run for each seed, without a workflow.
@@ -117,7 +126,9 @@ def train(
     (cell,) = expand(experiment)
 
     ensure_data(dataset, data, [])
-    resources = _resources(device or "auto", threads, data, store, save_every)
+    resources = _resources(
+        device or "auto", threads, data, store, save_every, start_over=start_over
+    )
 
     from vaebench.training.session import Target, train_targets
 
@@ -148,6 +159,7 @@ def run(
     device: DeviceOption = None,
     threads: ThreadsOption = None,
     store: StoreOption = STORE,
+    start_over: StartOverOption = False,
 ) -> None:
     """Train what a tier still lacks, job by job, without Snakemake.
 
@@ -161,7 +173,13 @@ def run(
         ensure_data(dataset, DATA, config.execution.mirrors)
     execution = config.execution
     resources = _resources(
-        device or execution.device, threads, DATA, store, execution.save_every, deadline
+        device or execution.device,
+        threads,
+        DATA,
+        store,
+        execution.save_every,
+        deadline,
+        start_over,
     )
 
     from vaebench.training.session import train_targets
@@ -216,6 +234,7 @@ def _resources(
     store: Path,
     save_every: int,
     deadline: float | None = None,
+    start_over: bool = False,
 ) -> "Resources":
     """How and where to train; sets the process's number of threads."""
     import torch
@@ -225,7 +244,7 @@ def _resources(
 
     if threads is not None:
         torch.set_num_threads(threads)
-    return Resources(choose_device(device), data, store, save_every, deadline)
+    return Resources(choose_device(device), data, store, save_every, deadline, start_over)
 
 
 def _validated(values: dict[str, Any]) -> Experiment:

@@ -15,7 +15,7 @@ from safetensors.torch import save
 from vaebench.data import DATASETS, prepared
 from vaebench.errors import UserError
 from vaebench.evaluation.arrays import to_npz
-from vaebench.files import digest_bytes, digest_file, write_atomically
+from vaebench.files import digest_bytes, digest_file, remove_leftovers, write_atomically
 from vaebench.progress import TrainingProgress, say
 from vaebench.provenance import run_hash
 from vaebench.records import (
@@ -27,15 +27,15 @@ from vaebench.settings import Settings
 from vaebench.sources import source_digest
 from vaebench.training.finish import measure
 from vaebench.training.loop import Pack, TrainingState, advance, begin
+from vaebench.training.state import restore_state, save_state, state_path
 from vaebench.training.store import (
     FinishedRun,
     get_run,
     has_run,
     locked,
-    put_run,
-    restore_state,
-    save_state,
-    state_path,
+    release_runs,
+    remove_run,
+    stage_run,
 )
 from vaebench.training.worker import describe_worker
 
@@ -62,6 +62,8 @@ class Resources:
     save_every: int
     deadline: float | None = None
     """A time of `time.monotonic()` at which training saves its state and stops."""
+    start_over: bool = False
+    """Discard saved states, and finished runs that are damaged, instead of refusing them."""
 
 
 def train_targets(label: str, targets: Sequence[Target], resources: Resources) -> bool:
@@ -82,10 +84,12 @@ def train_targets(label: str, targets: Sequence[Target], resources: Resources) -
         UserError: the data are missing or do not fit, or a saved state is damaged.
     """
     hashes = [run_hash(target.settings) for target in targets]
-    missing = [k for k, value in enumerate(hashes) if not has_run(resources.store, value)]
-    with locked(resources.store, [hashes[k] for k in missing]):
-        # Whoever held the locks before may have finished some of them.
-        missing = [k for k in missing if not has_run(resources.store, hashes[k])]
+    store = resources.store
+    # Locked by settings: a pack's state lies there under its settings, whatever the sources.
+    with locked(store, [target.settings.digest for target in targets]):
+        if resources.start_over:
+            _forget_damaged(store, hashes)
+        missing = _missing(store, targets, hashes)
         restored = len(targets) - len(missing)
         if restored:
             say(f"[{label}] {restored} of {len(targets)} runs are trained: taken as they are")
@@ -96,6 +100,25 @@ def train_targets(label: str, targets: Sequence[Target], resources: Resources) -
     for target, value in zip(targets, hashes, strict=True):
         _publish(get_run(resources.store, value), target)
     return True
+
+
+def _missing(store: Path, targets: Sequence[Target], hashes: Sequence[str]) -> list[int]:
+    """The places of the runs that are still to be trained."""
+    missing = [k for k, value in enumerate(hashes) if not has_run(store, value)]
+    if not state_path(store, [targets[k].settings for k in missing]).exists():
+        # A kill between two releases: these are whole, and their pack's state is gone.
+        release_runs(store, [hashes[k] for k in missing])
+    return [k for k in missing if not has_run(store, hashes[k])]
+
+
+def _forget_damaged(store: Path, hashes: Sequence[str]) -> None:
+    for value in hashes:
+        try:
+            if has_run(store, value):
+                get_run(store, value)
+        except UserError as error:
+            say(f"starting over: {str(error).splitlines()[0]}")
+            remove_run(store, value)
 
 
 def _train(
@@ -110,8 +133,12 @@ def _train(
         )
     pack = Pack.of(runs, data, resources.device)
     state = begin(pack)
-    path = state_path(resources.store, hashes)
-    if restore_state(path, state):
+    path = state_path(resources.store, runs)
+    remove_leftovers(path.parent, path.name)
+    if resources.start_over and path.exists():
+        say(f"[{label}] starting over: the saved state is discarded")
+        path.unlink()
+    if restore_state(path, pack, state):
         say(f"[{label}] continues after step {state.step} of {pack.steps}")
     seeds = "1 run" if len(runs) == 1 else f"{len(runs)} runs together"
     say(f"[{label}] training {seeds}, {runs[0].epochs} epochs, on {resources.device.type}")
@@ -125,15 +152,18 @@ def _train(
         def after_epoch(epoch: int) -> None:
             progress.epoch(epoch, state.step / state.seconds, _mean_objective(state))
             if epoch % resources.save_every == 0 and epoch < runs[0].epochs:
-                save_state(path, state)
+                save_state(path, pack, state)
 
         complete = advance(pack, state, should_stop, after_epoch)
         # Also when complete: whatever goes wrong in evaluating must not cost the training.
-        save_state(path, state)
+        save_state(path, pack, state)
         if complete:
             for run in _finish(pack, state, data, hashes):
-                put_run(resources.store, run)
+                stage_run(resources.store, run)
+            # In this order: a kill leaves the state or the staged runs, and never a part of a pack,
+            # whose other runs would then be trained in another pack, and round otherwise.
             path.unlink()
+            release_runs(resources.store, hashes)
         else:
             say(f"[{label}] stopped after step {state.step} of {pack.steps}; its state is saved")
     return complete
