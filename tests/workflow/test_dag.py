@@ -405,9 +405,34 @@ def test_snakemake_killed_in_the_middle_goes_on_where_it_stood(tmp_path: Path) -
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    # The kill leaves snakemake's lock on the folder behind.
-    project.snakemake("--unlock")
+    # The kill leaves snakemake's lock on the folder behind; the next one clears it.
+    assert any((tmp_path / ".snakemake" / "locks").iterdir())
     project.jobs()
     logs = "".join(path.read_text() for path in project.results.rglob("logs/train/**/*.log"))
     assert "continues after step" in logs
     assert not any(states.glob("*.state"))
+
+
+def test_a_second_snakemake_is_told_who_works_here_and_changes_nothing(tmp_path: Path) -> None:
+    project = copy_project(tmp_path)
+    values = yaml.safe_load((tmp_path / "tiny.yaml").read_text())
+    values["experiments"][0]["settings"]["epochs"] = 60
+    values["figures"] = []
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(values))
+    first = subprocess.Popen(
+        project.command(), cwd=tmp_path, env=project.environment(), start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    limit = time.monotonic() + 120
+    while not any((tmp_path / ".snakemake" / "locks").glob("*")):
+        assert time.monotonic() < limit
+        assert first.poll() is None
+        time.sleep(0.01)
+    second = project.snakemake()
+    text = second.stdout + second.stderr
+    assert second.returncode != 0
+    assert f'another snakemake works here: {{"pid": {first.pid}, "host"' in text
+    assert "Directory cannot be locked" in text
+    output = first.communicate(timeout=120)[0]
+    assert first.returncode == 0, output
+    assert "Nothing to be done" in project.snakemake().stderr

@@ -6,6 +6,7 @@ from snakemake.exceptions import WorkflowError
 from vaebench.config import load_tier
 from vaebench.errors import UserError
 from vaebench.layout import CLAIM_FORMATS, FIGURE_FORMATS, TABLE_FORMATS, Layout
+from vaebench.snakemake_lock import hold_folder
 from vaebench.sources import claims_digest, figure_digest, modules_digest
 from vaebench.training.device import expects_gpu
 from vaebench.workflow import (
@@ -41,6 +42,8 @@ ENVIRONMENT = "../envs/vaebench.yaml"
 ON_GPU = expects_gpu(TIER.execution.device)
 
 put_own_commands_on_path()
+if workflow.is_main_process:
+    hold_folder(Path(".snakemake"))
 
 
 # A limit on `gpu` is one of this machine: on a cluster each job has its own.
