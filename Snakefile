@@ -14,6 +14,7 @@ include: "workflow/rules/collect.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/claims.smk"
+include: "workflow/rules/summary.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/manifest.smk"
 
@@ -26,6 +27,7 @@ rule all:
         rules.collect.output,
         rules.report.input,
         rules.report.output,
+        rules.summary.output,
         rules.manifest.output,
 
 

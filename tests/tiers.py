@@ -19,6 +19,7 @@ from vaebench.quality import classifier as classifiers
 from vaebench.quality.evaluate import EvaluationTarget, evaluate_runs, make_classifier
 from vaebench.report import write_report
 from vaebench.results import load_results
+from vaebench.summary import write_summary
 from vaebench.tables import write_tables
 from vaebench.training.session import Resources, Target, train_targets
 
@@ -93,6 +94,7 @@ def make_finished_tier(root: Path, data_root: Path) -> Path:
             draw_figure(results, name)
         write_tables(results, "posterior_variance", PAPER_VALUES)
         write_ledger(results, PAPER_VALUES)
+        write_summary(results)
         write_report(results)
-        write_manifest(layout)
+        write_manifest(layout, PAPER_VALUES)
     return layout.root

@@ -10,17 +10,16 @@ import os
 import shutil
 import tarfile
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from vaebench.adoption import adopt_runs, check_whole
 from vaebench.errors import UserError
 from vaebench.files import digest_bytes, write_atomically
 from vaebench.layout import Layout
 from vaebench.manifest import read_manifest
-from vaebench.records import Manifest, read_record
-from vaebench.training.store import FinishedRun, has_run, has_weights, put_run
+from vaebench.records import Manifest
 from vaebench.verify import verify
 
 LARGEST_FILE = 256 * 1024**2
@@ -66,7 +65,7 @@ def import_tier(archive: Sequence[Path], results: Path, store: Path) -> Layout:
     Nothing is in place before everything is checked.
 
     Args:
-        archive: its file, or its volumes in order.
+        archive: its file, its volumes in order, or a folder with what an archive holds.
         results: the folder of tiers.
         store: the store of finished runs.
 
@@ -80,44 +79,23 @@ def import_tier(archive: Sequence[Path], results: Path, store: Path) -> Layout:
     results.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=results, prefix=".import.") as folder:
         unpacked = Layout(Path(folder) / "tier")
-        manifest = _unpack(archive, unpacked)
-        found = verify(unpacked)
-        if found.problems:
-            lines = "\n".join(f"  {problem}" for problem in found.problems)
-            raise UserError(f"{archive[0]} is refused:\n{lines}")
+        if len(archive) == 1 and archive[0].is_dir():
+            manifest = _copy(Layout(archive[0]), unpacked)
+        else:
+            manifest = _unpack(archive, unpacked)
+        check_whole(unpacked)
         target = Layout(results / manifest.tier)
         if target.root.exists() and _differs(target, unpacked):
             raise UserError(
                 f"{target.root} is there already, and is another tier than the archive's: move it "
                 "away first"
             )
-        _date_alike(unpacked)
-        adopt(unpacked, store)
+        adopt_runs(unpacked, store)
         if target.root.exists():
             shutil.copytree(unpacked.root, target.root, dirs_exist_ok=True)
         else:
             os.replace(unpacked.root, target.root)
     return target
-
-
-def adopt(layout: Layout, store: Path) -> int:
-    """Put the runs of a tier into the store; returns how many it did not have.
-
-    A run without its weights is kept too: it is not trained again, and what needs its weights
-    says that they are missing.
-    """
-    runs, new = layout.root / "runs", 0
-    for path in sorted(runs.rglob("metrics.json")):
-        record = read_record(path)
-        experiment, *folders = path.parent.relative_to(runs).parts
-        weights = layout.weights(experiment, Path(*folders))
-        content = weights.read_bytes() if weights.exists() else None
-        known = has_run(store, record.run_hash)
-        if known and (content is None or has_weights(store, record.run_hash)):
-            continue
-        put_run(store, FinishedRun(record, (path.parent / "arrays.npz").read_bytes(), content))
-        new += not known
-    return new
 
 
 def _header(name: str, path: Path) -> tarfile.TarInfo:
@@ -163,6 +141,19 @@ def _unpack(archive: Sequence[Path], layout: Layout) -> Manifest:
     return manifest
 
 
+def _copy(there: Layout, layout: Layout) -> Manifest:
+    """Copy what the manifest of an unpacked archive names, with the weights that are there."""
+    manifest = read_manifest(there)
+    weights = [name for name in manifest.weights if (there.root / name).exists()]
+    for name in [MANIFEST, *manifest.files, *weights]:
+        if not (there.root / name).is_file():
+            raise UserError(f"{there.root / name} is missing")
+        target = layout.root / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(there.root / name, target)
+    return manifest
+
+
 def _read(members: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     name = PurePosixPath(member.name)
     if not member.isfile() or name.is_absolute() or ".." in name.parts:
@@ -183,14 +174,6 @@ def _write(archive: Path, layout: Layout, manifest: Manifest, name: str, content
     if digest_bytes(content) != wanted:
         raise UserError(f"{archive} is refused: {name} does not have the digest of the manifest")
     write_atomically(layout.root / name, content)
-
-
-def _date_alike(layout: Layout) -> None:
-    """Give all files one date: none is newer than what was made from it, so none is made anew."""
-    now = time.time()
-    for path in layout.root.rglob("*"):
-        if path.is_file():
-            os.utime(path, (now, now))
 
 
 def _differs(there: Layout, unpacked: Layout) -> bool:

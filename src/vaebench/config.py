@@ -9,6 +9,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from vaebench.errors import UserError
 from vaebench.figures import FIGURES
 from vaebench.grid import Experiment, Strict, expand
+from vaebench.layout import CONFIGS
 from vaebench.settings import AxisValue, Name
 
 
@@ -119,7 +120,7 @@ def load_tier(path: Path) -> Tier:
 
 def find_tier(name: str) -> Path:
     """The file of a tier given by name (`paper` is config/paper.yaml) or by path."""
-    return Path(name) if name.endswith((".yaml", ".yml")) else Path("config") / f"{name}.yaml"
+    return Path(name) if name.endswith((".yaml", ".yml")) else CONFIGS / f"{name}.yaml"
 
 
 def dump_tier(tier: Tier) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from typing_extensions import Buffer
 
-
 LEFTOVER = ".part"
 """Ends the name of a file that is being written; one that stays belongs to a writer that died."""
 

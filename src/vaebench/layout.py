@@ -7,6 +7,8 @@ from vaebench.data.prepared import manifest_path
 
 DATA = Path("data")
 RESULTS = Path("results")
+CONFIGS = Path("config")
+PAPER_VALUES = CONFIGS / "paper_values.yaml"
 FIGURE_FORMATS = ("svg", "png")
 TABLE_FORMATS = ("csv", "md")
 CLAIM_FORMATS = ("json", "md")
@@ -52,6 +54,16 @@ class Layout:
     def report(self) -> Path:
         """The page that shows all figures and tables."""
         return self.root / "index.html"
+
+    @property
+    def summary(self) -> Path:
+        """The tier in a few numbers, for `dvc metrics`."""
+        return self.root / "summary.json"
+
+    @property
+    def bounds(self) -> Path:
+        """Test bounds during training, means over seeds, for `dvc plots`."""
+        return self.root / "bounds.csv"
 
     @property
     def manifest(self) -> Path:

@@ -4,20 +4,29 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from vaebench.config import load_tier
 from vaebench.errors import UserError
-from vaebench.files import digest_file, write_atomically
+from vaebench.files import digest_file, remove_leftovers, write_atomically
 from vaebench.layout import Layout
 from vaebench.records import Manifest, read_as, read_record
+from vaebench.sources import code_digests
 
 UNLISTED = frozenset({"logs", "benchmarks", "weights", "hashes.txt", "manifest.json"})
 """What lies in a tier's folder without being a result: how jobs went, what is planned, and weights,
 which the manifest names by the records of their runs and which need not be here."""
 
 
-def write_manifest(layout: Layout) -> Path:
-    """Write down the digest of every file of a tier, and of the weights behind it."""
+def write_manifest(layout: Layout, paper_values: Path) -> Path:
+    """Write down the digest of every file of a tier, and of the weights behind it.
+
+    Everything is made by now, so what writers that were killed left is removed first.
+    """
+    for folder in [layout.root, *(path for path in layout.root.rglob("*") if path.is_dir())]:
+        remove_leftovers(folder)
     lock = Path("requirements.lock")
     manifest = Manifest(
+        code=code_digests(load_tier(layout.config).figures),
+        paper_values=digest_file(paper_values),
         tier=layout.root.name,
         environment=digest_file(lock) if lock.exists() else None,
         files={name: digest_file(layout.root / name) for name in listed_files(layout)},

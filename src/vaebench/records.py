@@ -1,10 +1,10 @@
 """The record of a run, metrics.json: written once by the worker, validated wherever it is read."""
 
 import math
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal, SupportsFloat, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from vaebench.errors import UserError
 from vaebench.settings import Name, Settings
@@ -199,13 +199,26 @@ class EvaluationRecord(Record):
 class Manifest(Record):
     """manifest.json of a tier: SHA-256 digests by paths from the tier's folder."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     tier: Name
     environment: str | None
     """Of requirements.lock, where there is one."""
+    code: dict[str, str]
+    """What made the files, see `sources.code_digests`."""
+    paper_values: str
+    """Of config/paper_values.yaml, by which tables and claims were made."""
     files: dict[str, str]
     weights: dict[str, str]
     """As the runs' records name them; the files need not be here."""
+
+    @field_validator("files", "weights")
+    @classmethod
+    def _paths_stay_inside(cls, digests: dict[str, str]) -> dict[str, str]:
+        for name in digests:
+            path = PurePosixPath(name)
+            if path.is_absolute() or ".." in path.parts or path.as_posix() != name:
+                raise ValueError(f"{name!r} is no plain path inside the tier")
+        return digests
 
 
 def read_record(path: Path) -> RunRecord:

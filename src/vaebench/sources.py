@@ -8,7 +8,7 @@ their module: adding an objective retrains nothing, editing one retrains its run
 import ast
 import inspect
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,43 @@ def figure_digest(name: str) -> str:
     shared = sorted(path.name for path in folder.glob("*.py") if path.stem not in FIGURES)
     names = [f"{name}.py", *shared]
     return modules_digest(*(f"figures/{file}" for file in names), "results.py", "statistics.py")
+
+
+def code_digests(figures: Iterable[str]) -> dict[str, str]:
+    """The digest of the code behind each kind of result that is made from the collected runs.
+
+    Args:
+        figures: the names of the tier's figures.
+    """
+    return {
+        "collect": collect_digest(),
+        "quality": quality_digest(),
+        "tables": table_digest(),
+        "claims": claims_digest(),
+        "summary": summary_digest(),
+        "report": report_digest(),
+        **{name: figure_digest(name) for name in figures},
+    }
+
+
+def collect_digest() -> str:
+    """The digest of the code that collects."""
+    return modules_digest("collect.py", "records.py")
+
+
+def table_digest() -> str:
+    """The digest of the code that makes tables."""
+    return modules_digest("tables.py", "statistics.py", "results.py", "claims/paper.py")
+
+
+def summary_digest() -> str:
+    """The digest of the code that sums a tier up."""
+    return modules_digest("summary.py", "statistics.py", "results.py")
+
+
+def report_digest() -> str:
+    """The digest of the code that makes the page."""
+    return modules_digest("report.py", "templates/report.html")
 
 
 def quality_digest() -> str:

@@ -9,8 +9,10 @@ import pandas as pd
 from vaebench.claims.paper import Number, load_paper_values
 from vaebench.files import write_atomically
 from vaebench.layout import TABLE_FORMATS
+from vaebench.provenance import account, as_comment
 from vaebench.results import Results, select, varying
 from vaebench.settings import format_value
+from vaebench.sources import table_digest
 from vaebench.statistics import estimate
 
 BASELINE = "learned"
@@ -42,13 +44,14 @@ FURTHER = {
 }
 """What a table has beside the bound: columns of the collected table, with a title where they are
 shown for reading."""
-PAPER_VALUES = Path("config/paper_values.yaml")
 
 
 def write_tables(results: Results, experiment: str, paper_values: Path) -> None:
     """Write an experiment's table as CSV and as Markdown."""
     table = experiment_table(results, experiment, load_paper_values(paper_values).numbers)
-    texts = {"csv": to_csv(table), "md": to_markdown(table)}
+    records = results.of(experiment)["metrics_digest"]
+    made_from = as_comment(account(records, table_digest(), paper_values))
+    texts = {"csv": to_csv(table), "md": to_markdown(table) + made_from}
     for extension in TABLE_FORMATS:
         path = results.layout.table(experiment, extension)
         write_atomically(path, texts[extension].encode())

@@ -1,5 +1,6 @@
 """Checking a tier's files against its manifest, and every link of the chain between them."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ from vaebench.files import digest_bytes, digest_file
 from vaebench.layout import Layout
 from vaebench.manifest import listed_files, read_manifest
 from vaebench.metadata import figure_metadata
-from vaebench.provenance import combine
+from vaebench.provenance import combine, read_comment, records_digest
 from vaebench.records import EvaluationRecord, Manifest, RunRecord
 from vaebench.sources import source_digest
 
@@ -56,6 +57,7 @@ def verify(layout: Layout, need_weights: bool = False) -> Verification:
             found.other_sources.append(name)
     found.problems += _check_table(layout, records)
     found.problems += _check_figures(layout, records)
+    found.problems += _check_accounts(layout)
     return found
 
 
@@ -152,6 +154,23 @@ def _check_figures(layout: Layout, records: dict[str, RunRecord]) -> Iterator[st
             continue
         if not set(used["Records"].split()) <= known or not set(used["Arrays"].split()) <= arrays:
             yield f"{path}: drawn from runs that are not these"
+
+
+def _check_accounts(layout: Layout) -> Iterator[str]:
+    """Whether tables and claims were made from the runs of the collected table."""
+    rows = pd.read_parquet(layout.runs)
+    accounts = {
+        layout.table(str(name), "md"): records_digest(group["metrics_digest"])
+        for name, group in rows.groupby("experiment", sort=False)
+    }
+    accounts[layout.claims("md")] = records_digest(rows["metrics_digest"])
+    for path, records in accounts.items():
+        if read_comment(path.read_text()).get("records") != records:
+            yield f"{path}: made from other runs than these"
+    ledger = layout.claims("json")
+    made_from = json.loads(ledger.read_text()).get("made_from", {})
+    if made_from.get("records") != accounts[layout.claims("md")]:
+        yield f"{ledger}: made from other runs than these"
 
 
 def find_tiers(root: Path) -> list[Layout]:

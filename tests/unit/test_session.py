@@ -172,12 +172,12 @@ def test_a_damaged_state_is_refused_and_named(
     path = stopped_state(targets, resources)
     content = path.read_bytes()
     flipped = [bytearray(content) for _ in range(20)]
-    for k, damaged in enumerate(flipped):
-        damaged[k * len(content) // 20] ^= 1 << k % 8
-    for damaged in (content[:100], content[:-10], b"", content + b"more", *flipped):
+    for k, changed in enumerate(flipped):
+        changed[k * len(content) // 20] ^= 1 << k % 8
+    for damaged in map(bytes, (content[:100], content[:-10], b"", content + b"more", *flipped)):
         assert damaged != content
         path.write_bytes(damaged)
-        with pytest.raises(UserError, match="it is damaged.*--start-over") as error:
+        with pytest.raises(UserError, match=r"it is damaged.*--start-over") as error:
             train_targets("test", targets, resources)
         assert path.name in str(error.value)
         assert path.read_bytes() == damaged
@@ -252,7 +252,7 @@ def test_a_kill_while_the_runs_of_a_pack_are_stored_trains_none_of_them_in_anoth
         ) -> None:
             if next(calls) == last:
                 raise KeyboardInterrupt
-            os.rename(source, target)
+            Path(source).rename(target)
 
         with monkeypatch.context() as patch:
             patch.setattr(os, "replace", killed)

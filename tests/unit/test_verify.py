@@ -87,7 +87,7 @@ def test_weights_that_are_not_here_are_counted(layout: Layout) -> None:
 
 def relist(layout: Layout) -> None:
     """Bring the manifest in line with the files, as a forger would."""
-    write_manifest(layout)
+    write_manifest(layout, PAPER_VALUES)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,6 @@ rule collect:
     conda:
         ENVIRONMENT
     params:
-        code=modules_digest("collect.py", "records.py"),
+        code=collect_digest(),
     shell:
         "vaebench collect --tier {input.config:q} > {log:q} 2>&1"

@@ -7,7 +7,14 @@ from vaebench.config import load_tier
 from vaebench.errors import UserError
 from vaebench.layout import CLAIM_FORMATS, FIGURE_FORMATS, TABLE_FORMATS, Layout
 from vaebench.snakemake_lock import hold_folder
-from vaebench.sources import claims_digest, figure_digest, modules_digest
+from vaebench.sources import (
+    claims_digest,
+    collect_digest,
+    figure_digest,
+    report_digest,
+    summary_digest,
+    table_digest,
+)
 from vaebench.training.device import expects_gpu
 from vaebench.workflow import (
     beside_snakefile,
@@ -59,3 +66,4 @@ localrules:
     manifest,
     table,
     report,
+    summary,

@@ -7,6 +7,8 @@ rule manifest:
         rules.collect.output,
         rules.report.input,
         rules.report.output,
+        rules.summary.output,
+        paper_values=beside_snakefile("config/paper_values.yaml", workflow.basedir),
     output:
         LAYOUT.manifest,
     log:
@@ -14,7 +16,7 @@ rule manifest:
     conda:
         ENVIRONMENT
     params:
-        code=modules_digest("manifest.py"),
         root=LAYOUT.root,
     shell:
-        "vaebench manifest --results {params.root:q} > {log:q} 2>&1"
+        "vaebench manifest --results {params.root:q}"
+        " --paper-values {input.paper_values:q} > {log:q} 2>&1"

@@ -24,7 +24,7 @@ rule report:
     conda:
         ENVIRONMENT
     params:
-        code=modules_digest("report.py", "templates/report.html"),
+        code=report_digest(),
         root=LAYOUT.root,
     shell:
         "vaebench report --results {params.root:q} > {log:q} 2>&1"

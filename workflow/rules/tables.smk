@@ -20,9 +20,7 @@ rule table:
     conda:
         ENVIRONMENT
     params:
-        code=modules_digest(
-            "tables.py", "statistics.py", "results.py", "claims/paper.py"
-        ),
+        code=table_digest(),
         root=LAYOUT.root,
     shell:
         "vaebench table {wildcards.experiment:q} --results {params.root:q}"

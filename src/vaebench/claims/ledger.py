@@ -15,8 +15,10 @@ from vaebench.claims.paper import Claim, Number, PaperValues, load_paper_values
 from vaebench.claims.select import NotRun, Watched, latent_dim
 from vaebench.files import write_atomically
 from vaebench.grid import Strict
+from vaebench.provenance import account, as_comment
 from vaebench.results import Results
 from vaebench.settings import AxisValue
+from vaebench.sources import claims_digest
 from vaebench.statistics import BOOTSTRAP_FROM, CONFIDENCE, Estimate, estimate
 
 Interval = Literal["Student's t", "bootstrap", "chi-squared", "prediction", "none"]
@@ -256,14 +258,17 @@ def _runs_text(runs: pd.DataFrame) -> str:
 def write_ledger(results: Results, paper_values: Path) -> list[Judged]:
     """Judge every claim and write claims.json and claims.md of the tier."""
     ledger = judge_all(results, load_paper_values(paper_values))
+    made_from = account(results.runs["metrics_digest"], claims_digest(), paper_values)
     content = {
         "schema_version": 1,
         "tier": results.tier.tier,
+        "made_from": made_from,
         "claims": [line.model_dump() for line in ledger],
     }
     text = json.dumps(content, indent=2, allow_nan=False) + "\n"
     write_atomically(results.layout.claims("json"), text.encode())
-    write_atomically(results.layout.claims("md"), to_markdown(results, ledger).encode())
+    page = to_markdown(results, ledger) + as_comment(made_from)
+    write_atomically(results.layout.claims("md"), page.encode())
     return ledger
 
 

@@ -12,7 +12,7 @@ from vaebench.data import DATASETS
 from vaebench.errors import UserError
 from vaebench.figures import FIGURES
 from vaebench.files import write_atomically
-from vaebench.layout import DATA, Layout
+from vaebench.layout import DATA, PAPER_VALUES, Layout
 
 ResultsOption = Annotated[Path, typer.Option(help="A tier's folder, such as results/smoke.")]
 
@@ -92,7 +92,7 @@ def draw(
 def table(
     names: Annotated[list[str], typer.Argument(help="Experiments of the tier.")],
     results: ResultsOption,
-    paper_values: PaperValuesOption = Path("config/paper_values.yaml"),
+    paper_values: PaperValuesOption = PAPER_VALUES,
 ) -> None:
     """Write the tables of experiments from a tier's collected runs."""
     from vaebench.results import load_results
@@ -107,7 +107,7 @@ def table(
 @app.command()
 def claims(
     results: ResultsOption,
-    paper_values: PaperValuesOption = Path("config/paper_values.yaml"),
+    paper_values: PaperValuesOption = PAPER_VALUES,
 ) -> None:
     """Judge every number and claim of the paper by a tier's runs."""
     from vaebench.claims.ledger import write_ledger
@@ -117,6 +117,17 @@ def claims(
     for line in write_ledger(loaded, paper_values):
         typer.echo(f"{line.verdict:13} {line.id}: {line.says}")
     typer.echo(loaded.layout.claims("md"))
+
+
+@app.command()
+def summary(results: ResultsOption) -> None:
+    """Write a tier's few numbers for `dvc metrics` and `dvc plots`."""
+    from vaebench.results import load_results
+    from vaebench.summary import write_summary
+
+    loaded = load_results(results)
+    write_summary(loaded)
+    typer.echo(loaded.layout.summary)
 
 
 @app.command()

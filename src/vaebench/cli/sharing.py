@@ -7,19 +7,21 @@ from typing import Annotated
 import typer
 
 from vaebench.cli.app import app
+from vaebench.cli.results import PaperValuesOption
 from vaebench.cli.training import STORE, StoreOption
 from vaebench.errors import UserError
-from vaebench.layout import RESULTS, Layout
+from vaebench.layout import CONFIGS, PAPER_VALUES, RESULTS, Layout
+from vaebench.progress import say
 
 TierFolder = Annotated[Path, typer.Option("--results", help="A tier's folder: results/smoke.")]
 
 
 @app.command()
-def manifest(results: TierFolder) -> None:
+def manifest(results: TierFolder, paper_values: PaperValuesOption = PAPER_VALUES) -> None:
     """Write down the digest of every file that a tier made; the workflow does it last."""
     from vaebench.manifest import write_manifest
 
-    typer.echo(write_manifest(Layout(results)))
+    typer.echo(write_manifest(Layout(results), paper_values))
 
 
 @app.command()
@@ -89,16 +91,29 @@ def export(
 
 @app.command("import")
 def import_(
-    archive: Annotated[list[Path], typer.Argument(help="An archive, or its volumes in order.")],
+    archive: Annotated[
+        list[Path], typer.Argument(help="An archive, its volumes in order, or its folder unpacked.")
+    ],
     store: StoreOption = STORE,
 ) -> None:
     """Check an archive, unpack it below results/ and adopt its runs: they are not trained again."""
+    from vaebench.adoption import check_current, mark_current
     from vaebench.archive import import_tier
 
     for path in archive:
-        if not path.is_file():
+        if not path.exists():
             raise UserError(f"{path} is missing")
-    typer.echo(import_tier(archive, RESULTS, store).root)
+    layout = import_tier(archive, RESULTS, store)
+    typer.echo(layout.root)
+    if not Path("Snakefile").exists():
+        return
+    try:
+        check_current(layout, CONFIGS)
+    except UserError as error:
+        # To look at, verify and explain; snakemake refuses to collect it.
+        say(f"it can be looked at, but this checkout does not go on from it: {error}")
+        return
+    mark_current(layout, PAPER_VALUES)
 
 
 def parse_size(text: str) -> int:

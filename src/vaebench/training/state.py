@@ -51,7 +51,7 @@ class _RefusedError(Exception):
 def state_path(store: Path, runs: Sequence[Settings]) -> Path:
     """Where the state of a pack lies; another pack, of the same runs or not, has another.
 
-    Sources are not in the name: a state that other sources made is met, and refused, not overlooked.
+    Sources are not in the name, so that a state of others is met and refused, not overlooked.
     """
     return store / "states" / f"{digest_bytes('/'.join(r.digest for r in runs).encode())}.state"
 
