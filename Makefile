@@ -7,7 +7,7 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 CORES ?= all
 
 .DEFAULT_GOAL := help
-.PHONY: help setup smoke paper test lint format lock schema check-mnist benchmark clean
+.PHONY: help setup smoke paper push pull faults test lint format lock schema check-mnist benchmark clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,15 @@ paper: setup  ## run the paper's grid on MNIST
 
 test: setup  ## run all tests that need no downloaded data
 	$(BIN)/pytest
+
+push: setup  ## record finished tiers with DVC and send them to its remote; TIERS="smoke quick"
+	$(BIN)/vaebench push $(TIERS)
+
+pull: setup  ## bring recorded tiers into this clone; snakemake then has nothing to do
+	$(BIN)/vaebench pull $(TIERS)
+
+faults: setup  ## kill, corrupt and starve everything, for long; `make test` has a short form
+	VAEBENCH_FAULTS=long $(BIN)/pytest -m faults --numprocesses 2
 
 check-mnist: setup  ## a few epochs on real MNIST against known bounds
 	$(BIN)/pytest -m mnist --numprocesses 0

@@ -116,6 +116,29 @@ def import_(
     mark_current(layout, PAPER_VALUES)
 
 
+TiersArgument = Annotated[
+    list[str] | None, typer.Argument(help="Names of tiers; all that there are if none is named.")
+]
+
+
+@app.command()
+def push(tiers: TiersArgument = None) -> None:
+    """Record finished tiers with DVC, send their bytes to its remote, stage their text for git."""
+    from vaebench.versioning import push as push_tiers
+
+    staged = push_tiers(tiers or [])
+    typer.echo(f"staged for git: {len(staged)} paths; `git commit` keeps this version")
+
+
+@app.command()
+def pull(tiers: TiersArgument = None, store: StoreOption = STORE) -> None:
+    """Bring recorded tiers from DVC's remote, check them, and let snakemake go on from them."""
+    from vaebench.versioning import pull as pull_tiers
+
+    for layout in pull_tiers(tiers or [], store):
+        typer.echo(layout.root)
+
+
 def parse_size(text: str) -> int:
     """Bytes of a size such as 500M or 2G.
 
