@@ -29,6 +29,8 @@ rule all:
         rules.report.output,
         rules.summary.output,
         rules.manifest.output,
+    message:
+        "all is made"
 
 
 onsuccess:

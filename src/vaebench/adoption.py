@@ -102,6 +102,9 @@ def mark_current(layout: Layout, paper_values: Path) -> list[str]:
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
         raise UserError(f"snakemake could not take {layout.root} over:\n{done.stderr.strip()}")
+    for log in (layout.root / "logs").rglob("*.log"):
+        if log.stat().st_size == 0:
+            log.unlink()  # `--touch` makes them, and nothing ran
     outdated = _outdated(tier, read_manifest(layout), paper_values)
     for kind in outdated:
         for path in _files(layout, kind):

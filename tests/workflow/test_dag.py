@@ -76,7 +76,7 @@ class Project:
         done = self.snakemake(*arguments)
         text = done.stdout + done.stderr
         assert done.returncode == 0, text
-        rules = re.findall(r"^(?:local)?rule (\w+):", text, re.MULTILINE)
+        rules = re.findall(r"^Finished jobid: \d+ \(Rule: (\w+)\)", text, re.MULTILINE)
         return sorted(rule for rule in rules if rule != "all")
 
     def vaebench(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -111,7 +111,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The tiny tier, run once."""
     project = copy_project(tmp_path_factory.mktemp("finished"))
     assert project.jobs() == [
-        *("claims", "collect", "data", "figure", "manifest", "report", "table"),
+        *("claims", "collect", "data", "figure", "manifest", "report", "summary", "table"),
         *["train_posterior_variance"] * 2,
     ]
     return project
@@ -175,14 +175,15 @@ def test_an_imported_tier_is_checked_and_drawn_and_not_trained(
     elsewhere = copy_project(tmp_path / "elsewhere")
     archive = str(project.root / "tiny.tar")
     assert elsewhere.vaebench("import", archive).stdout.strip() == "results/tiny"
-    assert "Nothing to be done" in elsewhere.snakemake("-n").stderr
+    assert "Nothing to be done" in elsewhere.snakemake("-n").stdout
     before = (elsewhere.results / "figures" / "fig05.svg").read_bytes()
     (elsewhere.results / "figures" / "fig05.svg").unlink()
     assert set(elsewhere.jobs()) <= {"figure", "report", "manifest"}
     assert (elsewhere.results / "figures" / "fig05.svg").read_bytes() == before
     assert elsewhere.vaebench("verify").returncode == 0
     # The import told snakemake by which code the runs were made, so it notices another.
-    elsewhere.edit("figures/fig05.py", "panels", "panels_")
+    elsewhere.edit("figures/fig05.py", "}\\n{", "}, that is\\n{")
+    assert "figure" in elsewhere.jobs()
     # What the store adopted is not trained again either, wherever it is asked for.
     shutil.rmtree(elsewhere.results)
     assert elsewhere.vaebench("run", "--tier", "tiny.yaml").returncode == 0

@@ -21,6 +21,8 @@ rule claims:
     params:
         code=claims_digest(),
         root=LAYOUT.root,
+    message:
+        "judging the claims"
     shell:
         "vaebench claims --results {params.root:q}"
         " --paper-values {input.paper_values:q} > {log:q} 2>&1"

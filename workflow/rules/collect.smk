@@ -20,5 +20,7 @@ rule collect:
         ENVIRONMENT
     params:
         code=collect_digest(),
+    message:
+        "checking and collecting all runs"
     shell:
         "vaebench collect --tier {input.config:q} > {log:q} 2>&1"

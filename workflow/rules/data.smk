@@ -13,5 +13,7 @@ rule data:
         ENVIRONMENT
     params:
         mirrors=[f"--mirror={mirror}" for mirror in TIER.execution.mirrors],
+    message:
+        "preparing {wildcards.dataset}"
     shell:
         "vaebench data {wildcards.dataset:q} {params.mirrors:q} > {log:q} 2>&1"

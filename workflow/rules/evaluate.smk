@@ -22,6 +22,8 @@ rule classifier:
     params:
         code=quality_digest(),
         data=lambda wildcards: dataset_digest(wildcards.dataset),
+    message:
+        "training the classifier of {wildcards.dataset}"
     shell:
         "vaebench classifier {wildcards.dataset:q} --tier {input.config:q} --threads {threads}"
         " 2>&1 | tee {log:q}"
@@ -60,6 +62,8 @@ for part in [part for experiment in TIER.experiments for part in parts(experimen
                 experiment=part.experiment,
                 cell=for_cell(part, cell_folder),
                 code=quality_digest(),
+            message:
+                "measuring samples of {params.experiment} {params.cell}"
             shell:
                 "vaebench evaluate --tier {input.config:q} --experiment {params.experiment:q}"
                 " --cell {params.cell:q} --threads {threads} 2>&1 | tee {log:q}"

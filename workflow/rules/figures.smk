@@ -26,5 +26,7 @@ rule figure:
         title=lambda wildcards: FIGURES[wildcards.figure].title,
         code=lambda wildcards: figure_digest(wildcards.figure),
         root=LAYOUT.root,
+    message:
+        "drawing {wildcards.figure}"
     shell:
         "vaebench draw {wildcards.figure:q} --results {params.root:q} > {log:q} 2>&1"

@@ -17,6 +17,8 @@ rule manifest:
         ENVIRONMENT
     params:
         root=LAYOUT.root,
+    message:
+        "writing the manifest"
     shell:
         "vaebench manifest --results {params.root:q}"
         " --paper-values {input.paper_values:q} > {log:q} 2>&1"

@@ -26,5 +26,7 @@ rule report:
     params:
         code=report_digest(),
         root=LAYOUT.root,
+    message:
+        "writing the page"
     shell:
         "vaebench report --results {params.root:q} > {log:q} 2>&1"

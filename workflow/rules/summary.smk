@@ -17,5 +17,7 @@ rule summary:
     params:
         code=summary_digest(),
         root=LAYOUT.root,
+    message:
+        "summing up"
     shell:
         "vaebench summary --results {params.root:q} > {log:q} 2>&1"

@@ -22,6 +22,8 @@ rule table:
     params:
         code=table_digest(),
         root=LAYOUT.root,
+    message:
+        "table of {wildcards.experiment}"
     shell:
         "vaebench table {wildcards.experiment:q} --results {params.root:q}"
         " --paper-values {input.paper_values:q} > {log:q} 2>&1"

@@ -33,6 +33,8 @@ for part in [part for experiment in TIER.experiments for part in parts(experimen
             experiment=part.experiment,
             cell=for_cell(part, cell_folder),
             hashes=for_cell(part, cell_hashes),
+        message:
+            "training {params.experiment} {params.cell}"
         shell:
             "vaebench run --tier {input.config:q} --experiment {params.experiment:q} "
             "--cell {params.cell:q} --threads {threads} 2>&1 | tee {log:q}"
