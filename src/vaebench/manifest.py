@@ -1,6 +1,5 @@
 """manifest.json: the digest of every file that a tier made, written when all is made."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,8 +31,7 @@ def write_manifest(layout: Layout, paper_values: Path) -> Path:
         files={name: digest_file(layout.root / name) for name in listed_files(layout)},
         weights=dict(sorted(_weights(layout))),
     )
-    text = json.dumps(manifest.model_dump(), indent=2) + "\n"
-    write_atomically(layout.manifest, text.encode())
+    write_atomically(layout.manifest, manifest.to_json().encode())
     return layout.manifest
 
 

@@ -1,23 +1,35 @@
-"""The record of a run, metrics.json: written once by the worker, validated wherever it is read."""
+"""Records: metrics.json and its like, written once and validated wherever they are read.
 
+The last entry of a record's file, `sha256`, is the digest of all others, so that a damaged or
+changed number is noticed wherever it stands.
+"""
+
+import json
 import math
 from pathlib import Path, PurePosixPath
-from typing import Literal, SupportsFloat, TypeVar
+from typing import Any, Literal, SupportsFloat, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from vaebench.errors import UserError
+from vaebench.files import digest_bytes
 from vaebench.settings import Name, Settings
 
 T = TypeVar("T", bound=BaseModel)
 
-SCHEMA_VERSION: Literal[2] = 2
+SCHEMA_VERSION: Literal[3] = 3
+SEAL = "sha256"
 
 
 class Record(BaseModel):
     """Refuses keys it does not know, so that a record of another version is noticed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def to_json(self) -> str:
+        """The text of the record's file, sealed with its digest."""
+        values = self.model_dump(mode="json")
+        return json.dumps(values | {SEAL: seal(values)}, indent=2, allow_nan=False) + "\n"
 
 
 class HistoryPoint(Record):
@@ -116,7 +128,7 @@ class Digests(Record):
 class RunRecord(Record):
     """metrics.json."""
 
-    schema_version: Literal[2] = SCHEMA_VERSION
+    schema_version: Literal[3] = SCHEMA_VERSION
     run: Settings
     run_hash: str
     status: Literal["completed", "diverged"]
@@ -127,10 +139,6 @@ class RunRecord(Record):
     timing: Timing
     worker: Worker
     digests: Digests
-
-    def to_json(self) -> str:
-        """The text of metrics.json."""
-        return self.model_dump_json(indent=2) + "\n"
 
 
 class Quality(Record):
@@ -227,12 +235,7 @@ def read_record(path: Path) -> RunRecord:
     Raises:
         UserError: it is missing, damaged or of another version.
     """
-    try:
-        return RunRecord.model_validate_json(path.read_text())
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing: the run was not trained") from None
-    except (ValidationError, OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is no valid record of a run: {error}") from None
+    return read_as(RunRecord, path, "train the run")
 
 
 def read_as(model: type[T], path: Path, remedy: str) -> T:
@@ -242,11 +245,19 @@ def read_as(model: type[T], path: Path, remedy: str) -> T:
         UserError: it is missing, damaged or of another version; ends with the remedy.
     """
     try:
-        return model.model_validate_json(path.read_text())
+        values = json.loads(path.read_text())
+        if not isinstance(values, dict) or values.pop(SEAL, None) != seal(values):
+            raise ValueError("damaged, or changed by hand: it has not the digest that it ends with")
+        return model.model_validate(values)
     except FileNotFoundError:
         raise UserError(f"{path} is missing: {remedy}") from None
-    except (ValidationError, OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"{path} is no valid record ({error}): {remedy}") from None
+
+
+def seal(values: dict[str, Any]) -> str:
+    """The digest that ends a record with these entries."""
+    return digest_bytes(json.dumps(values, sort_keys=True).encode())
 
 
 def finite(value: SupportsFloat) -> float | None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
-from pydantic import ValidationError
 
 from vaebench.errors import UserError
 from vaebench.files import digest_bytes, digest_file
@@ -14,7 +13,7 @@ from vaebench.layout import Layout
 from vaebench.manifest import listed_files, read_manifest
 from vaebench.metadata import figure_metadata
 from vaebench.provenance import combine, read_comment, records_digest
-from vaebench.records import EvaluationRecord, Manifest, RunRecord
+from vaebench.records import EvaluationRecord, Manifest, RunRecord, read_as, read_record
 from vaebench.sources import source_digest
 
 
@@ -96,9 +95,9 @@ def _read_runs(layout: Layout, found: Verification) -> dict[str, RunRecord]:
     for path in sorted(runs.rglob("metrics.json")):
         name = path.parent.relative_to(runs).as_posix()
         try:
-            records[name] = RunRecord.model_validate_json(path.read_text())
-        except (ValidationError, UnicodeDecodeError):
-            found.problems.append(f"{path}: no valid record of a run")
+            records[name] = read_record(path)
+        except UserError as error:
+            found.problems.append(str(error))
     return records
 
 
@@ -130,8 +129,11 @@ def _check_table(layout: Layout, records: dict[str, RunRecord]) -> Iterator[str]
         if digest_file(folder / "metrics.json") != collected[name]:
             yield f"{folder / 'metrics.json'}: not the record that the table was collected from"
         if (folder / "evaluation.json").exists():
-            text = (folder / "evaluation.json").read_text()
-            measured = EvaluationRecord.model_validate_json(text)
+            try:
+                measured = read_as(EvaluationRecord, folder / "evaluation.json", "measure it again")
+            except UserError as error:
+                yield str(error)
+                continue
             record = records[name]
             if (measured.run_hash, measured.weights) != (record.run_hash, record.digests.weights):
                 yield f"{folder / 'evaluation.json'}: measured on another run"
@@ -181,7 +183,12 @@ def find_tiers(root: Path) -> list[Layout]:
     """
     if (root / "manifest.json").exists():
         return [Layout(root)]
-    tiers = [Layout(path.parent) for path in sorted(root.glob("**/manifest.json"))]
+    tiers = [
+        Layout(path.parent)
+        for path in sorted(root.glob("**/manifest.json"))
+        # What a killed import left is no tier.
+        if not any(part.startswith(".") for part in path.relative_to(root).parts)
+    ]
     if not tiers:
         raise UserError(f"{root} has no manifest.json: a tier writes it when all is made")
     return tiers

@@ -11,7 +11,7 @@ import yaml
 from matplotlib import image as mpimage
 
 from tests.conftest import PROJECT, read_json
-from tests.tiers import CPU, train_tier
+from tests.tiers import CPU, forge, train_tier
 from vaebench.claims.ledger import write_ledger
 from vaebench.collect import collect
 from vaebench.config import Tier, load_tier
@@ -119,7 +119,8 @@ def _stale_measures_are_refused(tier: Tier, layout: Layout) -> None:
     path = next((layout.root / "runs").rglob("evaluation.json"))
     text = path.read_text()
     for key in ("run_hash", "weights", "classifier", "sources"):
-        path.write_text(text.replace(f'"{key}": "', f'"{key}": "0', 1))
+        path.write_text(text)
+        forge(path, f'"{key}": "', f'"{key}": "0')
         with pytest.raises(UserError, match="refused, made with other"):
             collect(tier, layout)
     path.write_text(text)

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.conftest import PROJECT
-from tests.tiers import make_finished_tier
+from tests.tiers import forge, make_finished_tier
 from vaebench.errors import UserError
 from vaebench.explain import explain
 from vaebench.layout import Layout
@@ -101,9 +101,7 @@ def relist(layout: Layout) -> None:
 )
 def test_a_forged_record_breaks_the_chain(layout: Layout, old: str, new: str, message: str) -> None:
     path = layout.root / "runs" / RUN / "metrics.json"
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new, 1))
+    forge(path, old, new)
     relist(layout)
     assert any(message in problem for problem in verify(layout).problems)
 

@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from tests.conftest import PROJECT, read_json
+from tests.tiers import forge
 from vaebench.config import Tier
 
 pytestmark = pytest.mark.workflow
@@ -338,7 +339,13 @@ def test_results_without_the_data_are_checked_and_not_retrained(project: Project
 
 def test_a_run_changed_by_hand_is_refused(project: Project) -> None:
     path = project.run("learned", 0) / "metrics.json"
-    path.write_text(path.read_text().replace('"seed": 0', '"seed": 9'))
+    whole = path.read_text()
+    path.write_text(whole.replace('"active_units": ', '"active_units": 1', 1))
+    done = project.snakemake()
+    assert done.returncode != 0
+    assert "damaged, or changed by hand" in done.stdout + done.stderr
+    path.write_text(whole)
+    forge(path, '"seed": 0', '"seed": 9')
     done = project.snakemake()
     assert done.returncode != 0
     assert "seed~0: refused, its record was changed" in done.stdout + done.stderr

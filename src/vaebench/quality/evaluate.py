@@ -68,7 +68,7 @@ def make_classifier(dataset: str, data: Path, record: Path, device: torch.device
             "processor": describe_device(device),
         }
     )
-    write_atomically(record, (written.model_dump_json(indent=2) + "\n").encode())
+    write_atomically(record, written.to_json().encode())
 
 
 def evaluate_runs(
@@ -117,7 +117,7 @@ def evaluate_runs(
             samples=samples,
             floor=known.floor,
         )
-        write_atomically(target.evaluation, (written.model_dump_json(indent=2) + "\n").encode())
+        write_atomically(target.evaluation, written.to_json().encode())
         say(f"[sample quality] {done + 1} of {len(todo)}: {target.folder}")
 
 
