@@ -43,14 +43,18 @@ def adopt_runs(layout: Layout, store: Path) -> int:
     return new
 
 
-def check_whole(layout: Layout) -> None:
+def check_whole(layout: Layout, need_weights: bool = False) -> None:
     """Check a tier against its manifest.
+
+    Args:
+        layout: the tier.
+        need_weights: whether weights that are not here are a problem.
 
     Raises:
         UserError: a file was changed, is missing or does not belong; names it.
     """
-    if problems := verify(layout).problems:
-        raise UserError(f"{layout.root} is refused, it is not whole:\n{_listed(problems)}")
+    if problems := verify(layout, need_weights).problems:
+        raise UserError(f"{layout.root} is not whole:\n{_listed(problems)}")
 
 
 def check_current(layout: Layout, configs: Path) -> None:

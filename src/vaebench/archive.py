@@ -20,7 +20,6 @@ from vaebench.files import digest_bytes, write_atomically
 from vaebench.layout import Layout
 from vaebench.manifest import read_manifest
 from vaebench.records import Manifest
-from vaebench.verify import verify
 
 LARGEST_FILE = 256 * 1024**2
 """No file of a tier is nearly as large; a member that says it is, is refused unread."""
@@ -42,9 +41,7 @@ def export_tier(layout: Layout, out: Path, weights: bool, volume_size: int | Non
     Raises:
         UserError: the tier is not whole, or weights are asked for and are not here.
     """
-    found = verify(layout, need_weights=weights)
-    if found.problems:
-        raise UserError("the tier is not whole:\n" + "\n".join(f"  {p}" for p in found.problems))
+    check_whole(layout, need_weights=weights)
     manifest = read_manifest(layout)
     names = [MANIFEST, *manifest.files, *(manifest.weights if weights else [])]
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -57,6 +54,30 @@ def export_tier(layout: Layout, out: Path, weights: bool, volume_size: int | Non
             os.replace(packed, out)
             return [out]
         return _split(packed, out, volume_size)
+
+
+def publish_tier(layout: Layout, folder: Path, weights: bool) -> Path:
+    """Write what an archive would hold as a folder, such as results/published/paper.
+
+    Args:
+        layout: a tier that is whole.
+        folder: where to; an older one there is replaced.
+        weights: whether to write the weights too.
+
+    Raises:
+        UserError: the tier is not whole, or the folder holds something else than a tier.
+    """
+    check_whole(layout, need_weights=weights)
+    if folder.exists() and not (folder / MANIFEST).exists():
+        raise UserError(f"{folder} is there, and is no tier: move it away first")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".publish.") as scratch:
+        fresh = Layout(Path(scratch) / "tier")
+        _copy(layout, fresh, weights)
+        if folder.exists():
+            os.replace(folder, Path(scratch) / "old")
+        os.replace(fresh.root, folder)
+    return folder
 
 
 def import_tier(archive: Sequence[Path], results: Path, store: Path) -> Layout:
@@ -80,7 +101,7 @@ def import_tier(archive: Sequence[Path], results: Path, store: Path) -> Layout:
     with tempfile.TemporaryDirectory(dir=results, prefix=".import.") as folder:
         unpacked = Layout(Path(folder) / "tier")
         if len(archive) == 1 and archive[0].is_dir():
-            manifest = _copy(Layout(archive[0]), unpacked)
+            manifest = _copy(Layout(archive[0]), unpacked, weights=True)
         else:
             manifest = _unpack(archive, unpacked)
         check_whole(unpacked)
@@ -141,11 +162,11 @@ def _unpack(archive: Sequence[Path], layout: Layout) -> Manifest:
     return manifest
 
 
-def _copy(there: Layout, layout: Layout) -> Manifest:
-    """Copy what the manifest of an unpacked archive names, with the weights that are there."""
+def _copy(there: Layout, layout: Layout, weights: bool) -> Manifest:
+    """Copy what the manifest of a tier names, of the weights those that are there, if any."""
     manifest = read_manifest(there)
-    weights = [name for name in manifest.weights if (there.root / name).exists()]
-    for name in [MANIFEST, *manifest.files, *weights]:
+    found = [name for name in manifest.weights if weights and (there.root / name).exists()]
+    for name in [MANIFEST, *manifest.files, *found]:
         if not (there.root / name).is_file():
             raise UserError(f"{there.root / name} is missing")
         target = layout.root / name

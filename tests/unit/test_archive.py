@@ -10,13 +10,13 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.tiers import make_finished_tier
-from vaebench.archive import export_tier, import_tier
+from vaebench.archive import export_tier, import_tier, publish_tier
 from vaebench.cli import app
 from vaebench.cli.sharing import parse_size
 from vaebench.errors import UserError
 from vaebench.layout import Layout
 from vaebench.manifest import read_manifest
-from vaebench.records import read_record
+from vaebench.records import read_record, seal
 from vaebench.training.store import get_run, has_run, has_weights
 from vaebench.verify import verify
 
@@ -72,6 +72,31 @@ def test_a_tier_comes_out_as_it_went_in(
     import_tier(whole, tmp_path / "results", store)
     assert contents(imported) == contents(layout)
     assert all(has_weights(store, run_hash) for run_hash in hashes(layout))
+
+
+def test_a_published_folder_holds_what_an_archive_does(layout: Layout, tmp_path: Path) -> None:
+    folder = tmp_path / "published" / "small"
+    for weights in (True, False):
+        publish_tier(layout, folder, weights)
+        assert verify(Layout(folder)).problems == []
+        assert verify(Layout(folder)).weights_missing == (0 if weights else 4)
+    assert [path.name for path in folder.parent.iterdir()] == ["small"]
+    imported = import_tier([folder], tmp_path / "results", tmp_path / "store")
+    assert contents(imported) == contents(Layout(folder))
+    assert all(has_run(tmp_path / "store", run_hash) for run_hash in hashes(layout))
+    (folder / "tables" / "posterior_variance.csv").write_text("other")
+    with pytest.raises(UserError, match=r"posterior_variance\.csv: changed"):
+        import_tier([folder], tmp_path / "elsewhere", tmp_path / "store")
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(UserError, match="is no tier"):
+        publish_tier(layout, tmp_path / "mine", False)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    del manifest["sha256"]
+    manifest["files"]["../../escaped"] = "0" * 64
+    sealed = manifest | {"sha256": seal(manifest)}
+    (folder / "manifest.json").write_text(json.dumps(sealed))
+    with pytest.raises(UserError, match="no plain path inside the tier"):
+        import_tier([folder], tmp_path / "elsewhere", tmp_path / "store")
 
 
 def test_a_tier_that_is_not_whole_is_not_packed(layout: Layout, tmp_path: Path) -> None:

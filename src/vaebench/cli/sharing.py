@@ -75,15 +75,25 @@ def explain(
 @app.command()
 def export(
     results: TierFolder,
-    out: Annotated[Path, typer.Option(help="The archive to write, such as smoke.tar.")],
+    out: Annotated[
+        Path, typer.Option(help="The archive to write, such as smoke.tar, or a folder.")
+    ],
+    unpacked: Annotated[
+        bool, typer.Option("--unpacked", help="Write a folder instead, to be kept in git.")
+    ] = False,
     weights: Annotated[bool, typer.Option("--weights", help="Pack the weights too.")] = False,
     volume_size: Annotated[
         str | None, typer.Option(help="Write volumes OUT.001 and so on of this size: 500M, 2G.")
     ] = None,
 ) -> None:
-    """Pack a tier into one archive, or into volumes, for `vaebench import` elsewhere."""
-    from vaebench.archive import export_tier
+    """Pack a tier into one archive, volumes or a folder, for `vaebench import` elsewhere."""
+    from vaebench.archive import export_tier, publish_tier
 
+    if unpacked:
+        if volume_size is not None:
+            raise UserError("--volume-size: a folder has no volumes; leave out --unpacked or it")
+        typer.echo(publish_tier(Layout(results), out, weights))
+        return
     size = None if volume_size is None else parse_size(volume_size)
     for path in export_tier(Layout(results), out, weights, size):
         typer.echo(path)
