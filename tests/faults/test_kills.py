@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.faults.conftest import Count
 from tests.faults.harness import (
@@ -158,11 +159,13 @@ def test_the_workflow_killed_at_random_ends_bit_equal(
 
 
 def lengthen(project: Project) -> None:
-    """Train longer, with a state after each epoch."""
+    """Train longer, with a state after each epoch; in the long form, measure samples too."""
     path = project.root / "tiny.yaml"
-    path.write_text(path.read_text().replace("epochs: 2", "epochs: 60"))
-    with path.open("a") as file:
-        file.write("execution: {save_every: 1}\n")
+    values = yaml.safe_load(path.read_text())
+    values["experiments"][0]["settings"]["epochs"] = 60
+    values["experiments"][0]["sample_quality"] = LONG
+    values["execution"] = {"save_every": 1}
+    path.write_text(yaml.safe_dump(values))
 
 
 def no_corrupt_output(project: Project) -> None:

@@ -125,7 +125,7 @@ COMMAND = [
 ]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGKILL])
 def test_a_killed_process_continues_bit_equal(
     tmp_path: Path, data_root: Path, number: signal.Signals
 ) -> None:
