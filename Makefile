@@ -7,7 +7,7 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 CORES ?= all
 
 .DEFAULT_GOAL := help
-.PHONY: help setup smoke paper push pull faults test lint format lock schema check-mnist benchmark clean
+.PHONY: help setup smoke paper push pull faults slurm-up slurm-down test lint format lock schema check-mnist benchmark clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,12 @@ pull: setup  ## bring recorded tiers into this clone; snakemake then has nothing
 
 faults: setup  ## kill, corrupt and starve everything, for long; `make test` has a short form
 	VAEBENCH_FAULTS=long $(BIN)/pytest -m faults --numprocesses 2
+
+slurm-up:  ## start a real Slurm of one node on this machine; as root
+	slurm/one-node up
+
+slurm-down:  ## stop it
+	slurm/one-node down
 
 check-mnist: setup  ## a few epochs on real MNIST against known bounds
 	$(BIN)/pytest -m mnist --numprocesses 0
