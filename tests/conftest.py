@@ -40,6 +40,7 @@ def settings() -> Callable[..., Settings]:
             "likelihood": "bernoulli",
             "objective": "learned",
             "latent_dim": 2,
+            "network": "mlp",
             "hidden_units": 16,
             "hidden_layers": 2,
             "batch_size": 100,

@@ -29,6 +29,7 @@ def small() -> dict[str, Any]:
                     "epochs": 1,
                     "batch_size": 50,
                     "learning_rate": 0.001,
+                    "network": "mlp",
                     "hidden_units": 8,
                     "hidden_layers": 1,
                 },
@@ -134,10 +135,17 @@ def test_the_reduced_tier_has_every_figure_and_experiment_of_the_paper() -> None
 
 def test_a_key_that_a_tier_leaves_out_is_not_filled_from_anywhere() -> None:
     values = yaml.safe_load(TIERS[1].read_text())
-    for key in ("hidden_units", "hidden_layers", "batch_size", "learning_rate", "epochs"):
+    for key, message in {
+        "network": "settings.network: Field required",
+        "hidden_units": "network 'mlp' needs hidden_units",
+        "hidden_layers": "network 'mlp' needs hidden_layers",
+        "batch_size": "settings.batch_size: Field required",
+        "learning_rate": "settings.learning_rate: Field required",
+        "epochs": "give epochs or steps",
+    }.items():
         missing = deepcopy(values)
         del missing["experiments"][0]["settings"][key]
-        with pytest.raises(ValidationError, match=f"settings.{key}: Field required"):
+        with pytest.raises(ValidationError, match=message):
             Tier.model_validate(missing)
 
 

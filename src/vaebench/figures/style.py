@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from vaebench.objectives import OBJECTIVES
+from vaebench.results import training_text
 from vaebench.settings import format_value
 
 DPI = 120
@@ -68,9 +69,9 @@ def runs_text(rows: pd.DataFrame) -> str:
     dims = "/".join(format_value(int(n)) for n in sorted(rows["latent_dim"].unique()))
     seeds = sorted(int(seed) for seed in rows["seed"].unique())
     which = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {', '.join(map(str, seeds))}"
-    epochs = "/".join(str(int(value)) for value in sorted(rows["epochs"].unique()))
+    length = training_text(rows)
     likelihoods = "/".join(rows["likelihood"].unique())
-    text = f"{first['dataset']}, {likelihoods} likelihood, n = {dims}, {epochs} epochs, {which}"
+    text = f"{first['dataset']}, {likelihoods} likelihood, n = {dims}, {length}, {which}"
     diverged = rows[rows["status"] == "diverged"]
     if diverged.empty:
         return text

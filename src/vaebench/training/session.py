@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from safetensors.torch import save
 
-from vaebench.data import DATASETS, prepared
+from vaebench.data import prepared
 from vaebench.errors import UserError
 from vaebench.evaluation.arrays import to_npz
 from vaebench.files import digest_bytes, digest_file, write_atomically
@@ -81,7 +81,7 @@ def train_targets(label: str, targets: Sequence[Target], resources: Resources) -
     Raises:
         UserError: the data are missing or do not fit, or a saved state is damaged.
     """
-    hashes = [run_hash(target.settings) for target in targets]
+    hashes = [run_hash(target.settings, resources.data) for target in targets]
     missing = [k for k, value in enumerate(hashes) if not has_run(resources.store, value)]
     with locked(resources.store, [hashes[k] for k in missing]):
         # Whoever held the locks before may have finished some of them.
@@ -113,25 +113,30 @@ def _train(
     path = state_path(resources.store, hashes)
     if restore_state(path, state):
         say(f"[{label}] continues after step {state.step} of {pack.steps}")
+    unit, size = ("epoch", 1) if runs[0].steps is None else ("step", pack.stretch)
+    length = f"{pack.steps} steps" if runs[0].epochs is None else f"{runs[0].epochs} epochs"
     seeds = "1 run" if len(runs) == 1 else f"{len(runs)} runs together"
-    say(f"[{label}] training {seeds}, {runs[0].epochs} epochs, on {resources.device.type}")
+    say(f"[{label}] training {seeds}, {length}, on {resources.device.type}")
 
-    with _stop_signals() as stopped, TrainingProgress(label, runs[0].epochs) as progress:
+    shown = TrainingProgress(label, pack.stretches, unit, size)
+    with _stop_signals() as stopped, shown as progress:
 
         def should_stop() -> bool:
             late = resources.deadline is not None and time.monotonic() > resources.deadline
             return late or stopped.is_set()
 
-        def after_epoch(epoch: int) -> None:
-            progress.epoch(epoch, state.step / state.seconds, _mean_objective(state))
-            if epoch % resources.save_every == 0 and epoch < runs[0].epochs:
+        def after_stretch(number: int) -> None:
+            progress.stretch(number, state.step / state.seconds, _mean_objective(state))
+            # A stretch of given steps is a twentieth of them, so every one is worth saving.
+            due = unit == "step" or number % resources.save_every == 0
+            if due and number < pack.stretches:
                 save_state(path, state)
 
-        complete = advance(pack, state, should_stop, after_epoch)
+        complete = advance(pack, state, should_stop, after_stretch)
         # Also when complete: whatever goes wrong in evaluating must not cost the training.
         save_state(path, state)
         if complete:
-            for run in _finish(pack, state, data, hashes):
+            for run in _finish(pack, state, data, hashes, resources.data / "prepared"):
                 put_run(resources.store, run)
             path.unlink()
         else:
@@ -140,10 +145,14 @@ def _train(
 
 
 def _finish(
-    pack: Pack, state: TrainingState, data: prepared.Arrays, hashes: Sequence[str]
+    pack: Pack,
+    state: TrainingState,
+    data: prepared.Arrays,
+    hashes: Sequence[str],
+    data_folder: Path,
 ) -> Iterator[FinishedRun]:
     """Evaluate a trained pack; yields each run's record, arrays and weights."""
-    worker = describe_worker(pack.train_pixels.device, len(pack.runs))
+    worker = describe_worker(pack.train_images.device, len(pack.runs))
     lock = Path("requirements.lock")
     environment = digest_file(lock) if lock.exists() else None
     for k, measured in enumerate(measure(pack, state, data)):
@@ -163,8 +172,8 @@ def _finish(
             worker=worker,
             digests=Digests(
                 settings=settings.digest,
-                sources=source_digest(settings.objective, settings.likelihood),
-                data=DATASETS[settings.dataset].digest,
+                sources=source_digest(settings),
+                data=prepared.data_digest(data_folder, settings.dataset),
                 environment=environment,
                 weights=digest_bytes(weights),
                 arrays=digest_bytes(npz),
