@@ -13,10 +13,12 @@ from torch import Tensor
 from vaebench.data.faces import draw
 from vaebench.data.prepared import Arrays
 from vaebench.errors import UserError
+from vaebench.evaluation.bounds import to_pixels
 from vaebench.models import conv
 from vaebench.models.base import per_run
 from vaebench.settings import Settings
-from vaebench.training.loop import Pack, TrainingState, advance, begin
+from vaebench.streams import generator, normal, order
+from vaebench.training.loop import Pack, TrainingState, advance, begin, training_bound
 
 CPU = torch.device("cpu")
 MakeSettings = Callable[..., Settings]
@@ -193,7 +195,7 @@ def test_the_initial_bound_is_that_of_its_definition(
         std = posterior.std[0].double().expand(8, 16).numpy()
         mean = posterior.mean[0].double().numpy()
         noise = torch.empty(8, 16)
-        noise.normal_(generator=conv_noise(run.seed))
+        noise.normal_(generator=generator(run.seed, "evaluation", "test"))
         z = torch.from_numpy(mean + std * noise.numpy())
         logits = pack.network.decode(doubled, z[None]).output[0].double().numpy()
     nu = 1 / (1 + np.exp(-logits))
@@ -208,12 +210,6 @@ def test_the_initial_bound_is_that_of_its_definition(
     # A decoder that knows nothing shows grey: |x - 1/2|^2 / 2 (0.01)^2 is the largest term.
     grey = (-0.5 * log(2 * pi) - log(0.01) - 0.5 * ((x - 0.5) / 0.01) ** 2).sum(1).mean()
     assert bound == pytest.approx(grey, rel=0.3)
-
-
-def conv_noise(seed: int) -> torch.Generator:
-    from vaebench.streams import generator
-
-    return generator(seed, "evaluation", "test")
 
 
 @pytest.mark.parametrize("likelihood", ["gaussian-coordinate", "gaussian-learned", "bernoulli"])
@@ -274,6 +270,23 @@ def test_bfloat16_is_close_and_another_run(convolutional: MakeSettings, faces: A
 def test_other_images_are_refused(convolutional: MakeSettings, shape: tuple[int, ...]) -> None:
     with pytest.raises(UserError, match="takes square images with a side of"):
         net(convolutional(), *shape).shapes()
+
+
+def test_steps_are_those_of_torchs_adam(convolutional: MakeSettings, faces: Arrays) -> None:
+    """Gradients of convolutions lie in memory otherwise than the parameters."""
+    run = convolutional(steps=3, schedule="constant")
+    pack, state = trained([run], faces)
+    reference = begin(pack).parameters
+    optimizer = torch.optim.Adam(list(reference.values()), lr=0.001, maximize=True)
+    for k in range(3):
+        rows = order([run.seed], 0, 32, CPU)[:, 8 * k : 8 * (k + 1)]
+        noise = normal([run.seed], "noise", 0, (32, 16), CPU)[:, 8 * k : 8 * (k + 1)]
+        optimizer.zero_grad()
+        x = to_pixels(pack.train_images[rows])
+        training_bound(pack, reference, x, noise).sum().backward()
+        optimizer.step()
+    for name, tensor in reference.items():
+        torch.testing.assert_close(state.parameters[name], tensor, rtol=1e-3, atol=1e-5, msg=name)
 
 
 def test_training_raises_the_bound(convolutional: MakeSettings, faces: Arrays) -> None:

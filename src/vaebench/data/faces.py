@@ -11,11 +11,11 @@ import numpy as np
 from vaebench.data.prepared import Arrays, Bytes
 
 SIDE = 32
-TRAIN_IMAGES, TEST_IMAGES = 512, 128
+TRAIN_IMAGES, TEST_IMAGES = 512, 64
 
 
 def prepare(_name: str, _raw: Path, _mirrors: list[str], _unfinished: Path) -> Arrays:
-    """Draw 512 faces for training and 128 for testing; labels are all 0.
+    """Draw 512 faces for training and 64 for testing; labels are all 0.
 
     Nothing is downloaded, so the arguments are not used.
     """

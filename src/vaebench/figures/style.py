@@ -137,16 +137,16 @@ def label_legend(figure: Figure, labels: NDArray[Any]) -> None:
 
 
 def image_grid(images: NDArray[Any], columns: int) -> NDArray[Any]:
-    """Images [N, height, width] side by side as one image, row by row."""
+    """Images [N, height, width(, colour)] side by side as one image, row by row."""
     rows = len(images) // columns
-    height, width = images.shape[1:]
-    tiled = images[: rows * columns].reshape(rows, columns, height, width)
-    return tiled.transpose(0, 2, 1, 3).reshape(rows * height, columns * width)
+    height, width, *colours = images.shape[1:]
+    tiled = images[: rows * columns].reshape(rows, columns, height, width, *colours)
+    return tiled.swapaxes(1, 2).reshape(rows * height, columns * width, *colours)
 
 
 def show_image(ax: Axes, image: NDArray[Any]) -> None:
-    """A grey image without axes, dark on white as in print."""
-    ax.imshow(image, cmap="gray_r", vmin=0, vmax=255, interpolation="none")
+    """An image without axes; a grey one dark on white, as in print."""
+    ax.imshow(image, cmap="gray_r", vmin=0, vmax=255, interpolation="none")  # no map for colours
     ax.set_xticks([])
     ax.set_yticks([])
 
