@@ -158,7 +158,9 @@ def number(values: list[float], resolution: float = 5.0) -> Number:
 
 
 def bounds(*values: float) -> pd.DataFrame:
-    return pd.DataFrame({"test_elbo": values, "latent_dim": 2, "epochs": 20, "steps": None, "dataset": "digits"})
+    return pd.DataFrame(
+        {"test_elbo": values, "latent_dim": 2, "epochs": 20, "steps": None, "dataset": "digits"}
+    )
 
 
 def test_a_printed_number_is_compared_with_a_single_runs_prediction_interval() -> None:

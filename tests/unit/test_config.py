@@ -14,7 +14,10 @@ from vaebench.grid import expand
 from vaebench.layout import Layout
 from vaebench.workflow import parts, tier_file
 
-TIERS = [PROJECT / "config" / f"{name}.yaml" for name in ("paper", "smoke", "quick")]
+TIERS = [
+    PROJECT / "config" / f"{name}.yaml"
+    for name in ("paper", "smoke", "quick", "reduced", "celeba", "celeba-10k")
+]
 
 
 def small() -> dict[str, Any]:
@@ -129,8 +132,8 @@ def test_a_resolved_tier_reads_back_as_itself(tmp_path: Path, path: Path) -> Non
 
 def test_the_reduced_tier_has_every_figure_and_experiment_of_the_paper() -> None:
     paper, smoke = (load_tier(path) for path in TIERS[:2])
-    assert smoke.figures == paper.figures
-    assert [e.name for e in smoke.experiments] == [e.name for e in paper.experiments]
+    assert set(smoke.figures) > set(paper.figures)
+    assert {e.name for e in smoke.experiments} > {e.name for e in paper.experiments}
 
 
 def test_a_key_that_a_tier_leaves_out_is_not_filled_from_anywhere() -> None:

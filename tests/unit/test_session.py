@@ -95,10 +95,26 @@ def test_finished_runs_are_not_trained_again(
     assert weights(tmp_path / "a") == weights(tmp_path / "b") == weights(tmp_path / "c")[:2]
 
 
+IN_STEPS = {"epochs": None, "steps": 47, "schedule": "constant-cosine"}
+CONVOLUTIONAL = {
+    "dataset": "faces", "network": "conv", "likelihood": "gaussian-coordinate", "batch_size": 16,
+    "hidden_units": None, "hidden_layers": None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"epochs": 4}, IN_STEPS, CONVOLUTIONAL | IN_STEPS | {"steps": 24}],
+    ids=["epochs", "steps", "convolutional"],
+)
 def test_a_stopped_pack_continues_bit_equal(
-    tmp_path: Path, resources: Resources, settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    resources: Resources,
+    settings: MakeSettings,
+    monkeypatch: pytest.MonkeyPatch,
+    changes: dict[str, object],
 ) -> None:
-    runs = [settings(seed=seed, epochs=4) for seed in (0, 1)]
+    runs = [settings(seed=seed, **changes) for seed in (0, 1)]
     whole = replace(resources, store=tmp_path / "whole")
     assert train_targets("test", targets_in(tmp_path / "a", runs), whole)
     # Stops in the middle of epochs: every check of the clock after the seventh step is late.
@@ -111,7 +127,7 @@ def test_a_stopped_pack_continues_bit_equal(
         ):
             break
         stops += 1
-    assert stops >= 5
+    assert stops >= 3
     assert weights(tmp_path / "a") == weights(tmp_path / "b")
     a, b = (read_record(tmp_path / x / "seed~1" / "metrics.json") for x in "ab")
     assert (a.final, a.history, a.digests) == (b.final, b.history, b.digests)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +16,15 @@ from vaebench.objectives import OBJECTIVES
 from vaebench.settings import Settings
 from vaebench.streams import normal, order
 from vaebench.training.adam import Moments, ascend
-from vaebench.training.loop import Pack, TrainingState, advance, begin, is_recorded, training_bound
+from vaebench.training.loop import (
+    Pack,
+    TrainingState,
+    advance,
+    begin,
+    is_recorded,
+    step_size,
+    training_bound,
+)
 
 CPU = torch.device("cpu")
 MakeSettings = Callable[..., Settings]
@@ -301,6 +310,62 @@ def test_the_history_has_epochs_1_to_10_every_fifth_and_the_last(
     assert [point.epoch for point in state.history[0]] == [*range(1, 11), 12]
     last = state.history[0][-1]
     assert last.elbo == pytest.approx(-(last.rate or 0) - (last.distortion or 0))
+
+
+def test_training_counted_in_steps_takes_the_steps_of_epochs(
+    settings: MakeSettings, digits: Arrays
+) -> None:
+    """37 steps of 15 an epoch: the same batches and noise, whatever is evaluated in between."""
+    pack = Pack.of([settings(epochs=None, steps=37)], digits, CPU)
+    state = begin(pack)
+    stretches: list[int] = []
+    assert advance(pack, state, lambda: False, stretches.append)
+    assert state.step == pack.steps == 37
+    assert (pack.stretch, pack.stretches) == (1, 37)
+    assert stretches == list(range(1, 38))
+    _, by_epochs = train_steps([settings(epochs=3)], digits, 37)
+    for name, tensor in by_epochs.parameters.items():
+        assert torch.equal(tensor, state.parameters[name]), name
+
+
+def test_steps_are_evaluated_at_every_twentieth_and_at_the_end(
+    settings: MakeSettings, digits: Arrays
+) -> None:
+    pack = Pack.of([settings(epochs=None, steps=50)], digits, CPU)
+    state = begin(pack)
+    assert advance(pack, state, lambda: False, lambda _: None)
+    assert [point.step for point in state.history[0]] == [*range(2, 51, 2)]
+    assert {point.epoch for point in state.history[0]} == {None}
+    odd = Pack.of([settings(epochs=None, steps=59)], digits, CPU)
+    state = begin(odd)
+    assert advance(odd, state, lambda: False, lambda _: None)
+    assert [point.step for point in state.history[0]][-2:] == [58, 59]
+
+
+def test_the_step_size_is_constant_and_then_half_a_cosine(settings: MakeSettings) -> None:
+    constant = settings(epochs=None, steps=1000)
+    falling = settings(epochs=None, steps=1000, schedule="constant-cosine")
+    assert {step_size(constant, step, 1000) for step in range(1000)} == {0.001}
+    assert {step_size(falling, step, 1000) for step in range(801)} == {0.001}
+    assert step_size(falling, 900, 1000) == pytest.approx(0.0005)
+    assert step_size(falling, 850, 1000) == pytest.approx(0.001 * (2 + 2**0.5) / 4)
+    assert step_size(falling, 1000, 1000) == pytest.approx(0)
+
+
+def test_the_step_size_reaches_the_optimiser(
+    settings: MakeSettings, digits: Arrays, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates: list[float] = []
+
+    def noting(*values: Any) -> None:
+        rates.append(values[-1])
+        ascend(*values)
+
+    monkeypatch.setattr("vaebench.training.loop.ascend", noting)
+    run = settings(epochs=None, steps=40, schedule="constant-cosine")
+    train_steps([run], digits, 40)
+    assert rates == [step_size(run, step, 40) for step in range(40)]
+    assert rates[-1] < rates[32] == 0.001
 
 
 def test_a_remainder_of_the_training_set_is_left_for_another_epoch(
