@@ -169,6 +169,10 @@ def test_initial_scales_are_one_and_a_hundredth(convolutional: MakeSettings) -> 
     parameters["encoder.std.weight"].zero_()
     posterior = network.encode(parameters, torch.rand(1, 4, 3072))
     torch.testing.assert_close(posterior.std, torch.ones(1, 4, 16))
+    parameters["encoder.std.bias"] -= 200.0  # softplus underflows, and its logarithm is infinite
+    least = network.encode(parameters, torch.rand(1, 4, 3072)).std
+    assert (least == torch.finfo(torch.float32).tiny).all()
+    assert least.log().isfinite().all()
     std = network.common_std(parameters)
     assert std is not None
     torch.testing.assert_close(std, torch.full((1, 1, 3072), 0.01))

@@ -26,6 +26,8 @@ from vaebench.streams import glorot_uniform
 
 KERNEL = 5
 SLOPE = 0.2
+LEAST_STD = torch.finfo(torch.float32).tiny
+"""Of the posterior: its logarithm is finite."""
 DOWN = (32, 32, 64, 64, 128)
 """Channels of the encoder's convolutions but for the last, which has 4n, for images of 64x64."""
 UP = (128, 128, 64, 64, 32, 32)
@@ -101,7 +103,9 @@ class Net(Network):
     def encode(self, parameters: Parameters, x: Tensor) -> Posterior:
         """q(z|x) of data x of shape [run, batch, pixel]; the network sees 2x - 1.
 
-        The std is softplus(raw + softplus^-1(1)) of the head: 1 where it puts out 0.
+        The std is softplus(raw + softplus^-1(1)) of the head: 1 where it puts out 0. It is kept
+        from underflow: in the first hundred steps, with a likelihood whose std starts at 0.01,
+        single images reach it, and the logarithm of 0 would end the run.
         """
         shape = (*self.image_shape[:2], self.colours)
         images = (2 * x - 1).unflatten(-1, shape).permute(0, 1, 4, 2, 3)
@@ -115,7 +119,8 @@ class Net(Network):
         if self.posterior_std is not None:
             return Posterior(mean, self.posterior_std)
         raw = linear(parameters, "encoder.std", hidden)
-        return Posterior(mean, self.latent_scale * softplus(raw + SOFTPLUS_IS_ONE))
+        std = softplus(raw + SOFTPLUS_IS_ONE).clamp_min(LEAST_STD)
+        return Posterior(mean, self.latent_scale * std)
 
     def decode(self, parameters: Parameters, z: Tensor) -> Decoded:
         """The decoder's outputs for z of shape [run, batch, latent]."""
