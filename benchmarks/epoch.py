@@ -65,6 +65,7 @@ def packed(images: Arrays, runs: int, latent_dim: int, device: torch.device) -> 
             likelihood="bernoulli",
             objective="learned",
             latent_dim=latent_dim,
+            network="mlp",
             hidden_units=HIDDEN,
             hidden_layers=3,
             batch_size=BATCH,

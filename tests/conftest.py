@@ -19,9 +19,10 @@ PROJECT = Path(__file__).parent.parent
 
 @pytest.fixture(scope="session")
 def data_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder with the embedded digits prepared."""
+    """A data folder with the embedded datasets prepared."""
     root = tmp_path_factory.mktemp("data")
-    prepare("digits", root, [])
+    for name in ("digits", "faces"):
+        prepare(name, root, [])
     return root
 
 
@@ -40,6 +41,7 @@ def settings() -> Callable[..., Settings]:
             "likelihood": "bernoulli",
             "objective": "learned",
             "latent_dim": 2,
+            "network": "mlp",
             "hidden_units": 16,
             "hidden_layers": 2,
             "batch_size": 100,

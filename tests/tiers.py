@@ -80,7 +80,7 @@ def make_finished_tier(root: Path, data_root: Path) -> Path:
                     "name": "posterior_variance",
                     "settings": {
                         "dataset": "digits", "likelihood": "bernoulli", "epochs": 1,
-                        "hidden_units": 8, "hidden_layers": 1, "batch_size": 300,
+                        "network": "mlp", "hidden_units": 8, "hidden_layers": 1, "batch_size": 300,
                         "learning_rate": 0.001,
                     },
                     "axes": {"objective": ["learned", "bilbo"], "latent_dim": [2], "seed": [0, 1]},

@@ -7,11 +7,11 @@ from typing import Any
 import pandas as pd
 
 from vaebench.config import Tier
-from vaebench.data import DATASETS
+from vaebench.data.prepared import data_digest
 from vaebench.errors import UserError
 from vaebench.files import digest_file, write_atomically
 from vaebench.grid import Cell, Run, expand
-from vaebench.layout import Layout
+from vaebench.layout import DATA, Layout
 from vaebench.provenance import run_hash
 from vaebench.records import (
     ClassifierRecord,
@@ -73,7 +73,7 @@ def _checked(folder: Path, run: Run) -> RunRecord:
             for what, recorded, current in (
                 ("settings", record.digests.settings, run.settings.digest),
                 ("sources", record.digests.sources, _sources(run.settings)),
-                ("data", record.digests.data, DATASETS[run.settings.dataset].digest),
+                ("data", record.digests.data, data_digest(DATA / "prepared", run.settings.dataset)),
             )
             if recorded != current
         ]
@@ -112,7 +112,7 @@ def _quality(layout: Layout, experiment: str, run: Run, record: RunRecord) -> di
 
 
 def _sources(settings: Settings) -> str:
-    return source_digest(settings.objective, settings.likelihood)
+    return source_digest(settings)
 
 
 def _remedy(layout: Layout, experiment: str, cell: Cell) -> str:
@@ -133,6 +133,8 @@ def _row(layout: Layout, experiment: str, run: Run, record: RunRecord) -> dict[s
         "likelihood_variance": record.final.likelihood_variance
         if record.status == "completed"
         else None,
+        "fitted_prior_trace": record.final.fitted_prior_trace,
+        "fitted_prior_trace_batch": record.final.fitted_prior_trace_batch,
         **{f"test_{name}": value for name, value in test.model_dump().items()},
         # What the weights of a diverged run have is no result, as for the other numbers.
         **({"test_active_units": None} if record.status == "diverged" else {}),
@@ -154,9 +156,9 @@ def _row(layout: Layout, experiment: str, run: Run, record: RunRecord) -> dict[s
 def _points(experiment: str, run: Run, record: RunRecord) -> list[dict[str, Any]]:
     key = {"experiment": experiment, "folder": run.folder.as_posix()}
     return [
-        {**key, "epoch": point.epoch}
+        {**key, "epoch": point.epoch, "step": point.step}
         # Named as in the table of runs, where `objective` is the name of one.
-        | {f"test_{name}": v for name, v in point.model_dump(exclude={"epoch"}).items()}
+        | {f"test_{name}": v for name, v in point.model_dump(exclude={"epoch", "step"}).items()}
         for point in record.history
     ]
 

@@ -25,7 +25,9 @@ class Execution(Strict):
         "with 1, as many jobs as cores run side by side.",
     )
     save_every: Annotated[int, Field(ge=1)] = Field(
-        10, description="Epochs between two saved states of a training job."
+        10,
+        description="Epochs between two saved states of a training job; one that is counted in "
+        "steps saves at every twentieth of them.",
     )
     mirrors: list[str] = Field(
         default_factory=list,

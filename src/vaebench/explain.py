@@ -81,7 +81,7 @@ def _settings(record: RunRecord) -> str:
 
 
 def _is_current(record: RunRecord) -> bool:
-    return record.digests.sources == source_digest(record.run.objective, record.run.likelihood)
+    return record.digests.sources == source_digest(record.run)
 
 
 def _this_checkouts(same: bool) -> str:

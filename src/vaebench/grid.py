@@ -206,4 +206,4 @@ def _as_field(key: str, value: AxisValue) -> AxisValue:
 def _check_settings_are_taken(experiment: Experiment, cells: list[Cell]) -> None:
     taken = {key for cell in cells for run in cell.runs for key in run.settings.given()}
     for key in {*experiment.settings, *experiment.axes} - taken:
-        raise ValueError(f"no objective or likelihood here takes '{key}': leave it out")
+        raise ValueError(f"no objective, likelihood or network here takes '{key}': leave it out")

@@ -26,7 +26,8 @@ class Decoded(NamedTuple):
     """The linear output, shape [run, batch, pixel]: the mean of p(x|z), or its logits."""
     std: Tensor | None
     """The learned standard deviation of p(x|z), shape [run, batch, pixel] where it is one of each
-    pixel and z, [run, 1, 1] where it is one of the run; None where there is none."""
+    pixel and z, [run, 1, pixel] where it is one of each pixel whatever z is, [run, 1, 1] where it
+    is one of the run; None where there is none."""
 
 
 class Residuals(NamedTuple):
@@ -57,7 +58,7 @@ class Likelihood:
     """T of an isotropic Gaussian, from a batch."""
     mean: DecoderMean
     """The mean of p(x|z) from the decoder's output: what is shown as an image."""
-    std: Literal["none", "pixel", "shared"]
+    std: Literal["none", "pixel", "shared", "coordinate"]
     """Which standard deviation the decoder learns, see `Decoded.std`."""
     settings: frozenset[str]
     """The names of the settings that this likelihood takes beside those that all runs have."""
@@ -76,7 +77,7 @@ LIKELIHOODS: dict[str, Likelihood] = {}
 def likelihood(
     *,
     mean: DecoderMean,
-    std: Literal["none", "pixel", "shared"] = "none",
+    std: Literal["none", "pixel", "shared", "coordinate"] = "none",
     settings: tuple[str, ...] = (),
 ) -> Callable[[LogLikelihood], LogLikelihood]:
     """Register the decorated log-likelihood under its own name, with hyphens for underscores."""
@@ -165,6 +166,17 @@ def gaussian_shared(x: Tensor, decoded: Decoded) -> Tensor:
     Not in the paper; training starts at T = I. Arguments and result as in `gaussian`.
     """
     return _normal(x, decoded.output, decoded.std)
+
+
+@likelihood(mean=lambda output: output.sigmoid(), std="coordinate")
+def gaussian_coordinate(x: Tensor, decoded: Decoded) -> Tensor:
+    """The log density of N(x; nu(z), T), nu in [0, 1], with one learned T of each coordinate.
+
+    The likelihood of the CelebA experiments, Barron's (2017) RGB pixel model with a Gaussian: T is
+    diagonal and does not depend on z. Arguments and result as in `gaussian`, but for data in [0, 1]
+    and a decoder that puts out logits of the means.
+    """
+    return _normal(x, decoded.output.sigmoid(), decoded.std)
 
 
 def _normal(x: Tensor, mean: Tensor, std: Tensor | None) -> Tensor:

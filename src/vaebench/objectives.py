@@ -77,7 +77,7 @@ def learned(posterior: Posterior, log_likelihood: Tensor) -> Tensor:
         The mean bound of the batch, shape [run].
     """
     variance = posterior.std.square()
-    kl = 0.5 * (variance + posterior.mean.square() - 1 - variance.log()).sum(-1)
+    kl = 0.5 * (variance + posterior.mean.square() - 1 - 2 * posterior.std.log()).sum(-1)
     return (log_likelihood - kl).mean(-1)
 
 

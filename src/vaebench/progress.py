@@ -34,17 +34,42 @@ def byte_progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
         yield lambda count: bar.advance(task, count)
 
 
-class TrainingProgress:
-    """Shows a training job: epoch, steps per second of each run, bound, remaining time."""
+@contextlib.contextmanager
+def count_progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show work on many things; yields a function to call with the number of things done."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import Progress
 
-    def __init__(self, label: str, epochs: int) -> None:
+        with Progress(console=Console(stderr=True)) as bar:
+            task = bar.add_task(what, total=total)
+            yield lambda count: bar.advance(task, count)
+        return
+    done, line_printed = 0, time.monotonic()
+
+    def advance(count: int) -> None:
+        nonlocal done, line_printed
+        done += count
+        if done >= total or time.monotonic() - line_printed > SECONDS_BETWEEN_LINES:
+            line_printed = time.monotonic()
+            say(f"{what}: {min(done, total)} of {total}")
+
+    yield advance
+
+
+class TrainingProgress:
+    """Shows a training job: how far it is, steps per second of each run, bound, remaining time."""
+
+    def __init__(self, label: str, stretches: int, unit: str = "epoch", size: int = 1) -> None:
         """Start showing a job.
 
         Args:
             label: names the job.
-            epochs: how many epochs it has in all.
+            stretches: how many it has in all, such as epochs.
+            unit: what is counted for the person who watches, such as epochs or steps.
+            size: how many of these units a stretch has.
         """
-        self._label, self._epochs = label, epochs
+        self._label, self._stretches, self._unit, self._size = label, stretches, unit, size
         self._started = self._line_printed = time.monotonic()
         self._first: int | None = None
         self._bar: Callable[[int, str], None] | None = None
@@ -58,11 +83,11 @@ class TrainingProgress:
     def __exit__(self, *_: object) -> None:
         self._close()
 
-    def epoch(self, epoch: int, steps_per_second: float | None, objective: float | None) -> None:
-        """Report a finished epoch.
+    def stretch(self, number: int, steps_per_second: float | None, objective: float | None) -> None:
+        """Report a finished stretch.
 
         Args:
-            epoch: its number, from 1.
+            number: its number, from 1.
             steps_per_second: optimisation steps of each run per second of training; None if it is
                 not measured.
             objective: the latest mean over the runs of the objective on the test set, in nats; None
@@ -71,22 +96,23 @@ class TrainingProgress:
         bound = "" if objective is None else f", test objective {objective:.2f} nats"
         text = ("" if steps_per_second is None else f"{steps_per_second:.0f} steps/s") + bound
         if self._bar is not None:
-            self._bar(epoch, text)
+            self._bar(number, text)
             return
         now = time.monotonic()
         if self._first is None:
-            self._first = epoch - 1
-        last = epoch == self._epochs
+            self._first = number - 1
+        last = number == self._stretches
         if (
             not last
-            and epoch > self._first + 1
+            and number > self._first + 1
             and now - self._line_printed < SECONDS_BETWEEN_LINES
         ):
             return
         self._line_printed = now
-        left = (now - self._started) / (epoch - self._first) * (self._epochs - epoch)
+        left = (now - self._started) / (number - self._first) * (self._stretches - number)
         shown = ", ".join(part for part in (text, f"{_duration(left)} left") if part)
-        say(f"[{self._label}] epoch {epoch}/{self._epochs}, {shown}")
+        counted = f"{number * self._size}/{self._stretches * self._size}"
+        say(f"[{self._label}] {self._unit} {counted}, {shown}")
 
     def _open_bar(self) -> None:
         from rich.console import Console
@@ -95,13 +121,13 @@ class TrainingProgress:
         bar = Progress(
             TextColumn(self._label),
             BarColumn(),
-            TextColumn("epoch {task.completed}/{task.total}, {task.fields[text]}"),
+            TextColumn(self._unit + " {task.completed}/{task.total}, {task.fields[text]}"),
             TimeRemainingColumn(),
             console=Console(stderr=True),
         )
-        task = bar.add_task(self._label, total=self._epochs, text="starting")
+        task = bar.add_task(self._label, total=self._stretches * self._size, text="starting")
         bar.start()
-        self._bar = lambda epoch, text: bar.update(task, completed=epoch, text=text)
+        self._bar = lambda number, text: bar.update(task, completed=number * self._size, text=text)
         self._close = bar.stop
 
 

@@ -33,9 +33,12 @@ class Record(BaseModel):
 
 
 class HistoryPoint(Record):
-    """The test set after an epoch (from 1), in nats per example; null is not finite."""
+    """The test set during training, in nats per example; null is not finite."""
 
-    epoch: int
+    epoch: int | None
+    """From 1; null where training is counted in steps."""
+    step: int
+    """Optimisation steps done."""
     objective: float | None
     elbo: float | None
     """Also null for likelihoods whose T follows from a batch: see `SetMetrics.elbo`."""
@@ -80,6 +83,11 @@ class Final(Record):
     likelihood_variance: float | None
     """The scalar T of p(x|z) = N(x; nu, T I), where training found one: learned, or the training
     set's mean squared residual where T follows from a batch."""
+    fitted_prior_trace: float | None
+    """tr S^2 of the prior that fits the posteriors of the training set (Eq. 4), also where p(z) is
+    N(0, I)."""
+    fitted_prior_trace_batch: float | None
+    """The same from the first `batch_size` training images alone."""
 
     train: SetMetrics
     test: HeldOutMetrics

@@ -24,7 +24,8 @@ class Results:
     runs: pd.DataFrame
     """One row a run; columns as `collect` writes them."""
     history: pd.DataFrame
-    """One row a run and recorded epoch: experiment, folder, epoch, and the test set's numbers."""
+    """One row a run and recorded stretch: experiment, folder, epoch (null where training is counted
+    in steps), step, and the test set's numbers."""
 
     def of(self, experiment: str, **settings: Any) -> pd.DataFrame:
         """The runs of an experiment that have these settings, in the order of the config."""
@@ -74,3 +75,13 @@ def select(frame: pd.DataFrame, **values: Any) -> pd.DataFrame:
 def varying(experiment: Experiment) -> list[str]:
     """The axes of an experiment but for its seeds: what tells its groups of runs apart."""
     return [axis for axis in experiment.axes if axis != "seed"]
+
+
+def training_text(rows: pd.DataFrame) -> str:
+    """How long these runs were trained, such as `10 epochs` or `10/20 epochs` or `500 steps`."""
+    texts = []
+    for unit in ("epochs", "steps"):
+        counts = sorted(rows[unit].dropna().unique())
+        if counts:
+            texts.append(f"{'/'.join(str(int(count)) for count in counts)} {unit}")
+    return ", ".join(texts)

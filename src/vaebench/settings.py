@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Iterable
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from vaebench.data import DATASETS
 from vaebench.files import digest_bytes
 from vaebench.likelihoods import LIKELIHOODS
+from vaebench.models import NETWORKS
 from vaebench.objectives import OBJECTIVES
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]+([-_][a-z0-9]+)*$")]
@@ -21,7 +22,8 @@ AxisValue = str | int | float
 class Settings(BaseModel):
     """Every setting that decides a run's result. Two runs with equal settings are one run.
 
-    A setting that the objective or the likelihood does not take stays null; giving it is refused.
+    A setting that the objective, likelihood or network does not take stays null; giving it is
+    refused.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -50,11 +52,33 @@ class Settings(BaseModel):
         description="tau: the information factor of BAGGINS (Eq. 29). Only for likelihoods that "
         "take it, and needed there: the paper has no value for all runs.",
     )
-    hidden_units: Count = Field(description="Units of each hidden layer.")
-    hidden_layers: Count = Field(description="Hidden layers of encoder and decoder, each.")
+    network: Name = Field(description="Network of encoder and decoder, see models/.")
+    hidden_units: Count | None = Field(
+        None, description="Units of each hidden layer. Only for network mlp, and needed there."
+    )
+    hidden_layers: Count | None = Field(
+        None,
+        description="Hidden layers of encoder and decoder, each. Only for network mlp, and needed "
+        "there.",
+    )
+    precision: Literal["float32", "bfloat16"] | None = Field(
+        None,
+        description="Numbers in which convolutions are computed; float32 if not given. bfloat16 is "
+        "faster and gives other results. Only for network conv.",
+    )
     batch_size: Count = Field(description="Images in a batch.")
     learning_rate: Positive = Field(description="Adam's step size.")
-    epochs: Count = Field(description="Passes over the training set.")
+    schedule: Literal["constant", "constant-cosine"] = Field(
+        "constant",
+        description="The step size during training: `constant-cosine` keeps it for 80% of the "
+        "steps and then brings it to 0 along half a cosine.",
+    )
+    epochs: Count | None = Field(
+        None, description="Passes over the training set; give this or `steps`."
+    )
+    steps: Count | None = Field(
+        None, description="Optimisation steps, whatever the size of the training set."
+    )
     seed: Annotated[int, Field(ge=0)] = Field(
         description="Names the run's random streams: initial weights, data order and noise."
     )
@@ -65,9 +89,9 @@ class Settings(BaseModel):
         if not isinstance(values, dict):
             return values
         filled = dict(values)
-        for key in NEUTRAL & taken_settings(filled):
+        for key in NEUTRAL.keys() & taken_settings(filled):
             if filled.get(key) is None:
-                filled[key] = 1.0
+                filled[key] = NEUTRAL[key]
         return filled
 
     @model_validator(mode="after")
@@ -76,6 +100,7 @@ class Settings(BaseModel):
             "dataset": DATASETS,
             "objective": OBJECTIVES,
             "likelihood": LIKELIHOODS,
+            "network": NETWORKS,
         }
         for key, registry in registries.items():
             if (value := getattr(self, key)) not in registry:
@@ -86,11 +111,14 @@ class Settings(BaseModel):
         for key in sorted(OPTIONAL):
             if key not in taken and getattr(self, key) is not None:
                 raise ValueError(
-                    f"{key} has no meaning with objective '{self.objective}' and likelihood "
-                    f"'{self.likelihood}': leave it out"
+                    f"{key} has no meaning with objective '{self.objective}', likelihood "
+                    f"'{self.likelihood}' and network '{self.network}': leave it out"
                 )
             if key in taken and getattr(self, key) is None:
-                raise ValueError(f"likelihood '{self.likelihood}' needs {key}: give it a value")
+                taker = "likelihood" if key == "tau" else "network"
+                raise ValueError(f"{taker} '{getattr(self, taker)}' needs {key}: give it a value")
+        if (self.epochs is None) == (self.steps is None):
+            raise ValueError("give epochs or steps, one of them")
         return self
 
     @property
@@ -104,18 +132,21 @@ class Settings(BaseModel):
         return self.model_dump(exclude_none=True)
 
 
-NEUTRAL = frozenset({"posterior_std", "data_scale"})
-"""Settings that only some objectives or likelihoods take, and that are 1 there if not given."""
-OPTIONAL = NEUTRAL | {"tau"}
-"""Settings that only some objectives or likelihoods take."""
+NEUTRAL: dict[str, AxisValue] = {"posterior_std": 1.0, "data_scale": 1.0, "precision": "float32"}
+"""Settings that only some objectives, likelihoods or networks take, and what they are there if not
+given."""
+OPTIONAL = NEUTRAL.keys() | {"tau", "hidden_units", "hidden_layers"}
+"""Settings that only some objectives, likelihoods or networks take."""
 
 
 def taken_settings(values: dict[str, Any]) -> frozenset[str]:
     """Which of `OPTIONAL` a run with these values takes; none for names that are not registered."""
     objective = OBJECTIVES.get(str(values.get("objective")))
     likelihood = LIKELIHOODS.get(str(values.get("likelihood")))
+    network = NETWORKS.get(str(values.get("network")))
     of_posterior = {"posterior_std"} if objective and objective.posterior == "constant" else set()
-    return frozenset(of_posterior) | (likelihood.settings if likelihood else frozenset())
+    of_likelihood = likelihood.settings if likelihood else frozenset()
+    return frozenset(of_posterior) | of_likelihood | (network.settings if network else frozenset())
 
 
 def impossible(objective: str, likelihood: str) -> str | None:

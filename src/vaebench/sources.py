@@ -1,8 +1,9 @@
 """Digests of the code that decides a result, taken over its meaning and not its text.
 
 Comments, docstrings, annotations and layout do not count, so reformatting retrains nothing. A run
-depends on the core modules and on its own objective and likelihood with whatever they call in
-their module: adding an objective retrains nothing, editing one retrains its runs alone.
+depends on the core modules, on the module of its network, and on its own objective and likelihood
+with whatever they call in their module: adding one of them retrains nothing, editing one retrains
+its runs alone.
 """
 
 import ast
@@ -17,6 +18,7 @@ from vaebench.figures import FIGURES
 from vaebench.files import digest_bytes, digest_file
 from vaebench.likelihoods import LIKELIHOODS
 from vaebench.objectives import OBJECTIVES
+from vaebench.settings import Settings
 
 PACKAGE = Path(__file__).parent
 
@@ -24,25 +26,28 @@ CORE = (
     "density.py",
     "evaluation/arrays.py",
     "evaluation/bounds.py",
-    "models/mlp.py",
+    "evaluation/pictures.py",
+    "models/base.py",
     "training/adam.py",
     "training/finish.py",
     "training/loop.py",
     "streams.py",
 )
-"""Every module whose code decides what a run's numbers are, beside its objective and likelihood."""
+"""Every module whose code decides what a run's numbers are, beside its network, objective and
+likelihood."""
 
 
-def source_digest(objective: str, likelihood: str) -> str:
-    """The digest of all code that decides the result of runs with this objective and likelihood.
+def source_digest(run: Settings) -> str:
+    """The digest of all code that decides the result of a run with these settings.
 
     Raises:
         OSError: a source file cannot be read.
     """
     parts = [
         *(f"{module} {module_digest(PACKAGE / module)}" for module in CORE),
-        f"objective {function_digest(OBJECTIVES[objective].bound)}",
-        f"likelihood {function_digest(LIKELIHOODS[likelihood].function)}",
+        f"network {module_digest(PACKAGE / 'models' / f'{run.network}.py')}",
+        f"objective {function_digest(OBJECTIVES[run.objective].bound)}",
+        f"likelihood {function_digest(LIKELIHOODS[run.likelihood].function)}",
     ]
     return digest_bytes("\n".join(parts).encode())
 
@@ -93,9 +98,12 @@ def report_digest() -> str:
 
 
 def quality_digest() -> str:
-    """The digest of the code that measures sample quality."""
+    """The digest of the code that measures sample quality.
+
+    The networks that are measured are in the hashes of their runs.
+    """
     files = sorted(path.name for path in (PACKAGE / "quality").glob("*.py"))
-    shared = ("models/mlp.py", "streams.py", "training/adam.py")
+    shared = ("streams.py", "training/adam.py")
     return modules_digest(*(f"quality/{name}" for name in files), *shared)
 
 

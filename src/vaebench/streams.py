@@ -46,8 +46,10 @@ def order(seeds: Sequence[int], epoch: int, examples: int, device: torch.device)
     return torch.stack(rows).to(device)
 
 
-def glorot_uniform(seed: int, name: str, inputs: int, outputs: int) -> Tensor:
-    """Glorot and Bengio's uniform initial weights of shape [inputs, outputs], drawn on the CPU."""
-    limit = (6 / (inputs + outputs)) ** 0.5
-    weights = torch.empty(inputs, outputs)
+def glorot_uniform(
+    seed: int, name: str, shape: tuple[int, ...], fan_in: int, fan_out: int
+) -> Tensor:
+    """Glorot and Bengio's uniform initial weights, drawn on the CPU."""
+    limit = (6 / (fan_in + fan_out)) ** 0.5
+    weights = torch.empty(shape)
     return weights.uniform_(-limit, limit, generator=generator(seed, "weights", name))

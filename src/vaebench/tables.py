@@ -26,6 +26,8 @@ FURTHER = {
     "test_information": "",
     "test_active_units": "active units",
     "likelihood_variance": "T",
+    "fitted_prior_trace": "tr S²",
+    "fitted_prior_trace_batch": "",
     "sample_kid": "KID",
     "floor_kid": "KID of training images",
     "sample_fid": "",

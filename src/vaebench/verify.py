@@ -52,7 +52,7 @@ def verify(layout: Layout, need_weights: bool = False) -> Verification:
         return found  # what follows would only repeat it, file by file
     for name, record in records.items():
         found.problems += _check_run(name, record, manifest)
-        if record.digests.sources != source_digest(record.run.objective, record.run.likelihood):
+        if record.digests.sources != source_digest(record.run):
             found.other_sources.append(name)
     found.problems += _check_table(layout, records)
     found.problems += _check_figures(layout, records)

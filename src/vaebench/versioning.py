@@ -9,9 +9,11 @@ from typing import Any
 import yaml
 
 from vaebench.adoption import adopt_runs, check_current, check_whole, mark_current
+from vaebench.config import load_tier
 from vaebench.errors import UserError
 from vaebench.layout import CONFIGS, PAPER_VALUES, Layout
 from vaebench.progress import say
+from vaebench.workflow import datasets
 
 PIPELINE = Path("dvc.yaml")
 LOCK = Path("dvc.lock")
@@ -38,8 +40,7 @@ def push(tiers: Sequence[str]) -> list[Path]:
         if tier not in known:
             raise UserError(f"{PIPELINE} has no tier '{tier}'; it has: {', '.join(known)}")
         check_whole(Layout.of(tier))
-    stages = [f"tier@{tier}" for tier in chosen]
-    stages += [f"data@{name}" for name in dict.fromkeys(known[tier] for tier in chosen)]
+    stages = [f"tier@{tier}" for tier in chosen] + _datasets(chosen)
     dvc("commit", "--force", *stages)
     dvc("push", *stages)
     text = [LOCK, *(path for tier in chosen for path in _uncached(tier))]
@@ -70,9 +71,8 @@ def pull(tiers: Sequence[str], store: Path) -> list[Layout]:
         if tier not in there:
             raise UserError(f"{LOCK} does not record '{tier}'; it records: {', '.join(there)}")
     chosen = list(tiers) or there
-    known = _tiers()
-    datasets = dict.fromkeys(f"data@{known[tier]}" for tier in chosen)
-    dvc("pull", *(name for name in datasets if name in recorded), *(f"tier@{t}" for t in chosen))
+    dvc("pull", *(f"tier@{tier}" for tier in chosen))
+    dvc("pull", *(stage for stage in _datasets(chosen) if stage in recorded))
     layouts = [Layout.of(tier) for tier in chosen]
     for layout in layouts:
         check_whole(layout)
@@ -99,10 +99,16 @@ def _run(command: list[str]) -> None:
         raise UserError(f"`{shown}` failed, see above")
 
 
-def _tiers() -> dict[str, str]:
-    """The tiers in dvc.yaml, each with its dataset."""
-    tiers: dict[str, str] = _pipeline()["tier"]["foreach"]
+def _tiers() -> list[str]:
+    """The tiers in dvc.yaml."""
+    tiers: list[str] = _pipeline()["tier"]["foreach"]
     return tiers
+
+
+def _datasets(tiers: Sequence[str]) -> list[str]:
+    """The stages of the datasets that these tiers, which are here, train on."""
+    names = [name for tier in tiers for name in datasets(load_tier(Layout.of(tier).config))]
+    return [f"data@{name}" for name in dict.fromkeys(names)]
 
 
 def _uncached(tier: str) -> list[Path]:
@@ -110,7 +116,7 @@ def _uncached(tier: str) -> list[Path]:
     stage = _pipeline()["tier"]["do"]
     entries = [*stage["outs"], *stage["metrics"], *stage["plots"]]
     return [
-        Path(name.replace("${key}", tier))
+        Path(name.replace("${item}", tier))
         for entry in entries
         for name, flags in entry.items()
         if flags.get("cache") is False

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from vaebench.config import Tier, dump_tier, find_tier
-from vaebench.data import DATASETS
+from vaebench.data.prepared import data_digest
 from vaebench.errors import UserError
 from vaebench.files import write_atomically
 from vaebench.grid import Cell, Experiment, expand
-from vaebench.layout import Layout, data_manifest
+from vaebench.layout import DATA, Layout, data_manifest
 from vaebench.provenance import run_hash
 from vaebench.settings import format_value
 
@@ -162,14 +162,16 @@ def note_plan(tier: Tier, layout: Layout) -> None:
         for cell in expand(experiment)
         for run in cell.runs
     ]
+    # A tier that measures no samples has it empty: DVC wants every output that it is told of.
+    (layout.root / "classifiers").mkdir(parents=True, exist_ok=True)
     for path, text in ((layout.config, dump_tier(tier)), (layout.hashes, "".join(hashes))):
         if not path.exists() or path.read_text() != text:
             write_atomically(path, text.encode())
 
 
 def dataset_digest(name: str) -> str:
-    """The registered digest of a dataset."""
-    return DATASETS[name].digest
+    """The digest of a dataset's bytes."""
+    return data_digest(DATA / "prepared", name)
 
 
 def measured_datasets(tier: Tier) -> list[str]:

@@ -39,6 +39,7 @@ def train(
                     "likelihood": "bernoulli",
                     "objective": objective,
                     "latent_dim": latent_dim,
+                    "network": "mlp",
                     "hidden_units": 200,
                     "hidden_layers": 3,
                     "batch_size": 300,

@@ -43,7 +43,7 @@ def made(
 ) -> Watched:
     common: dict[str, Any] = {
         "latent_dim": 2, "status": "completed", "test_active_units": 2, "dataset": "digits",
-        "epochs": 20,
+        "epochs": 20, "steps": None,
     }  # fmt: skip
     filled = [common | {"folder": str(k), "run_hash": str(k)} | r for k, r in enumerate(rows)]
     results = Made(Layout(Path("nowhere")), tier, pd.DataFrame(filled), pd.DataFrame(history or []))
@@ -158,7 +158,9 @@ def number(values: list[float], resolution: float = 5.0) -> Number:
 
 
 def bounds(*values: float) -> pd.DataFrame:
-    return pd.DataFrame({"test_elbo": values, "latent_dim": 2, "epochs": 20, "dataset": "digits"})
+    return pd.DataFrame(
+        {"test_elbo": values, "latent_dim": 2, "epochs": 20, "steps": None, "dataset": "digits"}
+    )
 
 
 def test_a_printed_number_is_compared_with_a_single_runs_prediction_interval() -> None:
@@ -513,3 +515,55 @@ def test_the_u_of_figure_3_is_found_and_told_from_none() -> None:
     assert found["u"] == pytest.approx([0.4, 0.0], abs=0.02)
     assert found["flat"] == pytest.approx([0.0, 0.0], abs=0.02)
     assert found["other"][1] > 0.9
+
+
+def faces() -> Watched:
+    """Two seeds of the standard ELBO and of BILBO at three stds, which differ by what is known."""
+    rows: list[dict[str, Any]] = []
+    arrays = {}
+    for seed in (0, 1):
+        base = {"experiment": "celeba", "seed": seed, "latent_dim": 16, "dataset": "faces"}
+        level = 1000.0 * seed
+        learned = {"objective": "learned", "folder": f"learned/{seed}", "posterior_std": None}
+        bounds = {"test_elbo": level, "train_objective": level, "fitted_prior_trace": 14.0}
+        rows.append(base | learned | bounds)
+        arrays[f"learned/{seed}"] = {
+            "variation_reconstructions": np.float32(0.04),
+            "variation_standard": np.float32(0.04 * math.exp(-0.5 - seed)),
+            "variation_fitted": np.float32(0.04 * math.exp(0.25)),
+        }
+        for std in (1.0, 0.1, 0.01):
+            more = {"objective": "bilbo", "folder": f"{std}/{seed}", "posterior_std": std}
+            bounds = {
+                "test_elbo": level + 100 * std, "train_objective": level - 10 * std,
+                "fitted_prior_trace": 20_000.0 * (1 + seed) * std**2 * (2.0 if std == 0.01 else 1),
+            }  # fmt: skip
+            rows.append(base | more | bounds)
+    return made(rows, arrays=arrays)
+
+
+def test_faces_are_compared_with_the_standard_elbo_at_the_same_seed() -> None:
+    bounds = values_of("faces_bound_difference", faces(), posterior_std=0.1)
+    assert bounds == pytest.approx([10, 10])
+    assert values_of("faces_loss_difference", faces(), posterior_std=1.0) == pytest.approx(
+        [-10, -10]
+    )
+    with pytest.raises(NotRun, match="'celeba' has no runs with objective bilbo, posterior_std 3"):
+        values_of("faces_bound_difference", faces(), posterior_std=3.0)
+
+
+def test_variation_is_that_of_samples_over_that_of_reconstructions() -> None:
+    results = faces()
+    assert values_of("standard_prior_variation", results) == pytest.approx([-0.5, -1.5])
+    assert values_of("fitted_prior_is_closer", results) == pytest.approx([0.25, 1.25])
+    results.runs.loc[results.runs["folder"] == "learned/1", "status"] = "diverged"
+    assert math.isnan(values_of("standard_prior_variation", results)[1])
+
+
+def test_the_trace_of_the_prior_is_compared_in_logs() -> None:
+    results = faces()
+    traces = values_of("prior_trace", results, posterior_std=1.0, printed=20_000.0)
+    assert traces == pytest.approx([0, math.log(2)])
+    assert values_of("prior_trace_follows_std", results, posterior_std=0.1) == pytest.approx([0, 0])
+    twice = values_of("prior_trace_follows_std", results, posterior_std=0.01)
+    assert twice == pytest.approx([math.log(2), math.log(2)])

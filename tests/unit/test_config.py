@@ -14,7 +14,10 @@ from vaebench.grid import expand
 from vaebench.layout import Layout
 from vaebench.workflow import parts, tier_file
 
-TIERS = [PROJECT / "config" / f"{name}.yaml" for name in ("paper", "smoke", "quick")]
+TIERS = [
+    PROJECT / "config" / f"{name}.yaml"
+    for name in ("paper", "smoke", "quick", "reduced", "celeba", "celeba-10k")
+]
 
 
 def small() -> dict[str, Any]:
@@ -29,6 +32,7 @@ def small() -> dict[str, Any]:
                     "epochs": 1,
                     "batch_size": 50,
                     "learning_rate": 0.001,
+                    "network": "mlp",
                     "hidden_units": 8,
                     "hidden_layers": 1,
                 },
@@ -128,16 +132,23 @@ def test_a_resolved_tier_reads_back_as_itself(tmp_path: Path, path: Path) -> Non
 
 def test_the_reduced_tier_has_every_figure_and_experiment_of_the_paper() -> None:
     paper, smoke = (load_tier(path) for path in TIERS[:2])
-    assert smoke.figures == paper.figures
-    assert [e.name for e in smoke.experiments] == [e.name for e in paper.experiments]
+    assert set(smoke.figures) > set(paper.figures)
+    assert {e.name for e in smoke.experiments} > {e.name for e in paper.experiments}
 
 
 def test_a_key_that_a_tier_leaves_out_is_not_filled_from_anywhere() -> None:
     values = yaml.safe_load(TIERS[1].read_text())
-    for key in ("hidden_units", "hidden_layers", "batch_size", "learning_rate", "epochs"):
+    for key, message in {
+        "network": "settings.network: Field required",
+        "hidden_units": "network 'mlp' needs hidden_units",
+        "hidden_layers": "network 'mlp' needs hidden_layers",
+        "batch_size": "settings.batch_size: Field required",
+        "learning_rate": "settings.learning_rate: Field required",
+        "epochs": "give epochs or steps",
+    }.items():
         missing = deepcopy(values)
         del missing["experiments"][0]["settings"][key]
-        with pytest.raises(ValidationError, match=f"settings.{key}: Field required"):
+        with pytest.raises(ValidationError, match=message):
             Tier.model_validate(missing)
 
 

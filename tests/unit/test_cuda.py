@@ -45,4 +45,4 @@ def test_initial_weights_and_data_are_the_same_on_cuda(
     on_cpu, on_cuda = (begin(pack).parameters for pack in packs)
     for name, tensor in on_cpu.items():
         assert torch.equal(tensor, on_cuda[name].cpu()), name
-    assert torch.equal(packs[0].train_pixels, packs[1].train_pixels.cpu())
+    assert torch.equal(packs[0].train_images, packs[1].train_images.cpu())

@@ -9,6 +9,7 @@ from torch.distributions import Bernoulli, Normal, kl_divergence
 from vaebench.data.prepared import Arrays
 from vaebench.evaluation import bounds
 from vaebench.evaluation.arrays import MANIFOLD_SIDE, SAMPLES, run_arrays, to_npz
+from vaebench.models import mlp
 from vaebench.objectives import OBJECTIVES, Posterior
 from vaebench.settings import Settings
 from vaebench.streams import normal
@@ -23,7 +24,7 @@ MakeSettings = Callable[..., Settings]
 def test_the_bound_is_that_of_torch_distributions(
     settings: MakeSettings, digits: Arrays, monkeypatch: pytest.MonkeyPatch, objective: str
 ) -> None:
-    monkeypatch.setattr(bounds, "IMAGES_AT_ONCE", 100)  # 297 test images: a block is not whole
+    monkeypatch.setattr(mlp.Net, "images_at_once", 100)  # 297 test images: a block is not whole
     pack = Pack.of([settings(objective=objective, seed=s) for s in (0, 5)], digits, CPU)
     parameters = begin(pack).parameters
     test, train = pack.evaluate(parameters, "test"), pack.evaluate(parameters, "train")
@@ -183,7 +184,14 @@ def test_arrays_are_small_and_what_figures_need(
     parameters = begin(pack).parameters
     train, test = (pack.evaluate(parameters, which) for which in ("train", "test"))
     (arrays,) = run_arrays(
-        pack.network, pack.likelihood, parameters, [0], train, test, (28, 28), digits.test_labels
+        pack.network,
+        pack.likelihood,
+        parameters,
+        [0],
+        train,
+        test,
+        pack.test_images,
+        digits.test_labels,
     )
     assert arrays["samples"].shape == (SAMPLES, 28, 28)
     assert arrays["samples"].dtype == np.uint8
@@ -211,7 +219,14 @@ def test_the_manifold_runs_from_left_to_right_and_from_bottom_to_top(
         parameters["decoder.output.bias"][0] -= 10
     test = pack.evaluate(parameters, "test")
     (arrays,) = run_arrays(
-        pack.network, pack.likelihood, parameters, [0], test, test, (28, 28), digits.test_labels
+        pack.network,
+        pack.likelihood,
+        parameters,
+        [0],
+        test,
+        test,
+        pack.test_images,
+        digits.test_labels,
     )
     pixels = arrays["manifold"].reshape(MANIFOLD_SIDE, MANIFOLD_SIDE, 784)
     assert (np.diff(pixels[:, :, 0].astype(int), axis=1) > 0).all()  # z_1 grows to the right

@@ -51,7 +51,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, data_root: Path) -> Path:
                     "name": "posterior_variance",
                     "settings": {
                         "dataset": "digits", "likelihood": "bernoulli", "epochs": 6,
-                        "hidden_units": 16, "hidden_layers": 1, "batch_size": 100,
+                        "network": "mlp", "hidden_units": 16, "hidden_layers": 1, "batch_size": 100,
                         "learning_rate": 0.001,
                     },
                     "axes": {

@@ -44,6 +44,15 @@ def test_the_digest_tells_runs_apart_and_nothing_else(settings: MakeSettings) ->
         {"objective": "constant"},
         {"hidden_units": 17},
         {"learning_rate": 0.002},
+        {"schedule": "constant-cosine"},
+        {"epochs": None, "steps": 2},
+        {"network": "conv", "hidden_units": None, "hidden_layers": None},
+        {
+            "network": "conv",
+            "hidden_units": None,
+            "hidden_layers": None,
+            "precision": "bfloat16",
+        },
     ]
     digests = {settings(**({"objective": "bilbo"} | change)).digest for change in changes}
     assert len(digests | {base.digest}) == len(changes) + 1
@@ -55,7 +64,18 @@ def test_the_digest_tells_runs_apart_and_nothing_else(settings: MakeSettings) ->
         ({"posterior_std": 0.0, "objective": "bilbo"}, "greater than 0"),
         ({"posterior_std": float("inf"), "objective": "bilbo"}, "finite"),
         ({"posterior_std": 1.0}, "no meaning with objective 'learned'"),
-        ({"data_scale": 2.0}, "no meaning with objective 'learned' and likelihood 'bernoulli'"),
+        ({"data_scale": 2.0}, "no meaning with objective 'learned', likelihood 'bernoulli'"),
+        (
+            {"precision": "bfloat16"},
+            "no meaning with objective 'learned', likelihood 'bernoulli' and",
+        ),
+        ({"network": "conv"}, "hidden_layers has no meaning"),
+        ({"network": "transformer"}, "network 'transformer' is not one of: mlp, conv"),
+        ({"hidden_units": None}, "network 'mlp' needs hidden_units"),
+        ({"schedule": "linear"}, "'constant' or 'constant-cosine'"),
+        ({"steps": 5}, "give epochs or steps, one of them"),
+        ({"epochs": None}, "give epochs or steps, one of them"),
+        ({"epochs": None, "steps": 0}, "greater than or equal to 1"),
         ({"latent_dim": 0}, "greater than or equal to 1"),
         ({"latent_dim": 2.0}, "valid integer"),
         ({"epochs": 0}, "greater than or equal to 1"),
@@ -78,3 +98,6 @@ def test_settings_that_apply_get_their_default(settings: MakeSettings) -> None:
     assert settings(likelihood="gaussian").data_scale == 1.0
     assert settings().posterior_std is None
     assert settings().data_scale is None
+    conv = settings(network="conv", hidden_units=None, hidden_layers=None)
+    assert conv.precision == "float32"
+    assert settings().precision is None

@@ -1,14 +1,18 @@
 """What counts as a change of the code, and what does not."""
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import PROJECT
+from vaebench.models import NETWORKS
+from vaebench.settings import Settings
 from vaebench.sources import (
     CORE,
     PACKAGE,
@@ -17,6 +21,7 @@ from vaebench.sources import (
     definition_digest,
     function_digest,
     module_digest,
+    source_digest,
 )
 
 EXEMPT = {
@@ -26,7 +31,7 @@ EXEMPT = {
     "evaluation/__init__.py": "only a docstring",
     "files.py": "no numbers",
     "likelihoods.py": "each run has the digest of its own likelihood",
-    "models/__init__.py": "only a docstring",
+    "models/__init__.py": "each run has the digest of its own network",
     "objectives.py": "each run has the digest of its own objective",
     "records.py": "holds numbers, makes none",
     "settings.py": "the settings themselves are in the run hash",
@@ -148,9 +153,25 @@ def test_comments_docstrings_and_the_registry_change_nothing(module: Path) -> No
     assert changed(module, "    def register(", "    unused = 1\n\n    def register(") == set()
 
 
+def test_editing_a_network_changes_its_runs_alone(
+    tmp_path: Path, settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conv = settings(network="conv", hidden_units=None, hidden_layers=None)
+    shutil.copytree(PACKAGE, tmp_path / "vaebench")
+    monkeypatch.setattr("vaebench.sources.PACKAGE", tmp_path / "vaebench")
+    before = {run.network: source_digest(run) for run in (settings(), conv)}
+    path = tmp_path / "vaebench" / "models" / "conv.py"
+    path.write_text(path.read_text().replace("SLOPE = 0.2", "SLOPE = 0.3"))
+    module_digest.cache_clear()
+    assert source_digest(settings()) == before["mlp"]
+    assert source_digest(conv) != before["conv"]
+    module_digest.cache_clear()
+
+
 def test_every_module_that_training_imports_is_core_or_exempt_for_a_reason() -> None:
     """What the loop and the arrays are made with, followed through their imports."""
-    queue, seen = list(CORE), set()
+    networks = [f"models/{name}.py" for name in NETWORKS]
+    queue, seen = [*CORE, *networks], set()
     while queue:
         file = queue.pop()
         if file in seen:
@@ -164,7 +185,12 @@ def test_every_module_that_training_imports_is_core_or_exempt_for_a_reason() -> 
                 path = PACKAGE.joinpath(*parts)
                 found = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
                 queue.append(found.relative_to(PACKAGE).as_posix())
-    assert seen - set(CORE) <= set(EXEMPT)
+    assert seen - set(CORE) - set(networks) <= set(EXEMPT)
+    # A network takes nothing from another, so that its own module is all that its runs depend on.
+    for file in networks:
+        assert not re.search(
+            rf"vaebench.models.({'|'.join(NETWORKS)})", (PACKAGE / file).read_text()
+        )
     assert set(CORE) <= seen
 
 
@@ -183,9 +209,10 @@ def test_digests_are_the_same_in_other_versions_of_python(version: str) -> None:
         "import ast, sys, types\n"
         "stub = types.ModuleType('stub')\n"
         "for name in ('vaebench', 'vaebench.files', 'vaebench.figures', 'vaebench.likelihoods',"
-        " 'vaebench.objectives'):\n"
+        " 'vaebench.objectives', 'vaebench.settings'):\n"
         "    sys.modules[name] = m = types.ModuleType(name)\n"
         "    m.digest_bytes = m.digest_file = m.FIGURES = m.LIKELIHOODS = m.OBJECTIVES = None\n"
+        "    m.Settings = None\n"
         f"code = compile(open({str(PACKAGE / 'sources.py')!r}).read(), 'sources.py', 'exec')\n"
         f"names = {{'__file__': {str(PACKAGE / 'sources.py')!r}, '__name__': 'sources'}}\n"
         "exec(code, names)\n"

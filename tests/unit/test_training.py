@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -9,12 +10,21 @@ from torch import Tensor
 
 from vaebench.data.prepared import Arrays
 from vaebench.likelihoods import LIKELIHOODS
-from vaebench.models.mlp import Parameters
+from vaebench.models import mlp
+from vaebench.models.base import Parameters
 from vaebench.objectives import OBJECTIVES
 from vaebench.settings import Settings
 from vaebench.streams import normal, order
 from vaebench.training.adam import Moments, ascend
-from vaebench.training.loop import Pack, TrainingState, advance, begin, is_recorded, training_bound
+from vaebench.training.loop import (
+    Pack,
+    TrainingState,
+    advance,
+    begin,
+    is_recorded,
+    step_size,
+    training_bound,
+)
 
 CPU = torch.device("cpu")
 MakeSettings = Callable[..., Settings]
@@ -144,7 +154,9 @@ def test_initial_weights_are_glorot_uniform(settings: MakeSettings, digits: Arra
 
 def test_the_paper_network_has_its_sizes(settings: MakeSettings, digits: Arrays) -> None:
     run = settings(objective="bilbo", hidden_units=200, hidden_layers=3)
-    layers = Pack.of([run], digits, CPU).network.layers()
+    network = Pack.of([run], digits, CPU).network
+    assert isinstance(network, mlp.Net)
+    layers = network.shapes()
     assert list(layers.values()) == [
         (784, 200), (200, 200), (200, 200), (200, 2),
         (2, 200), (200, 200), (200, 200), (200, 784),
@@ -286,13 +298,74 @@ def test_the_step_of_divergence_is_recorded(settings: MakeSettings, digits: Arra
 def test_the_history_has_epochs_1_to_10_every_fifth_and_the_last(
     settings: MakeSettings, digits: Arrays
 ) -> None:
-    assert [e for e in range(1, 24) if is_recorded(e, 23)] == [*range(1, 11), 15, 20, 23]
+    assert [e for e in range(1, 24) if is_recorded(settings(epochs=23), e)] == [
+        *range(1, 11),
+        15,
+        20,
+        23,
+    ]
     pack = Pack.of([settings(epochs=12, batch_size=500)], digits, CPU)
     state = begin(pack)
     assert advance(pack, state, lambda: False, lambda _: None)
     assert [point.epoch for point in state.history[0]] == [*range(1, 11), 12]
     last = state.history[0][-1]
     assert last.elbo == pytest.approx(-(last.rate or 0) - (last.distortion or 0))
+
+
+def test_training_counted_in_steps_takes_the_steps_of_epochs(
+    settings: MakeSettings, digits: Arrays
+) -> None:
+    """37 steps of 15 an epoch: the same batches and noise, whatever is evaluated in between."""
+    pack = Pack.of([settings(epochs=None, steps=37)], digits, CPU)
+    state = begin(pack)
+    stretches: list[int] = []
+    assert advance(pack, state, lambda: False, stretches.append)
+    assert state.step == pack.steps == 37
+    assert (pack.stretch, pack.stretches) == (1, 37)
+    assert stretches == list(range(1, 38))
+    _, by_epochs = train_steps([settings(epochs=3)], digits, 37)
+    for name, tensor in by_epochs.parameters.items():
+        assert torch.equal(tensor, state.parameters[name]), name
+
+
+def test_steps_are_evaluated_at_every_twentieth_and_at_the_end(
+    settings: MakeSettings, digits: Arrays
+) -> None:
+    pack = Pack.of([settings(epochs=None, steps=50)], digits, CPU)
+    state = begin(pack)
+    assert advance(pack, state, lambda: False, lambda _: None)
+    assert [point.step for point in state.history[0]] == [*range(2, 51, 2)]
+    assert {point.epoch for point in state.history[0]} == {None}
+    odd = Pack.of([settings(epochs=None, steps=59)], digits, CPU)
+    state = begin(odd)
+    assert advance(odd, state, lambda: False, lambda _: None)
+    assert [point.step for point in state.history[0]][-2:] == [58, 59]
+
+
+def test_the_step_size_is_constant_and_then_half_a_cosine(settings: MakeSettings) -> None:
+    constant = settings(epochs=None, steps=1000)
+    falling = settings(epochs=None, steps=1000, schedule="constant-cosine")
+    assert {step_size(constant, step, 1000) for step in range(1000)} == {0.001}
+    assert {step_size(falling, step, 1000) for step in range(801)} == {0.001}
+    assert step_size(falling, 900, 1000) == pytest.approx(0.0005)
+    assert step_size(falling, 850, 1000) == pytest.approx(0.001 * (2 + 2**0.5) / 4)
+    assert step_size(falling, 1000, 1000) == pytest.approx(0)
+
+
+def test_the_step_size_reaches_the_optimiser(
+    settings: MakeSettings, digits: Arrays, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates: list[float] = []
+
+    def noting(*values: Any) -> None:
+        rates.append(values[-1])
+        ascend(*values)
+
+    monkeypatch.setattr("vaebench.training.loop.ascend", noting)
+    run = settings(epochs=None, steps=40, schedule="constant-cosine")
+    train_steps([run], digits, 40)
+    assert rates == [step_size(run, step, 40) for step in range(40)]
+    assert rates[-1] < rates[32] == 0.001
 
 
 def test_a_remainder_of_the_training_set_is_left_for_another_epoch(

@@ -28,7 +28,7 @@ TINY = {
             "name": "posterior_variance",
             "settings": {
                 "dataset": "digits", "likelihood": "bernoulli", "epochs": 2,
-                "hidden_units": 16, "hidden_layers": 1, "batch_size": 100, "learning_rate": 0.001,
+                "network": "mlp", "hidden_units": 16, "hidden_layers": 1, "batch_size": 100, "learning_rate": 0.001,
             },
             "axes": {"objective": ["learned", "bilbo"], "latent_dim": [2], "seed": [0, 1]},
         }

@@ -1,8 +1,8 @@
 """The claim ledger: what the paper says, a statistic for each claim, and a verdict.
 
 Claims stand in config/paper_values.yaml, each with the statistic that decides it, one function in
-`bounds.py`, `codes.py` or `samples.py` here. To add one, write the function, put `@statistic` above
-it, and name it in the file.
+`bounds.py`, `codes.py`, `samples.py` or `faces.py` here. To add one, write the function, put
+`@statistic` above it, and name it in the file.
 """
 
 import inspect
@@ -31,7 +31,7 @@ def statistic(function: Statistic) -> Statistic:
 
 def load_statistics() -> dict[str, Statistic]:
     """The registry, filled."""
-    for module in ("bounds", "codes", "samples"):
+    for module in ("bounds", "codes", "samples", "faces"):
         import_module(f"vaebench.claims.{module}")
     return STATISTICS
 

@@ -16,7 +16,7 @@ from vaebench.claims.select import NotRun, Watched, latent_dim
 from vaebench.files import write_atomically
 from vaebench.grid import Strict
 from vaebench.provenance import account, as_comment
-from vaebench.results import Results
+from vaebench.results import Results, training_text
 from vaebench.settings import AxisValue
 from vaebench.sources import claims_digest
 from vaebench.statistics import BOOTSTRAP_FROM, CONFIDENCE, Estimate, estimate
@@ -247,12 +247,9 @@ def _as_in_paper(runs: pd.DataFrame, trainings: Sequence[dict[str, AxisValue]]) 
 def _runs_text(runs: pd.DataFrame) -> str:
     if runs.empty:
         return ""
-    dims, epochs = (
-        "/".join(str(int(v)) for v in sorted(runs[name].unique()))
-        for name in ("latent_dim", "epochs")
-    )
+    dims = "/".join(str(int(n)) for n in sorted(runs["latent_dim"].unique()))
     datasets = "/".join(runs["dataset"].unique())
-    return f"{datasets}, n = {dims}, {epochs} epochs, {len(runs)} runs"
+    return f"{datasets}, n = {dims}, {training_text(runs)}, {len(runs)} runs"
 
 
 def write_ledger(results: Results, paper_values: Path) -> list[Judged]:

@@ -83,7 +83,7 @@ class PaperValues(Strict):
     """config/paper_values.yaml."""
 
     trainings: list[RunSettings] = Field(
-        description="The settings of the paper's MNIST runs, a set for each way of training. Runs "
+        description="The settings of the paper's runs, a set for each way of training. Runs "
         "that have one of these sets were trained as in the paper; verdicts on others are marked."
     )
     numbers: list[Number]

@@ -29,8 +29,10 @@ class Watched(Results):
         return Watched(results.layout, results.tier, results.runs, results.history)
 
 
-def runs_of(results: Watched, experiment: str, n: Dim, **settings: Any) -> pd.DataFrame:
+def runs_of(results: Watched, experiment: str, n: Dim | None, **settings: Any) -> pd.DataFrame:
     """The runs of an experiment with these settings, at the lower or the higher latent dimension.
+
+    None stands for an experiment that has one latent dimension of its own.
 
     Raises:
         NotRun: there are none.
@@ -38,12 +40,14 @@ def runs_of(results: Watched, experiment: str, n: Dim, **settings: Any) -> pd.Da
     if experiment not in {e.name for e in results.tier.experiments}:
         raise NotRun(f"the tier has no experiment '{experiment}'")
     rows = results.of(experiment)
-    rows = rows[rows["latent_dim"] == latent_dim(results, n)]
+    if n is not None:
+        rows = rows[rows["latent_dim"] == latent_dim(results, n)]
     for name, value in settings.items():
         rows = rows[rows[name] == value]
     if rows.empty:
         wanted = ", ".join(f"{name} {value}" for name, value in settings.items())
-        raise NotRun(f"'{experiment}' has no runs with {n} n{', ' if wanted else ''}{wanted}")
+        dims = "" if n is None else f" with {n} n{', ' if wanted else ''}"
+        raise NotRun(f"'{experiment}' has no runs{dims or ' with '}{wanted}")
     results.used.append(rows)
     return rows
 

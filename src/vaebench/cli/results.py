@@ -27,18 +27,29 @@ def data(
         typer.Option(help="Folder or URL that holds NAME/FILE, tried before the official hosts."),
     ] = None,
     root: DataOption = DATA,
+    check: Annotated[
+        bool, typer.Option("--check", help="Check every byte of what is prepared, and do no more.")
+    ] = False,
 ) -> None:
     """Fetch, verify and prepare datasets.
 
     Sources in order: a verified copy already in ROOT/raw, the folder or URL that VAEBENCH_MIRROR
-    names, --mirror, the official hosts.
+    names, --mirror, the official hosts. CelebA has no host that a program may fetch it from: put
+    its files into ROOT/raw/celeba, or into celeba/ of a mirror. A preparation that is interrupted
+    goes on where it stood.
     """
-    from vaebench.data.prepared import prepare
+    from vaebench.data.prepared import load, manifest_path, prepare
 
     for name in names:
         if name not in DATASETS:
             raise UserError(f"there is no dataset '{name}'; there are: {', '.join(DATASETS)}")
-        typer.echo(prepare(name, root, mirror or []))
+        if check:
+            load(root / "prepared", name, every_byte=True)
+            typer.echo(
+                f"{manifest_path(root / 'prepared', name)}: every byte is as it was prepared"
+            )
+        else:
+            typer.echo(prepare(name, root, mirror or []))
 
 
 @app.command()

@@ -15,6 +15,7 @@ from vaebench.errors import UserError
 from vaebench.grid import Cell, Experiment, expand
 from vaebench.layout import DATA, Layout
 from vaebench.likelihoods import LIKELIHOODS
+from vaebench.models import NETWORKS
 from vaebench.objectives import OBJECTIVES
 from vaebench.progress import say
 
@@ -58,8 +59,11 @@ def train(
     objective: Annotated[str, typer.Option(help=f"One of: {', '.join(OBJECTIVES)}.")],
     likelihood: Annotated[str, typer.Option(help=f"One of: {', '.join(LIKELIHOODS)}.")],
     latent_dim: Annotated[int, typer.Option(help="Latent dimension n.")],
-    epochs: Annotated[int, typer.Option(help="Passes over the training set.")],
     out: Annotated[Path, typer.Option(help="Folder for the results, one folder a run.")],
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the training set; or give --steps.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Optimisation steps.")] = None,
     seeds: Annotated[str, typer.Option(help="Seeds, such as 0,1,2; trained together.")] = "0",
     posterior_std: Annotated[
         str | None,
@@ -78,8 +82,20 @@ def train(
     ] = None,
     batch_size: Annotated[int, typer.Option(help="Images in a batch.")] = 300,
     learning_rate: Annotated[float, typer.Option(help="Adam's step size.")] = 0.001,
-    hidden_units: Annotated[int, typer.Option(help="Units of each hidden layer.")] = 200,
-    hidden_layers: Annotated[int, typer.Option(help="Hidden layers of encoder and decoder.")] = 3,
+    schedule: Annotated[
+        str, typer.Option(help="The step size during training: constant or constant-cosine.")
+    ] = "constant",
+    network: Annotated[str, typer.Option(help=f"One of: {', '.join(NETWORKS)}.")] = "mlp",
+    hidden_units: Annotated[
+        int | None, typer.Option(help="Units of each hidden layer of mlp; default 200.")
+    ] = None,
+    hidden_layers: Annotated[
+        int | None, typer.Option(help="Hidden layers of mlp's encoder and decoder; default 3.")
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(help="Of conv's convolutions: float32, or bfloat16, which changes results."),
+    ] = None,
     device: DeviceOption = None,
     threads: ThreadsOption = None,
     save_every: Annotated[int, typer.Option(min=1, help="Epochs between saved states.")] = 10,
@@ -101,11 +117,23 @@ def train(
         "objective": objective,
         "likelihood": likelihood,
         "latent_dim": latent_dim,
-        "epochs": epochs,
+        "network": network,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
-        "hidden_units": hidden_units,
-        "hidden_layers": hidden_layers,
+        "schedule": schedule,
+    }
+    if network == "mlp":
+        fixed |= {"hidden_units": 200, "hidden_layers": 3}
+    fixed |= {
+        name: value
+        for name, value in {
+            "epochs": epochs,
+            "steps": steps,
+            "hidden_units": hidden_units,
+            "hidden_layers": hidden_layers,
+            "precision": precision,
+        }.items()
+        if value is not None
     }
     axes: dict[str, list[Any]] = {}
     for name, text in {

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from vaebench.data.prepared import Arrays
 
-Prepare = Callable[[str, Path, list[str]], "Arrays"]
-"""Takes the dataset's name, its folder for raw files and the mirrors; returns its arrays."""
+Prepare = Callable[[str, Path, list[str], Path], "Arrays"]
+"""Takes the dataset's name, its folder for raw files, the mirrors, and a folder for unfinished work
+that an interrupted preparation finds again; returns its arrays."""
 
 
 @dataclass(frozen=True)
@@ -25,13 +26,16 @@ class Dataset:
     description: str
     module: str
     """The module of vaebench.data whose function `prepare` makes the arrays."""
-    digest: str
-    """Of the arrays, see `prepared.digest`: a run's hash names the bytes before they are here."""
+    digest: str | None
+    """Of the arrays, see `prepared.digest`: a run's hash names the bytes before they are here. None
+    where they are known only once they are prepared, see `prepared.data_digest`."""
+    is_labelled: bool = True
+    """Whether a classifier can learn its labels; those of other datasets are all 0."""
 
-    def prepare(self, name: str, raw: Path, mirrors: list[str]) -> "Arrays":
+    def prepare(self, name: str, raw: Path, mirrors: list[str], unfinished: Path) -> "Arrays":
         """Fetch what is missing into `raw`, verify it, and return the arrays."""
         prepare: Prepare = import_module(f"vaebench.data.{self.module}").prepare
-        return prepare(name, raw, mirrors)
+        return prepare(name, raw, mirrors, unfinished)
 
 
 DATASETS: dict[str, Dataset] = {
@@ -49,5 +53,29 @@ DATASETS: dict[str, Dataset] = {
         "the 1,797 handwritten digits that scikit-learn ships, brought to 28x28; no download",
         "digits",
         "776f6268c8e944d6bfca681bae564253b91aa340e36c1acc8af6aa57612bbcad",
+    ),
+    "celeba": Dataset(
+        "CelebA faces, 162,770 + 19,867 images (the validation split) of 64x64 in colour",
+        "celeba",
+        None,
+        is_labelled=False,
+    ),
+    "celeba-10k": Dataset(
+        "the first 10,000 CelebA faces at half size, 9,000 + 1,000 images of 64x64 in colour",
+        "celeba",
+        "04fe392a6f83489e451a9dd1279cf26b92b8519156223d8e09354ddbb812aafe",
+        is_labelled=False,
+    ),
+    "celeba-folder": Dataset(
+        "faces of a folder or zip of your own in CelebA's layout, brought to 64x64 in colour",
+        "celeba",
+        None,
+        is_labelled=False,
+    ),
+    "faces": Dataset(
+        "512 + 64 drawn faces of 32x32 in colour, for trying what CelebA is for; no download",
+        "faces",
+        "97eafded06e9110cb7c41497410e628f503d072c75f544e9357e0fb06ae3449d",
+        is_labelled=False,
     ),
 }

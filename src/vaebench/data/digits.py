@@ -9,7 +9,7 @@ from vaebench.data.prepared import Arrays, Bytes
 TEST_IMAGES = 297
 
 
-def prepare(_name: str, _raw: Path, _mirrors: list[str]) -> Arrays:
+def prepare(_name: str, _raw: Path, _mirrors: list[str], _unfinished: Path) -> Arrays:
     """All 1,797 digits, enlarged and split into 1,500 for training and 297 for testing.
 
     The split is a fixed permutation, since the file's order groups the digits by writer.

@@ -43,9 +43,7 @@ def fetch(file: RawFile, dataset: str, folder: Path, mirrors: list[str]) -> Path
         if problem is None:
             return target
         tried.append(f"{target}: {problem}")
-    chosen = os.environ.get("VAEBENCH_MIRROR")
-    places = [chosen, *mirrors] if chosen else mirrors
-    sources = [f"{place.rstrip('/')}/{dataset}/{file.name}" for place in places]
+    sources = [f"{place.rstrip('/')}/{dataset}/{file.name}" for place in places(mirrors)]
     for source in [*sources, *file.official]:
         problem = _copy_verified(source, target, file)
         if problem is None:
@@ -57,6 +55,12 @@ def fetch(file: RawFile, dataset: str, folder: Path, mirrors: list[str]) -> Path
         f"Put the file (MD5 {file.md5}) at {target}, or set VAEBENCH_MIRROR to a folder or URL "
         f"that holds {dataset}/{file.name}."
     )
+
+
+def places(mirrors: list[str]) -> list[str]:
+    """The mirrors in the order they are tried: the one that VAEBENCH_MIRROR names, then others."""
+    chosen = os.environ.get("VAEBENCH_MIRROR")
+    return [chosen, *mirrors] if chosen else mirrors
 
 
 def _copy_verified(source: str, target: Path, file: RawFile) -> str | None:

@@ -29,6 +29,12 @@ def torchvision_mnist() -> ModuleType:
     return import_module("torchvision.datasets.mnist")
 
 
+def torchvision_celeba() -> ModuleType:
+    """The module `torchvision.datasets.celeba`."""
+    import_torchvision()
+    return import_module("torchvision.datasets.celeba")
+
+
 def _define_missing_operators() -> None:
     import torch
 

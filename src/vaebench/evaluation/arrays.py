@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vaebench.evaluation.bounds import Evaluation
+from vaebench.evaluation.pictures import decode_pixels, picture_arrays, to_levels
 from vaebench.likelihoods import Likelihood
-from vaebench.models.mlp import Network, Parameters
+from vaebench.models.base import Network, Parameters
 from vaebench.streams import normal
 
 SAMPLES = 32
@@ -26,7 +27,7 @@ def run_arrays(
     seeds: Sequence[int],
     train: Evaluation,
     test: Evaluation,
-    image_shape: tuple[int, ...],
+    test_images: Tensor,
     test_labels: NDArray[np.uint8],
 ) -> list[dict[str, NDArray[Any]]]:
     """The arrays of each run.
@@ -36,16 +37,15 @@ def run_arrays(
     constant. For two latent dimensions also: `posterior_mean` and, where learned,
     `posterior_std` of the test set, float16 of shape [N, 2]; `labels`, uint8 of shape [N];
     `manifold`, images of a grid of z at the prior's quantiles `manifold_quantiles`: row r is the
-    r-th quantile of z_2 from the top, column c the c-th of z_1.
+    r-th quantile of z_2 from the top, column c the c-th of z_1. For images in colour also: see
+    `pictures.picture_arrays`.
     """
     device = next(iter(parameters.values())).device
     prior_std = train.prior_variance.sqrt().float().to(device)
     draws = normal(seeds, "samples", 0, (SAMPLES, network.latent_dim), device)
 
     def images(z: Tensor) -> NDArray[np.uint8]:
-        pixels = network.image(likelihood.mean(network.decode(parameters, z).output))
-        levels = (255 * pixels.nan_to_num()).round().to(torch.uint8)
-        return levels.view(*z.shape[:-1], *image_shape).cpu().numpy()
+        return to_levels(decode_pixels(network, likelihood, parameters, z), network.image_shape)
 
     stacked: dict[str, NDArray[Any]] = {
         "samples": images(draws * prior_std),
@@ -63,6 +63,8 @@ def run_arrays(
         shared = {"labels": test_labels, "manifold_quantiles": quantiles.numpy()}
     if network.latent_dim == 2 or not network.learns_std:
         stacked["posterior_std"] = test.posterior.std.half().numpy()
+    if len(network.image_shape) == 3:
+        stacked |= picture_arrays(network, likelihood, parameters, seeds, train, test, test_images)
     return [{name: stack[k] for name, stack in stacked.items()} | shared for k in range(len(seeds))]
 
 

@@ -19,11 +19,10 @@ from vaebench.density import (
     squared_residual,
 )
 from vaebench.likelihoods import Likelihood
-from vaebench.models.mlp import Network, Parameters
+from vaebench.models.base import Network, Parameters
 from vaebench.objectives import Objective, Posterior
 from vaebench.streams import normal
 
-IMAGES_AT_ONCE = 1000
 ACTIVE_NATS = 0.01
 """A latent dimension is active if its mean KL divergence exceeds this: independent of scale."""
 
@@ -93,14 +92,14 @@ def evaluate(
     likelihood: Likelihood,
     parameters: Parameters,
     seeds: Sequence[int],
-    pixels: Tensor,
+    images: Tensor,
     which: Literal["train", "test"],
 ) -> Evaluation:
-    """Evaluate a pack on `pixels` in [0, 1], float32 of shape [N, pixel]."""
-    noise = normal(seeds, "evaluation", which, (len(pixels), network.latent_dim), pixels.device)
+    """Evaluate a pack on `images`, levels 0..255 as uint8 of shape [N, pixel]."""
+    noise = normal(seeds, "evaluation", which, (len(images), network.latent_dim), images.device)
     means, stds, log_likelihoods, residuals = [], [], [], []
-    for block in _blocks(len(pixels)):
-        x = network.scale(pixels[block].expand(len(seeds), -1, -1))
+    for block in blocks(len(images), network.images_at_once):
+        x = network.scale(to_pixels(images[block]).expand(len(seeds), -1, -1))
         posterior = network.encode(parameters, x)
         decoded = network.decode(parameters, posterior.mean + posterior.std * noise[:, block])
         # Widened on the CPU: some GPUs have no float64.
@@ -148,6 +147,11 @@ def prior(objective: Objective, posterior: Posterior) -> Tensor:
     """S^2, float64 of shape [run, 1, latent]: 1 or E[Sigma + diag(mu)^2] of Eq. 4."""
     if objective.prior == "standard":
         return torch.ones_like(posterior.mean[:, :1], dtype=torch.float64)
+    return fitted_prior(posterior)
+
+
+def fitted_prior(posterior: Posterior) -> Tensor:
+    """S^2 = E[Sigma + diag(mu)^2] of Eq. 4, float64 of shape [run, 1, latent]."""
     return torch.cat(
         [
             (one.std.square() + one.mean.square()).mean(1, keepdim=True)
@@ -174,6 +178,12 @@ def mean_kl(posterior: Posterior, prior_variance: Tensor) -> Tensor:
     return torch.cat(divergences)
 
 
-def _blocks(count: int) -> Iterator[slice]:
-    for start in range(0, count, IMAGES_AT_ONCE):
-        yield slice(start, min(start + IMAGES_AT_ONCE, count))
+def to_pixels(levels: Tensor) -> Tensor:
+    """Levels 0..255 as uint8 to pixels in [0, 1] as float32."""
+    return levels.float().div_(255)
+
+
+def blocks(count: int, size: int) -> Iterator[slice]:
+    """Slices of so many items, `size` at a time."""
+    for start in range(0, count, size):
+        yield slice(start, min(start + size, count))

@@ -30,6 +30,7 @@ def _shows(experiment: str, *axes: str) -> dict[str, frozenset[str]]:
 _VARIANCES = _shows("posterior_variance", "objective")
 _SCALES = _shows("gaussian_scale", "likelihood", "data_scale")
 _INFORMATION = _shows("baggins_information", "tau")
+_FACES = {"celeba": frozenset({"seed", "objective", "posterior_std"})}
 
 FIGURES: dict[str, FigureSpec] = {
     "fig01": FigureSpec("Schematic of a variational auto-encoder", {}),
@@ -49,6 +50,7 @@ FIGURES: dict[str, FigureSpec] = {
         "Samples under Gaussian likelihoods: learned T, T = I, BAGGINS",
         _SCALES | _shows("baggins_scale", "data_scale") | _INFORMATION,
     ),
+    "fig07": FigureSpec("CelebA: reconstructions and samples", _FACES, {"objective": "bilbo"}),
     "fig08": FigureSpec(
         "Hard-coded scaling of the codes: bound during training",
         _shows("latent_scaling", "objective", "posterior_std", "latent_scale"),
@@ -85,5 +87,9 @@ FIGURES: dict[str, FigureSpec] = {
         "Latent manifold, BAGGINS with an information factor of 1",
         _INFORMATION,
         {"latent_dim": 2, "tau": 1.0},
+    ),
+    "fig16": FigureSpec("CelebA: reconstructions by method", _FACES, {"objective": "bilbo"}),
+    "fig17": FigureSpec(
+        "CelebA: samples by method and distribution", _FACES, {"objective": "bilbo"}
     ),
 }

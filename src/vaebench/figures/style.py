@@ -19,6 +19,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from vaebench.objectives import OBJECTIVES
+from vaebench.results import training_text
 from vaebench.settings import format_value
 
 DPI = 120
@@ -72,9 +73,9 @@ def runs_text(rows: pd.DataFrame) -> str:
     dims = "/".join(format_value(int(n)) for n in sorted(rows["latent_dim"].unique()))
     seeds = sorted(int(seed) for seed in rows["seed"].unique())
     which = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {', '.join(map(str, seeds))}"
-    epochs = "/".join(str(int(value)) for value in sorted(rows["epochs"].unique()))
+    length = training_text(rows)
     likelihoods = "/".join(rows["likelihood"].unique())
-    text = f"{first['dataset']}, {likelihoods} likelihood, n = {dims}, {epochs} epochs, {which}"
+    text = f"{first['dataset']}, {likelihoods} likelihood, n = {dims}, {length}, {which}"
     diverged = rows[rows["status"] == "diverged"]
     if diverged.empty:
         return text
@@ -140,16 +141,16 @@ def label_legend(figure: Figure, labels: NDArray[Any]) -> None:
 
 
 def image_grid(images: NDArray[Any], columns: int) -> NDArray[Any]:
-    """Images [N, height, width] side by side as one image, row by row."""
+    """Images [N, height, width(, colour)] side by side as one image, row by row."""
     rows = len(images) // columns
-    height, width = images.shape[1:]
-    tiled = images[: rows * columns].reshape(rows, columns, height, width)
-    return tiled.transpose(0, 2, 1, 3).reshape(rows * height, columns * width)
+    height, width, *colours = images.shape[1:]
+    tiled = images[: rows * columns].reshape(rows, columns, height, width, *colours)
+    return tiled.swapaxes(1, 2).reshape(rows * height, columns * width, *colours)
 
 
 def show_image(ax: Axes, image: NDArray[Any]) -> None:
-    """A grey image without axes, dark on white as in print."""
-    ax.imshow(image, cmap="gray_r", vmin=0, vmax=255, interpolation="none")
+    """An image without axes; a grey one dark on white, as in print."""
+    ax.imshow(image, cmap="gray_r", vmin=0, vmax=255, interpolation="none")  # no map for colours
     ax.set_xticks([])
     ax.set_yticks([])
 

@@ -83,7 +83,7 @@ def train_classifier(label: str, data: Arrays, device: torch.device) -> Classifi
                 log_likelihood = -cross_entropy(logits, labels[batch])
                 gradients = torch.autograd.grad(log_likelihood, tensors)
                 ascend(tensors, gradients, moments, LEARNING_RATE)
-            progress.epoch(epoch + 1, None, None)
+            progress.stretch(epoch + 1, None, None)
     trained = {name: tensor.detach() for name, tensor in parameters.items()}
     raw = _in_blocks(trained, images)
     # A feature that hardly any image excites has a deviation near 0: it would count without limit

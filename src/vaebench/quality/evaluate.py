@@ -8,12 +8,11 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from vaebench.data import DATASETS
-from vaebench.data.prepared import Arrays, load
+from vaebench.data.prepared import Arrays, data_digest, load
 from vaebench.errors import UserError
 from vaebench.files import digest_file, write_atomically
 from vaebench.likelihoods import LIKELIHOODS
-from vaebench.models.mlp import Network
+from vaebench.models import make_network
 from vaebench.progress import say
 from vaebench.quality.classifier import (
     load_classifier,
@@ -63,7 +62,7 @@ def make_classifier(dataset: str, data: Path, record: Path, device: torch.device
             "test_components": components(test),
             "weights": save_classifier(classifier, record.parent),
             "sources": quality_digest(),
-            "data": DATASETS[dataset].digest,
+            "data": data_digest(data / "prepared", dataset),
             "device": device.type,
             "processor": describe_device(device),
         }
@@ -128,7 +127,7 @@ def sample(
     from numpy import load as load_arrays
 
     count, shape = len(data.test_images), data.test_images.shape[1:]
-    network = Network.of([record.run], shape[0] * shape[1], device)
+    network = make_network([record.run], shape, device)
     likelihood = LIKELIHOODS[record.run.likelihood]
     parameters = {name: t[None].to(device) for name, t in load_file(target.weights).items()}
     with load_arrays(target.folder / "arrays.npz", allow_pickle=False) as archive:

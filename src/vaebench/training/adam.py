@@ -39,11 +39,20 @@ def ascend(
     moments: Moments,
     learning_rate: float,
 ) -> None:
-    """One update in place that increases what the gradients are of."""
+    """One update in place that increases what the gradients are of.
+
+    Args:
+        parameters: contiguous in memory.
+        gradients: of the same shapes, in any layout.
+        moments: updated in place.
+        learning_rate: Adam's step size.
+    """
     moments.step.add_(1)
     torch._fused_adam_(
         parameters,
-        gradients,
+        # The kernel pairs numbers by their place in memory, whatever the strides say, and gradients
+        # of convolutions come with the channels last.
+        [gradient.contiguous() for gradient in gradients],
         moments.first,
         moments.second,
         [],

@@ -2,13 +2,15 @@
 
 from typing import Any, NamedTuple
 
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import softplus
 
 from vaebench.data.prepared import Arrays
 from vaebench.evaluation.arrays import run_arrays
-from vaebench.evaluation.bounds import Evaluation
+from vaebench.evaluation.bounds import Evaluation, blocks, fitted_prior, to_pixels
+from vaebench.objectives import Posterior
 from vaebench.records import Final, HeldOutMetrics, SetMetrics, finite
 from vaebench.training.loop import Pack, TrainingState
 
@@ -36,7 +38,7 @@ def measure(pack: Pack, state: TrainingState, data: Arrays) -> list[Measured]:
         pack.seeds,
         train,
         test,
-        data.test_images.shape[1:],
+        pack.test_images,
         data.test_labels,
     )
     if pack.likelihood.variance is not None and variance is not None:
@@ -45,17 +47,21 @@ def measure(pack: Pack, state: TrainingState, data: Arrays) -> list[Measured]:
         test = test.with_variance(variance[:, None], pack.network.pixels)
     on_train, on_test = _numbers(pack, train), _numbers(pack, test)
     on_test["elbo_frozen_prior"] = test.elbo_with_prior(train.prior_variance)
-    mean_image = pack.train_pixels.mean(0)
-    mean_image_mse = float((pack.test_pixels - mean_image).square().mean())
+    mean_image_mse = _mean_image_mse(pack)
+    fitted = fitted_prior(train.posterior).sum((1, 2))
+    first_batch = fitted_prior(_first(train.posterior, pack.runs[0].batch_size)).sum((1, 2))
 
     def of_run(values: dict[str, Tensor], k: int) -> dict[str, float | None]:
         diverged = state.diverged[k] is not None
         return {name: None if diverged else finite(value[k]) for name, value in values.items()}
 
+    traces = {"fitted_prior_trace": fitted, "fitted_prior_trace_batch": first_batch}
+
     return [
         Measured(
             Final(
                 likelihood_variance=None if variance is None else finite(variance[k]),
+                **of_run(traces, k),
                 train=SetMetrics.model_validate(of_run(on_train, k)),
                 test=HeldOutMetrics.model_validate(
                     of_run(on_test, k)
@@ -66,6 +72,24 @@ def measure(pack: Pack, state: TrainingState, data: Arrays) -> list[Measured]:
         )
         for k in range(len(pack.runs))
     ]
+
+
+def _first(posterior: Posterior, count: int) -> Posterior:
+    """q(z|x) of the first examples."""
+    return Posterior(posterior.mean[:, :count], posterior.std[:, :count])
+
+
+def _mean_image_mse(pack: Pack) -> float:
+    """The mean squared residual of a pixel where the training set's mean image is always shown."""
+    total = torch.zeros(pack.network.pixels, dtype=torch.int64)
+    for block in blocks(len(pack.train_images), pack.network.images_at_once):
+        total += pack.train_images[block].sum(0, dtype=torch.int64).cpu()
+    mean_image = total.double() / (255 * len(pack.train_images))
+    squares = 0.0
+    for block in blocks(len(pack.test_images), pack.network.images_at_once):
+        pixels = to_pixels(pack.test_images[block].cpu())
+        squares += float((pixels - mean_image).square().sum())
+    return squares / pack.test_images.numel()
 
 
 def _numbers(pack: Pack, on: Evaluation) -> dict[str, Tensor]:

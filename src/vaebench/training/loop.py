@@ -3,20 +3,27 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from math import ceil, cos, pi
 
 import torch
 from torch import Tensor
 
-from vaebench.data.prepared import Arrays, Bytes
+from vaebench.data.prepared import Arrays
 from vaebench.density import training_log_likelihood
-from vaebench.evaluation.bounds import Evaluation, evaluate
+from vaebench.evaluation.bounds import Evaluation, evaluate, to_pixels
 from vaebench.likelihoods import LIKELIHOODS, Likelihood
-from vaebench.models.mlp import Network, Parameters
+from vaebench.models import make_network
+from vaebench.models.base import Network, Parameters
 from vaebench.objectives import OBJECTIVES, Objective
 from vaebench.records import HistoryPoint, finite
 from vaebench.settings import Settings
 from vaebench.streams import normal, order
 from vaebench.training.adam import Moments, ascend
+
+STRETCHES = 20
+"""Into how many parts a training is divided that is counted in steps."""
+CONSTANT_PART = 0.8
+"""Of the steps, before the step size of `constant-cosine` falls."""
 
 
 @dataclass(frozen=True)
@@ -27,21 +34,20 @@ class Pack:
     network: Network
     objective: Objective
     likelihood: Likelihood
-    train_pixels: Tensor
-    """In [0, 1], float32 of shape [N, pixel]."""
-    test_pixels: Tensor
+    train_images: Tensor
+    """Levels 0..255, uint8 of shape [N, pixel]; on CPUs the mapped file itself."""
+    test_images: Tensor
 
     @staticmethod
     def of(runs: Sequence[Settings], data: Arrays, device: torch.device) -> "Pack":
         """Bring the data of a pack to its device."""
-        train, test = to_pixels(data.train_images, device), to_pixels(data.test_images, device)
         return Pack(
             runs=tuple(runs),
-            network=Network.of(runs, train.shape[1], device),
+            network=make_network(runs, data.train_images.shape[1:], device),
             objective=OBJECTIVES[runs[0].objective],
             likelihood=LIKELIHOODS[runs[0].likelihood],
-            train_pixels=train,
-            test_pixels=test,
+            train_images=torch.from_numpy(data.train_images).to(device).flatten(1),
+            test_images=torch.from_numpy(data.test_images).to(device).flatten(1),
         )
 
     @property
@@ -52,23 +58,34 @@ class Pack:
     @property
     def steps_per_epoch(self) -> int:
         """Whole batches in the training set; a remainder waits for another epoch's order."""
-        return len(self.train_pixels) // self.runs[0].batch_size
+        return len(self.train_images) // self.runs[0].batch_size
 
     @property
     def steps(self) -> int:
         """Optimisation steps of a complete training."""
-        return self.runs[0].epochs * self.steps_per_epoch
+        first = self.runs[0]
+        return first.steps or (first.epochs or 0) * self.steps_per_epoch
+
+    @property
+    def stretch(self) -> int:
+        """Steps from one evaluation to the next: an epoch, or a twentieth of given steps."""
+        given = self.runs[0].steps
+        return self.steps_per_epoch if given is None else max(1, given // STRETCHES)
+
+    @property
+    def stretches(self) -> int:
+        """How many of them a complete training has; the last may be shorter."""
+        return ceil(self.steps / self.stretch)
 
     def evaluate(self, parameters: Parameters, which: str) -> Evaluation:
         """The pack on its `train` or `test` set."""
-        pixels = self.train_pixels if which == "train" else self.test_pixels
         return evaluate(
             self.network,
             self.objective,
             self.likelihood,
             parameters,
             self.seeds,
-            pixels,
+            self.train_images if which == "train" else self.test_images,
             "train" if which == "train" else "test",
         )
 
@@ -91,7 +108,7 @@ class TrainingState:
 
 def begin(pack: Pack) -> TrainingState:
     """The state before the first step."""
-    parameters = pack.network.initialise(pack.runs, pack.train_pixels.device)
+    parameters = pack.network.initialise(pack.runs, pack.train_images.device)
     for tensor in parameters.values():
         tensor.requires_grad_()
     count = len(pack.runs)
@@ -107,7 +124,7 @@ def advance(
     pack: Pack,
     state: TrainingState,
     should_stop: Callable[[], bool],
-    after_epoch: Callable[[int], None],
+    after_stretch: Callable[[int], None],
 ) -> bool:
     """Train `state` in place to its end, or until `should_stop` says so.
 
@@ -115,19 +132,19 @@ def advance(
         pack: what is trained.
         state: where training stands; it may be in the middle of an epoch.
         should_stop: asked after every step.
-        after_epoch: called with the number of each finished epoch, after its evaluation.
+        after_stretch: called with the number of each finished stretch, after its evaluation; an
+            epoch, unless training is counted in steps.
 
     Returns:
         Whether training is complete.
     """
-    epochs = pack.runs[0].epochs
     while state.step < pack.steps:
         stopped = _train_in_epoch(pack, state, should_stop)
-        epoch, position = divmod(state.step, pack.steps_per_epoch)
-        if position == 0:
-            if is_recorded(epoch, epochs):
-                _record_history(pack, state, epoch)
-            after_epoch(epoch)
+        if state.step % pack.stretch == 0 or state.step == pack.steps:
+            number = ceil(state.step / pack.stretch)
+            if is_recorded(pack.runs[0], number):
+                _record_history(pack, state, number)
+            after_stretch(number)
         if stopped and state.step < pack.steps:
             return False
     return True
@@ -151,34 +168,45 @@ def training_bound(pack: Pack, parameters: Parameters, x: Tensor, noise: Tensor)
     return pack.objective.bound(posterior, log_likelihood)
 
 
-def is_recorded(epoch: int, epochs: int) -> bool:
-    """Whether the history has this epoch: 1 to 10, every fifth and the last."""
-    return epoch <= 10 or epoch % 5 == 0 or epoch == epochs
+def is_recorded(run: Settings, stretch: int) -> bool:
+    """Whether the history has this stretch: all, or epochs 1 to 10, every fifth and the last."""
+    return run.epochs is None or stretch <= 10 or stretch % 5 == 0 or stretch == run.epochs
 
 
-def to_pixels(images: Bytes, device: torch.device) -> Tensor:
-    """Grey values 0..255 of shape [N, ...] to pixels in [0, 1], float32 of shape [N, pixel]."""
-    return torch.from_numpy(images).to(device).flatten(1).float().div_(255)
+def step_size(run: Settings, step: int, steps: int) -> float:
+    """Adam's step size for the step after `step` of `steps`."""
+    fallen = (step / steps - CONSTANT_PART) / (1 - CONSTANT_PART)
+    if run.schedule == "constant" or fallen <= 0:
+        return run.learning_rate
+    return run.learning_rate * 0.5 * (1 + cos(pi * fallen))
 
 
 def _train_in_epoch(pack: Pack, state: TrainingState, should_stop: Callable[[], bool]) -> bool:
-    """Take the steps that the current epoch still lacks; returns whether it was stopped early."""
+    """Take the steps that the current epoch and stretch still lack.
+
+    Returns:
+        Whether it was stopped before.
+    """
     started = time.perf_counter()
     epoch, first = divmod(state.step, pack.steps_per_epoch)
-    size, device = pack.runs[0].batch_size, pack.train_pixels.device
+    size, device = pack.runs[0].batch_size, pack.train_images.device
+    # An epoch that begins in one stretch may end in another.
+    left = min(pack.stretch - state.step % pack.stretch, pack.steps - state.step)
+    last = min(first + left, pack.steps_per_epoch)
     examples = pack.steps_per_epoch * size
-    rows = order(pack.seeds, epoch, len(pack.train_pixels), device)
+    rows = order(pack.seeds, epoch, len(pack.train_images), device)
     noise = normal(pack.seeds, "noise", epoch, (examples, pack.network.latent_dim), device)
     parameters = list(state.parameters.values())
     bounds: list[Tensor] = []
     stopped = False
-    for k in range(first, pack.steps_per_epoch):
+    for k in range(first, last):
         batch = slice(k * size, (k + 1) * size)
-        x = pack.network.scale(pack.train_pixels[rows[:, batch]])
+        x = pack.network.scale(to_pixels(pack.train_images[rows[:, batch]]))
         bound = training_bound(pack, state.parameters, x, noise[:, batch])
         # Runs share no parameter, so the gradient of the sum is each run's own.
         gradients = torch.autograd.grad(bound.sum(), parameters)
-        ascend(parameters, gradients, state.moments, pack.runs[0].learning_rate)
+        rate = step_size(pack.runs[0], state.step + len(bounds), pack.steps)
+        ascend(parameters, gradients, state.moments, rate)
         bounds.append(bound.detach())
         if should_stop():
             stopped = True
@@ -196,14 +224,15 @@ def _note_divergence(state: TrainingState, bounds: Tensor) -> None:
             state.diverged[run] = state.step + int(finite_steps.int().argmin()) + 1
 
 
-def _record_history(pack: Pack, state: TrainingState, epoch: int) -> None:
+def _record_history(pack: Pack, state: TrainingState, stretch: int) -> None:
     test = pack.evaluate(state.parameters, "test")
     # The T of a likelihood that takes it from a batch would need the whole training set here.
     is_density = pack.likelihood.variance is None
     for run, points in enumerate(state.history):
         points.append(
             HistoryPoint(
-                epoch=epoch,
+                epoch=None if pack.runs[0].epochs is None else stretch,
+                step=state.step,
                 objective=finite(test.objective[run]),
                 elbo=finite(test.elbo[run]) if is_density else None,
                 rate=finite(test.rate[run]),

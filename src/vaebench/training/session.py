@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from safetensors.torch import save
 
-from vaebench.data import DATASETS, prepared
+from vaebench.data import prepared
 from vaebench.errors import UserError
 from vaebench.evaluation.arrays import to_npz
 from vaebench.files import digest_bytes, digest_file, remove_leftovers, write_atomically
@@ -27,7 +27,7 @@ from vaebench.settings import Settings
 from vaebench.sources import source_digest
 from vaebench.training.finish import measure
 from vaebench.training.loop import Pack, TrainingState, advance, begin
-from vaebench.training.state import restore_state, save_state, state_path
+from vaebench.training.state import identity, restore_state, save_state, state_path
 from vaebench.training.store import (
     FinishedRun,
     get_run,
@@ -83,7 +83,7 @@ def train_targets(label: str, targets: Sequence[Target], resources: Resources) -
     Raises:
         UserError: the data are missing or do not fit, or a saved state is damaged.
     """
-    hashes = [run_hash(target.settings) for target in targets]
+    hashes = [run_hash(target.settings, resources.data) for target in targets]
     store = resources.store
     # Locked by settings: a pack's state lies there under its settings, whatever the sources.
     with locked(store, [target.settings.digest for target in targets]):
@@ -138,27 +138,33 @@ def _train(
     if resources.start_over and path.exists():
         say(f"[{label}] starting over: the saved state is discarded")
         path.unlink()
-    if restore_state(path, pack, state):
+    known = identity(pack, prepared.data_digest(resources.data / "prepared", runs[0].dataset))
+    if restore_state(path, known, state):
         say(f"[{label}] continues after step {state.step} of {pack.steps}")
+    unit, size = ("epoch", 1) if runs[0].steps is None else ("step", pack.stretch)
+    length = f"{pack.steps} steps" if runs[0].epochs is None else f"{runs[0].epochs} epochs"
     seeds = "1 run" if len(runs) == 1 else f"{len(runs)} runs together"
-    say(f"[{label}] training {seeds}, {runs[0].epochs} epochs, on {resources.device.type}")
+    say(f"[{label}] training {seeds}, {length}, on {resources.device.type}")
 
-    with _stop_signals() as stopped, TrainingProgress(label, runs[0].epochs) as progress:
+    shown = TrainingProgress(label, pack.stretches, unit, size)
+    with _stop_signals() as stopped, shown as progress:
 
         def should_stop() -> bool:
             late = resources.deadline is not None and time.monotonic() > resources.deadline
             return late or stopped.is_set()
 
-        def after_epoch(epoch: int) -> None:
-            progress.epoch(epoch, state.step / state.seconds, _mean_objective(state))
-            if epoch % resources.save_every == 0 and epoch < runs[0].epochs:
-                save_state(path, pack, state)
+        def after_stretch(number: int) -> None:
+            progress.stretch(number, state.step / state.seconds, _mean_objective(state))
+            # A stretch of given steps is a twentieth of them, so every one is worth saving.
+            due = unit == "step" or number % resources.save_every == 0
+            if due and number < pack.stretches:
+                save_state(path, known, state)
 
-        complete = advance(pack, state, should_stop, after_epoch)
+        complete = advance(pack, state, should_stop, after_stretch)
         # Also when complete: whatever goes wrong in evaluating must not cost the training.
-        save_state(path, pack, state)
+        save_state(path, known, state)
         if complete:
-            for run in _finish(pack, state, data, hashes):
+            for run in _finish(pack, state, data, hashes, known.data):
                 stage_run(resources.store, run)
             # In this order: a kill leaves the state or the staged runs, and never a part of a pack,
             # whose other runs would then be trained in another pack, and round otherwise.
@@ -170,10 +176,14 @@ def _train(
 
 
 def _finish(
-    pack: Pack, state: TrainingState, data: prepared.Arrays, hashes: Sequence[str]
+    pack: Pack,
+    state: TrainingState,
+    data: prepared.Arrays,
+    hashes: Sequence[str],
+    data_digest: str,
 ) -> Iterator[FinishedRun]:
     """Evaluate a trained pack; yields each run's record, arrays and weights."""
-    worker = describe_worker(pack.train_pixels.device, len(pack.runs))
+    worker = describe_worker(pack.train_images.device, len(pack.runs))
     lock = Path("requirements.lock")
     environment = digest_file(lock) if lock.exists() else None
     for k, measured in enumerate(measure(pack, state, data)):
@@ -193,8 +203,8 @@ def _finish(
             worker=worker,
             digests=Digests(
                 settings=settings.digest,
-                sources=source_digest(settings.objective, settings.likelihood),
-                data=DATASETS[settings.dataset].digest,
+                sources=source_digest(settings),
+                data=data_digest,
                 environment=environment,
                 weights=digest_bytes(weights),
                 arrays=digest_bytes(npz),

@@ -13,7 +13,6 @@ from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from vaebench.data import DATASETS
 from vaebench.errors import UserError
 from vaebench.files import digest_bytes, write_atomically
 from vaebench.records import HistoryPoint
@@ -26,7 +25,7 @@ VERSION = 2
 _HEADER = "header"
 
 
-class _Identity(BaseModel):
+class Identity(BaseModel):
     """What a state has to have in common with the pack that goes on from it."""
 
     version: int
@@ -37,7 +36,7 @@ class _Identity(BaseModel):
 
 
 class _Header(BaseModel):
-    identity: _Identity
+    identity: Identity
     step: int
     seconds: float
     diverged: list[int | None]
@@ -56,14 +55,30 @@ def state_path(store: Path, runs: Sequence[Settings]) -> Path:
     return store / "states" / f"{digest_bytes('/'.join(r.digest for r in runs).encode())}.state"
 
 
-def save_state(path: Path, pack: Pack, state: TrainingState) -> None:
+def identity(pack: Pack, data: str) -> Identity:
+    """What a saved state must share with `pack`, which trains on the data of this digest."""
+    return Identity(
+        version=VERSION,
+        settings=[run.digest for run in pack.runs],
+        sources=source_digest(pack.runs[0]),
+        data=data,
+        device=pack.train_images.device.type,
+    )
+
+
+def save_state(path: Path, known: Identity, state: TrainingState) -> None:
     """Keep where training stands; the state before it stays until this one is complete.
+
+    Args:
+        path: of `state_path`.
+        known: of `identity`.
+        state: where training stands.
 
     Raises:
         OSError: the disk is full or cannot be written; the state before it is unchanged.
     """
     header = _Header(
-        identity=_identity(pack),
+        identity=known,
         step=state.step,
         seconds=state.seconds,
         diverged=state.diverged,
@@ -75,8 +90,13 @@ def save_state(path: Path, pack: Pack, state: TrainingState) -> None:
     write_atomically(path, f"{digest_bytes(content)}\n".encode() + content)
 
 
-def restore_state(path: Path, pack: Pack, state: TrainingState) -> bool:
+def restore_state(path: Path, known: Identity, state: TrainingState) -> bool:
     """Bring a state that `begin` made to where the saved one stands, if there is one.
+
+    Args:
+        path: of `state_path`.
+        known: of `identity`.
+        state: gets the saved values.
 
     Raises:
         UserError: the saved state is damaged, or of another version, setting, source or device.
@@ -84,7 +104,7 @@ def restore_state(path: Path, pack: Pack, state: TrainingState) -> bool:
     if not path.exists():
         return False
     try:
-        header, tensors = _read(path, _identity(pack))
+        header, tensors = _read(path, known)
         with torch.no_grad():
             for name, tensor in _tensors(state).items():
                 tensor.copy_(tensors[name])
@@ -98,7 +118,7 @@ def restore_state(path: Path, pack: Pack, state: TrainingState) -> bool:
     return True
 
 
-def _read(path: Path, wanted: _Identity) -> tuple[_Header, dict[str, torch.Tensor]]:
+def _read(path: Path, wanted: Identity) -> tuple[_Header, dict[str, torch.Tensor]]:
     digest, _, content = path.read_bytes().partition(b"\n")
     if digest != digest_bytes(content).encode():
         raise _RefusedError("it is damaged")
@@ -122,17 +142,6 @@ def _read(path: Path, wanted: _Identity) -> tuple[_Header, dict[str, torch.Tenso
         if getattr(found, what) != getattr(wanted, what):
             raise _RefusedError(f"it belongs to other {what}")
     return header, tensors
-
-
-def _identity(pack: Pack) -> _Identity:
-    first = pack.runs[0]
-    return _Identity(
-        version=VERSION,
-        settings=[run.digest for run in pack.runs],
-        sources=source_digest(first.objective, first.likelihood),
-        data=DATASETS[first.dataset].digest,
-        device=pack.train_pixels.device.type,
-    )
 
 
 def _tensors(state: TrainingState) -> dict[str, torch.Tensor]:

@@ -1,0 +1,90 @@
+"""Statistics on the CelebA runs: the standard ELBO against BILBO at several stds."""
+
+from math import log
+
+import numpy as np
+import pandas as pd
+
+from vaebench.claims import Values, statistic
+from vaebench.claims.select import Watched, by_seed, paired, runs_of
+
+
+@statistic
+def faces_bound_difference(results: Watched, posterior_std: float) -> Values:
+    """Final bound on the held-out images of BILBO at this std minus that of the standard ELBO, at
+    the same seed, in nats.
+    """
+    return _minus_learned(results, posterior_std, "test_elbo")
+
+
+@statistic
+def faces_loss_difference(results: Watched, posterior_std: float) -> Values:
+    """Final objective on the training images of BILBO at this std minus that of the standard ELBO,
+    at the same seed, in nats: minus the difference of their losses.
+    """
+    return _minus_learned(results, posterior_std, "train_objective")
+
+
+@statistic
+def standard_prior_variation(results: Watched) -> Values:
+    """Log of the variance of a pixel over samples from N(0, I), minus that over reconstructions,
+    standard ELBO; the variances are means over the pixels.
+    """
+    rows = _with_variation(results)
+    return {"": [float(x) for x in rows["standard"] - rows["reconstructions"]]}
+
+
+@statistic
+def fitted_prior_is_closer(results: Watched) -> Values:
+    """How much closer samples from the fitted prior are to the reconstructions than samples from
+    N(0, I) are, standard ELBO: difference of distances of the log variance of a pixel.
+    """
+    rows = _with_variation(results)
+    standard, fitted = (
+        (rows[name] - rows["reconstructions"]).abs() for name in ("standard", "fitted")
+    )
+    return {"": [float(x) for x in standard - fitted]}
+
+
+@statistic
+def prior_trace(results: Watched, posterior_std: float, printed: float) -> Values:
+    """Log of tr S^2 under BILBO at this std over the printed number; S^2 is fitted to the training
+    images.
+    """
+    traces = _traces(results, posterior_std)
+    return {"": [log(x / printed) for x in traces]}
+
+
+@statistic
+def prior_trace_follows_std(results: Watched, posterior_std: float) -> Values:
+    """Log of tr S^2 / std^2 under BILBO at this std, minus that at std 1 and the same seed: 0 if
+    the same codes were found in another unit.
+    """
+    here, at_one = _traces(results, posterior_std), _traces(results, 1.0)
+    logs = (traces.map(log) for traces in (here / posterior_std**2, at_one))
+    return {"": paired(*logs)}
+
+
+def _minus_learned(results: Watched, posterior_std: float, column: str) -> Values:
+    bilbo = runs_of(results, "celeba", None, objective="bilbo", posterior_std=posterior_std)
+    learned = runs_of(results, "celeba", None, objective="learned")
+    return {"": paired(by_seed(bilbo, column), by_seed(learned, column))}
+
+
+def _traces(results: Watched, posterior_std: float) -> "pd.Series[float]":
+    rows = runs_of(results, "celeba", None, objective="bilbo", posterior_std=posterior_std)
+    return by_seed(rows, "fitted_prior_trace")
+
+
+def _with_variation(results: Watched) -> pd.DataFrame:
+    """The standard ELBO's runs by seed with the log variances of a pixel; NaN if diverged."""
+    rows = runs_of(results, "celeba", None, objective="learned").sort_values("seed")
+    names = ("standard", "fitted", "reconstructions")
+    lines = []
+    for _, row in rows.iterrows():
+        arrays = results.arrays(row)
+        is_finite = row["status"] == "completed"
+        lines.append(
+            {k: np.log(float(arrays[f"variation_{k}"])) if is_finite else np.nan for k in names}
+        )
+    return pd.DataFrame(lines)

@@ -1,0 +1,128 @@
+"""CelebA faces: an archive or a folder of JPEGs, cropped, resized and split.
+
+The layout is that of the published archives: `img_align_celeba.zip`, or the folder
+`img_align_celeba/` that it unpacks to, with images `000001.jpg` and so on, and beside it
+`list_eval_partition.txt`, which says for each image whether it is for training (0), validation (1)
+or testing (2). An archive is read as it is and never unpacked.
+
+Training images are those of the training split. Held-out images, which this project calls the test
+set, are those of the validation split, as in the paper's experiment; where there are none, as among
+the first 10,000 images, they are the last tenth of the training split by name.
+"""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from vaebench.data.decode import decode
+from vaebench.data.fetch import RawFile, fetch, places
+from vaebench.data.jpegs import Jpegs, open_archive, open_folder
+from vaebench.data.prepared import Arrays
+from vaebench.data.torchvision_import import torchvision_celeba
+from vaebench.errors import UserError
+
+ARCHIVE, FOLDER, PARTITION = "img_align_celeba.zip", "img_align_celeba", "list_eval_partition.txt"
+FIRST_10K_MD5 = "2e737822a569d9cc386e812942e16044"
+TRAIN, HELD_OUT = 0, 1
+CUT = 10
+"""One in so many training images is held out where there is no validation split."""
+
+
+def raw_files(name: str) -> list[RawFile]:
+    """The archive and the partition with their published MD5 sums.
+
+    They have no address that a program may fetch them from: their authors hand them out on
+    https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html.
+    """
+    md5 = {file: md5 for _, md5, file in torchvision_celeba().CelebA.file_list}
+    archive = FIRST_10K_MD5 if name == "celeba-10k" else md5[ARCHIVE]
+    return [RawFile(ARCHIVE, archive, ()), RawFile(PARTITION, md5[PARTITION], ())]
+
+
+def prepare(name: str, raw: Path, mirrors: list[str], unfinished: Path) -> Arrays:
+    """Decode the images that the partition names; labels are all 0.
+
+    `celeba` and `celeba-10k` are the published files alone; `celeba-folder` takes any images in
+    their layout, from `raw` or a mirror that is a folder.
+
+    Raises:
+        UserError: the files cannot be had, an image is damaged or too small, or a name in the
+            archive leads out of it.
+    """
+    if name == "celeba-folder":
+        images, partition = _find(name, raw, mirrors)
+    else:
+        archive, partition = (fetch(file, name, raw, mirrors) for file in raw_files(name))
+        images = open_archive(archive)
+    train, test = split(read_partition(partition), sorted(images.marks), partition)
+    return Arrays(
+        train_images=decode("train_images", images, train, unfinished),
+        train_labels=np.zeros(len(train), np.uint8),
+        test_images=decode("test_images", images, test, unfinished),
+        test_labels=np.zeros(len(test), np.uint8),
+    )
+
+
+def _find(name: str, raw: Path, mirrors: list[str]) -> tuple[Jpegs, Path]:
+    """Images and partition in the first place that has images."""
+    folders = [raw, *(Path(place).expanduser() / name for place in places(mirrors))]
+    for folder in folders:
+        has_folder, archive = (folder / FOLDER).is_dir(), folder / ARCHIVE
+        if not has_folder and not archive.is_file():
+            continue
+        if not (folder / PARTITION).is_file():
+            raise UserError(
+                f"{folder / PARTITION} is missing: it says which images are for training, and "
+                "comes with CelebA"
+            )
+        images = open_folder(folder / FOLDER) if has_folder else open_archive(archive)
+        return images, folder / PARTITION
+    listing = "\n".join(f"  - {folder}" for folder in folders)
+    raise UserError(
+        f"dataset '{name}' has no images. Looked in:\n{listing}\nPut {FOLDER}/ or {ARCHIVE}, and "
+        f"{PARTITION}, into {raw}, or into a folder {name}/ of the one that VAEBENCH_MIRROR names."
+    )
+
+
+def read_partition(path: Path) -> dict[str, int]:
+    """The split of each image by its name.
+
+    Raises:
+        UserError: a line is not `<image>.jpg` and 0, 1 or 2.
+    """
+    splits = {}
+    for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
+        match = re.fullmatch(r"([\w-]+\.jpg)\s+([012])\s*", line)
+        if match is None:
+            raise UserError(
+                f"{path}, line {number}: '{line[:60]}' is not an image and its split, such as "
+                "'000001.jpg 0'"
+            )
+        splits[match[1]] = int(match[2])
+    return splits
+
+
+def split(partition: dict[str, int], names: list[str], path: Path) -> tuple[list[str], list[str]]:
+    """The names of the images to train on and of those held out, each in order.
+
+    Args:
+        partition: of all images.
+        names: of the images that are there, in order.
+        path: of the partition, for the error.
+
+    Raises:
+        UserError: too few images are for training.
+    """
+    train, held_out = (
+        [name for name in names if partition.get(name) == which] for which in (TRAIN, HELD_OUT)
+    )
+    if not held_out:
+        cut = len(train) - len(train) // CUT
+        train, held_out = train[:cut], train[cut:]
+    if not train or not held_out:
+        raise UserError(
+            f"of {len(names)} images, {len(train)} are for training and {len(held_out)} are held "
+            f"out, by {path}: both are needed"
+        )
+    return train, held_out

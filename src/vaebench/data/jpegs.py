@@ -1,0 +1,74 @@
+"""JPEG files in a folder or in a zip archive, by name."""
+
+import zipfile
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from vaebench.errors import UserError
+
+
+@dataclass(frozen=True)
+class Jpegs:
+    """Images that can be read by several threads at once."""
+
+    place: Path
+    marks: dict[str, str]
+    """For each image by its name, what differs if its bytes do."""
+    read: Callable[[str], bytes]
+    """The bytes of an image.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+
+
+def open_folder(folder: Path) -> Jpegs:
+    """The images `*.jpg` directly in a folder."""
+
+    def read(name: str) -> bytes:
+        try:
+            return (folder / name).read_bytes()
+        except OSError as error:
+            raise UserError(f"{folder / name} cannot be read ({error.strerror})") from None
+
+    stats = {path.name: path.stat() for path in folder.glob("*.jpg")}
+    return Jpegs(folder, {k: f"{s.st_size} {s.st_mtime_ns}" for k, s in stats.items()}, read)
+
+
+def open_archive(path: Path) -> Jpegs:
+    """The images `*.jpg` in an archive, whatever folder of it they are in.
+
+    Raises:
+        UserError: it is no zip archive, a name in it leads out of it, or two images share a name.
+    """
+    try:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError) as error:
+        raise UserError(f"{path} is no zip archive that can be read ({error})") from None
+    images: dict[str, zipfile.ZipInfo] = {}
+    for entry in archive.infolist():
+        if _leads_out(entry.orig_filename):
+            raise UserError(
+                f"{path} holds '{entry.orig_filename}', a name that leads out of the archive: it "
+                "is not CelebA's, and nothing of it is used"
+            )
+        name = PurePosixPath(entry.filename).name
+        if name.endswith(".jpg") and not name.startswith("."):
+            if name in images:
+                raise UserError(f"{path} holds two images named '{name}'")
+            images[name] = entry
+
+    def read(name: str) -> bytes:
+        try:
+            return archive.read(images[name])
+        except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError) as error:
+            raise UserError(f"{path}: '{name}' is damaged ({error})") from None
+
+    return Jpegs(path, {k: f"{e.file_size} {e.CRC}" for k, e in images.items()}, read)
+
+
+def _leads_out(name: str) -> bool:
+    windows = PureWindowsPath(name)  # takes both kinds of slash
+    return bool(windows.drive or windows.root) or ".." in windows.parts or "\0" in name

@@ -1,0 +1,90 @@
+"""Panels of images in colour, by method (Figs. 7, 16, 17). Of CelebA they show faces."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from vaebench.figures.style import (
+    first_seeds,
+    image_grid,
+    objective_name,
+    setting_text,
+    show_image,
+)
+from vaebench.results import Results
+
+COLUMNS = 8
+NOTE = (
+    "The paper writes Σ = I/100, which its experiment's script reads as a standard deviation: σ is "
+    "0.1 or 0.01. "
+)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Images of a run with what they are."""
+
+    row: pd.Series
+    array: str
+    """The name of the run's array."""
+    title: str
+
+
+def methods(results: Results) -> pd.DataFrame:
+    """A run of the standard ELBO and of BILBO at each std, the largest first; the first seed.
+
+    The constant posterior of Eq. 2 is left out: it is BILBO in another form.
+    """
+    rows = first_seeds(results.of("celeba", objective=["learned", "bilbo"]))
+    rows = rows.sort_values("posterior_std", ascending=False, na_position="first")
+    return rows.drop_duplicates(["objective", "posterior_std"])
+
+
+def smaller_stds(rows: pd.DataFrame) -> pd.DataFrame:
+    """Without the run of the largest std, if there are others: both readings of Σ = I/100."""
+    stds = rows["posterior_std"]
+    return rows[stds.isna() | (stds < stds.max())] if stds.nunique() > 1 else rows
+
+
+def method_name(row: pd.Series) -> str:
+    """How the figures call a method."""
+    if row["objective"] == "learned":
+        return "standard ELBO"
+    return (
+        f"{objective_name(row['objective'])}, {setting_text('posterior_std', row['posterior_std'])}"
+    )
+
+
+def draw_panels(results: Results, lines: Sequence[Sequence[Panel]], images: int) -> Figure:
+    """Lines of panels with so many images each, every panel with a letter, in columns."""
+    height = images // COLUMNS
+    width = max(len(line) for line in lines)
+    figure, axes = plt.subplots(
+        len(lines),
+        width,
+        figsize=(3.4 * width, (0.42 * height + 0.32) * len(lines)),
+        layout="constrained",
+        squeeze=False,
+    )
+    for ax in axes.flat:
+        ax.set_axis_off()
+    letters = iter("abcdefghijklmnopqrstuvwxyz")
+    for place, line in zip(axes, lines, strict=True):
+        for ax, panel in zip(place, line, strict=False):
+            _draw(ax, results, panel, next(letters), images)
+    return figure
+
+
+def _draw(ax: Axes, results: Results, panel: Panel, letter: str, images: int) -> None:
+    ax.set_title(f"({letter}) {panel.title}", loc="left", fontsize="small")
+    if panel.row["status"] == "diverged" and panel.array != "inputs":
+        ax.text(0.5, 0.5, "diverged", ha="center", transform=ax.transAxes)
+        return
+    shown: NDArray[Any] = results.arrays(panel.row)[panel.array][:images]
+    show_image(ax, image_grid(shown, COLUMNS))

@@ -1,0 +1,25 @@
+"""Figure 16: reconstructions on CelebA under the standard ELBO and BILBO."""
+
+from vaebench.figures.faces import NOTE, Panel, draw_panels, method_name, methods
+from vaebench.figures.style import Drawing, bound_text, runs_text
+from vaebench.results import Results
+
+IMAGES = 32
+
+
+def draw(results: Results) -> Drawing:
+    """A line for each method: inputs, and their reconstructions."""
+    rows = methods(results)
+    lines = [
+        [
+            Panel(row, "inputs", f"inputs of: {method_name(row)}"),
+            Panel(row, "reconstructions", f"reconstructions, {bound_text(row)}"),
+        ]
+        for _, row in rows.iterrows()
+    ]
+    caption = (
+        "Images of the held-out set and their reconstructions from the posterior mean, for the "
+        f"standard ELBO (Eq. 1) and BILBO (Eq. 24) with Σ = σ² I. {NOTE}"
+        f"Shown: {runs_text(rows)}."
+    )
+    return Drawing(draw_panels(results, lines, IMAGES), caption, rows)

@@ -1,0 +1,33 @@
+"""Figure 17: samples on CelebA, by method and by the distribution that z is drawn from."""
+
+import pandas as pd
+
+from vaebench.figures.faces import NOTE, Panel, draw_panels, method_name, methods
+from vaebench.figures.style import Drawing, bound_text, runs_text
+from vaebench.results import Results
+
+IMAGES = 32
+
+
+def draw(results: Results) -> Drawing:
+    """The standard ELBO with N(0, I) and the fitted prior; BILBO at each std."""
+    rows = methods(results)
+    panels = []
+    for _, row in rows.iterrows():
+        if row["objective"] == "learned":
+            panels.append(Panel(row, "samples", f"{method_name(row)}, prior N(0, I)"))
+        panels.append(Panel(row, "fitted_samples", f"{method_name(row)}, {_trace_text(row)}"))
+    bounds = "; ".join(f"{method_name(row)} {bound_text(row)}" for _, row in rows.iterrows())
+    lines = [panels[k : k + 2] for k in range(0, len(panels), 2)]
+    caption = (
+        "Samples for the standard ELBO (Eq. 1), from N(0, I) and from the prior that fits the "
+        "training set best (Eq. 4), and for BILBO (Eq. 24) with Σ = σ² I, from that prior. tr S² "
+        f"is its summed variance; in brackets, fitted to one batch alone. {NOTE}{bounds}. "
+        f"Shown: {runs_text(rows)}."
+    )
+    return Drawing(draw_panels(results, lines, IMAGES), caption, rows)
+
+
+def _trace_text(row: pd.Series) -> str:
+    whole, batch = (float(row[name]) for name in ("fitted_prior_trace", "fitted_prior_trace_batch"))
+    return f"tr S² = {whole:.3g} ({batch:.3g})"
