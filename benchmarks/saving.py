@@ -42,7 +42,8 @@ def share_of(latent_dim: int) -> None:
             {
                 "dataset": "mnist", "likelihood": "bernoulli", "objective": "bilbo",
                 "posterior_std": 1.0, "latent_dim": latent_dim, "epochs": EPOCHS, "seed": seed,
-                "batch_size": 300, "learning_rate": 0.001, "network": "mlp", "hidden_units": 200, "hidden_layers": 3,
+                "batch_size": 300, "learning_rate": 0.001, "network": "mlp", "hidden_units": 200,
+                "hidden_layers": 3,
             }
         )
         for seed in range(5)
