@@ -1,4 +1,5 @@
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import torch
 from vaebench.data.prepared import Arrays, load, prepare
 from vaebench.settings import Settings
 
+# One thread, also for commands that tests start: several spin at each other while cores are short.
+os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
 # Times vary with the machine; no test is about time.
 hypothesis.settings.register_profile("steady", deadline=None)
