@@ -206,8 +206,10 @@ def main() -> None:
     )
     peak = [operations / (STEPS * s) for s in seconds.pop("large convolution")]
     own = arithmetic_of_a_step()
-    print(f"one large convolution: {statistics.median(peak) / 1e9:.0f} GFLOP/s; a step of the ")
-    print(f"network has {own / 1e9:.1f} GFLOP in its convolutions")
+    print(
+        f"one large convolution: {statistics.median(peak) / 1e9:.0f} GFLOP/s; "
+        f"the convolutions of a step: {own / 1e9:.1f} GFLOP"
+    )
     print(
         f"{'steps a second':27} {'median':>7} {'min':>6} {'max':>6}   to plain   of the large rate"
     )
