@@ -113,7 +113,7 @@ def test_a_missing_run_is_refused_with_the_command_that_trains_it(project: Path)
     [
         ('"seed": 1', '"seed": 7', "changed after its hash"),
         ('"run_hash": "', '"run_hash": "0', "refused, made with other"),
-        ('"schema_version": 2', '"schema_version": 3', "no valid record"),
+        ('"schema_version": 3', '"schema_version": 4', "no valid record"),
         ('"status"', '"state"', "no valid record"),
         ("{", "", "no valid record"),
     ],
