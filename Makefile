@@ -70,8 +70,9 @@ lock: setup  ## resolve pyproject.toml anew into requirements.lock (names and ve
 schema: setup  ## write config/schema.json from the models of the config
 	$(BIN)/python -m vaebench schema > config/schema.json
 
-benchmark: setup  ## compare a packed epoch with plain PyTorch, in one run
+benchmark: setup  ## compare training with plain PyTorch: dense and convolutional, each in one run
 	$(BIN)/python benchmarks/epoch.py
+	$(BIN)/python benchmarks/convolution.py
 
 clean:  ## remove all results and the store of trained runs; keeps data, published results and .venv
 	test ! -d results || find results -mindepth 1 -maxdepth 1 ! -name published -exec rm -rf {} +

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.config import JsonDict
 
+from vaebench.data import DATASETS
 from vaebench.settings import OPTIONAL, AxisValue, Name, Settings, axis_folder, taken_settings
 
 NAMES_A_SETTING: JsonDict = {"propertyNames": {"enum": list(Settings.model_fields)}}
@@ -90,7 +91,13 @@ class Experiment(Strict):
                 raise ValueError(f"axis '{axis}' cannot be packed; these can: {sorted(PACKABLE)}")
         for k, override in enumerate(self.overrides):
             self._check_override(f"overrides.{k}", override)
-        expand(self)
+        for cell in expand(self):
+            dataset = cell.runs[0].settings.dataset
+            if self.sample_quality and not DATASETS[dataset].is_labelled:
+                raise ValueError(
+                    f"sample_quality: dataset '{dataset}' has no labels, and what measures samples "
+                    "are the features of a classifier that learned a dataset's labels: leave it out"
+                )
         return self
 
     def _check_override(self, place: str, override: Override) -> None:

@@ -18,6 +18,7 @@ from vaebench.models import conv
 from vaebench.models.base import per_run
 from vaebench.settings import Settings
 from vaebench.streams import generator, normal, order
+from vaebench.training.finish import measure
 from vaebench.training.loop import Pack, TrainingState, advance, begin, training_bound
 
 CPU = torch.device("cpu")
@@ -301,3 +302,42 @@ def test_training_raises_the_bound(convolutional: MakeSettings, faces: Arrays) -
     assert bounds[0] is not None
     assert bounds[-1] > bounds[0] + 1000
     assert pack.steps == state.step == state.history[0][-1].step == 60
+
+
+@pytest.mark.parametrize("objective", ["learned", "bilbo"])
+def test_pictures_show_and_measure_what_they_say(
+    convolutional: MakeSettings, faces: Arrays, objective: str
+) -> None:
+    """Inputs, reconstructions and samples against the network itself, in float64 by hand."""
+    run = convolutional(objective=objective)
+    pack, state = trained([run], faces)
+    (measured,) = measure(pack, state, faces)
+    arrays, final = measured.arrays, measured.final
+    train, test = (pack.evaluate(state.parameters, which) for which in ("train", "test"))
+    std = train.posterior.std[0].double().expand(32, 16).numpy()
+    square = (std**2 + train.posterior.mean[0].double().numpy() ** 2).mean(0)
+    assert final.fitted_prior_trace == pytest.approx(square.sum(), rel=1e-6)
+    first = (std[:8] ** 2 + train.posterior.mean[0, :8].double().numpy() ** 2).mean(0)
+    assert final.fitted_prior_trace_batch == pytest.approx(first.sum(), rel=1e-6)
+    np.testing.assert_allclose(arrays["fitted_prior_std"], np.sqrt(square), rtol=1e-5)
+    assert (arrays["inputs"] == faces.test_images).all()
+
+    def image(z: Tensor) -> NDArray[np.float64]:
+        with torch.no_grad():
+            logits = pack.network.decode(state.parameters, z).output[0].double()
+        return logits.sigmoid().numpy().reshape(-1, 32, 32, 3)
+
+    mean_image = image(test.posterior.mean)
+    assert np.abs(arrays["reconstructions"] - 255 * mean_image).max() <= 0.5 + 1e-3
+    draws = normal([run.seed], "samples", "pictures", (8, 16), CPU)
+    standard, fitted = image(draws), image(draws * torch.from_numpy(np.sqrt(square)).float())
+    assert np.abs(arrays["fitted_samples"] - 255 * fitted).max() <= 0.5 + 1e-3
+    for name, images in {
+        "inputs": faces.test_images / 255.0, "reconstructions": mean_image,
+        "standard": standard, "fitted": fitted,
+    }.items():  # fmt: skip
+        expected = images.var(0).mean()
+        assert arrays[f"variation_{name}"] == pytest.approx(expected, rel=1e-4), name
+    mean = faces.train_images.mean(0) / 255.0
+    mse = ((faces.test_images / 255.0 - mean) ** 2).mean()
+    assert final.test.mean_image_mse == pytest.approx(mse, rel=1e-6)

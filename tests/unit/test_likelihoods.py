@@ -150,6 +150,18 @@ def test_learned_variances_against_torch_distributions() -> None:
         torch.testing.assert_close(function(batch.x, Decoded(batch.nu, std)), expected)
 
 
+def test_a_variance_of_each_coordinate_against_torch_distributions() -> None:
+    batch = Batch(7)
+    std = 0.01 + batch.nu[:, :1].abs()  # of each run and coordinate, whatever the example
+    gaussian = LIKELIHOODS["gaussian-coordinate"]
+    assert gaussian.log_likelihood is not None
+    found = gaussian.log_likelihood(batch.x, Decoded(batch.nu, std))
+    mean = 1 / (1 + (-batch.nu).exp())
+    expected = Independent(Normal(mean, std.expand_as(batch.x)), 1).log_prob(batch.x)
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=0)
+    torch.testing.assert_close(gaussian.mean(batch.nu), mean)
+
+
 def test_the_batchs_variance_is_the_best_shared_one() -> None:
     batch = Batch(2)
     found = batch.bound("gaussian-shared-batch", 1.0, None)

@@ -40,6 +40,14 @@ def test_learned_is_the_elbo_with_torchs_kl(
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-9)
 
 
+def test_learned_stands_a_std_whose_square_underflows() -> None:
+    std = torch.full((1, 1, 1), 1e-30, requires_grad=True)
+    bound = OBJECTIVES["learned"].bound(Posterior(torch.zeros(1, 1, 1), std), torch.zeros(1, 1))
+    assert bound.item() == pytest.approx(0.5 + math.log(1e-30))
+    (gradient,) = torch.autograd.grad(bound.sum(), std)
+    assert gradient.item() == pytest.approx(1e30, rel=1e-5)
+
+
 @given(shapes, scales, st.sampled_from([0.1, 1.0, 3.0]), st.integers(0, 99))
 def test_constant_is_eq_2_with_the_prior_of_eq_4(
     shape: tuple[int, int, int], scale: float, sigma: float, seed: int

@@ -23,6 +23,8 @@ def classifier(
     """Train the classifier whose features measure a tier's samples of a dataset."""
     if dataset not in DATASETS:
         raise UserError(f"there is no dataset '{dataset}'; there are: {', '.join(DATASETS)}")
+    if not DATASETS[dataset].is_labelled:
+        raise UserError(f"dataset '{dataset}' has no labels that a classifier could learn")
     config = load_tier(find_tier(tier))
     ensure_data(dataset, DATA, config.execution.mirrors)
     import torch
