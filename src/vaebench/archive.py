@@ -15,11 +15,14 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from vaebench.adoption import adopt_runs, check_whole
+from vaebench.config import load_tier
+from vaebench.data import DATASETS
 from vaebench.errors import UserError
 from vaebench.files import digest_bytes, write_atomically
 from vaebench.layout import Layout
 from vaebench.manifest import read_manifest
 from vaebench.records import Manifest
+from vaebench.workflow import datasets
 
 LARGEST_FILE = 256 * 1024**2
 """No file of a tier is nearly as large; a member that says it is, is refused unread."""
@@ -65,8 +68,15 @@ def publish_tier(layout: Layout, folder: Path, weights: bool) -> Path:
         weights: whether to write the weights too.
 
     Raises:
-        UserError: the tier is not whole, or the folder holds something else than a tier.
+        UserError: the tier is not whole or shows images that may not be published, or the folder
+            holds something else than a tier.
     """
+    private = [name for name in datasets(load_tier(layout.config)) if not DATASETS[name].is_public]
+    if private:
+        raise UserError(
+            f"{layout.root} shows images of {', '.join(private)}, whose terms do not allow them to "
+            "be published: a folder is for what is kept in git"
+        )
     check_whole(layout, need_weights=weights)
     if folder.exists() and not (folder / MANIFEST).exists():
         raise UserError(f"{folder} is there, and is no tier: move it away first")

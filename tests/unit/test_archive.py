@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from tests.tiers import make_finished_tier
 from vaebench.archive import export_tier, import_tier, publish_tier
 from vaebench.cli import app
 from vaebench.cli.sharing import parse_size
+from vaebench.data import DATASETS
 from vaebench.errors import UserError
 from vaebench.layout import Layout
 from vaebench.manifest import read_manifest
@@ -97,6 +99,16 @@ def test_a_published_folder_holds_what_an_archive_does(layout: Layout, tmp_path:
     (folder / "manifest.json").write_text(json.dumps(sealed))
     with pytest.raises(UserError, match="no plain path inside the tier"):
         import_tier([folder], tmp_path / "elsewhere", tmp_path / "store")
+
+
+def test_a_tier_that_shows_people_is_not_published(
+    layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(DATASETS, "digits", replace(DATASETS["digits"], is_public=False))
+    with pytest.raises(UserError, match="terms do not allow them to be published"):
+        publish_tier(layout, tmp_path / "published", False)
+    assert not (tmp_path / "published").exists()
+    assert [name for name, d in DATASETS.items() if name.startswith("celeba") and d.is_public] == []
 
 
 def test_a_tier_that_is_not_whole_is_not_packed(layout: Layout, tmp_path: Path) -> None:

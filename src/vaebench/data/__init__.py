@@ -31,6 +31,8 @@ class Dataset:
     where they are known only once they are prepared, see `prepared.data_digest`."""
     is_labelled: bool = True
     """Whether a classifier can learn its labels; those of other datasets are all 0."""
+    is_public: bool = True
+    """Whether its images, and figures that show them, may be passed on and published."""
 
     def prepare(self, name: str, raw: Path, mirrors: list[str], unfinished: Path) -> "Arrays":
         """Fetch what is missing into `raw`, verify it, and return the arrays."""
@@ -59,18 +61,21 @@ DATASETS: dict[str, Dataset] = {
         "celeba",
         None,
         is_labelled=False,
+        is_public=False,
     ),
     "celeba-10k": Dataset(
         "the first 10,000 CelebA faces at half size, 9,000 + 1,000 images of 64x64 in colour",
         "celeba",
         "04fe392a6f83489e451a9dd1279cf26b92b8519156223d8e09354ddbb812aafe",
         is_labelled=False,
+        is_public=False,
     ),
     "celeba-folder": Dataset(
         "faces of a folder or zip of your own in CelebA's layout, brought to 64x64 in colour",
         "celeba",
         None,
         is_labelled=False,
+        is_public=False,
     ),
     "faces": Dataset(
         "512 + 64 drawn faces of 32x32 in colour, for trying what CelebA is for; no download",
