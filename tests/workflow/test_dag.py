@@ -198,9 +198,10 @@ def test_a_second_run_does_nothing(project: Project) -> None:
     assert "Nothing to be done" in done.stdout + done.stderr
 
 
-def test_comments_formatting_and_new_objectives_rerun_nothing(project: Project) -> None:
+def test_comments_new_objectives_and_other_networks_rerun_nothing(project: Project) -> None:
     project.edit("training/loop.py", "    started = time", "    # a comment\n\n    started = time")
-    project.edit("models/mlp.py", '"""One layer of every run:', '"""A layer of each run:')
+    project.edit("models/base.py", '"""One layer of every run:', '"""A layer of each run:')
+    project.edit("models/conv.py", "SLOPE = 0.2", "SLOPE = 0.3")  # of no run here
     project.edit("figures/fig05.py", "def draw", "# a comment\ndef draw")
     added = '@objective(posterior="learned", prior="standard")\ndef mine(p, l):\n    return l\n\n\n'
     project.edit("objectives.py", "def second_moment", f"{added}def second_moment")
@@ -253,7 +254,7 @@ def test_a_change_in_the_claims_judges_and_retrains_nothing(project: Project) ->
     path = project.root / "config" / "paper_values.yaml"
     path.write_text(path.read_text().replace("below: 2.1", "below: 2.2", 1))
     # The tables stand beside the paper's numbers, which the same file holds.
-    assert project.jobs() == ["claims", "manifest", "report", "table"]
+    assert project.jobs() == ["claims", "manifest", "report", "summary", "table"]
     project.edit("claims/bounds.py", "0.1 * history", "0.2 * history")
     assert project.jobs() == ["claims", "manifest", "report"]
 
@@ -318,7 +319,9 @@ def test_stale_runs_are_refused_in_a_clone_without_metadata(project: Project) ->
     assert match
     arguments = [argument.strip("'") for argument in match[1].split()]
     assert project.vaebench(*arguments).returncode == 0
-    assert project.jobs() == ["claims", "collect", "figure", "manifest", "report", "table"]
+    assert project.jobs() == [
+        *("claims", "collect", "figure", "manifest", "report", "summary", "table")
+    ]
 
 
 def test_runs_of_other_settings_are_refused_in_a_clone_without_metadata(project: Project) -> None:
