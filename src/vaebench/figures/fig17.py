@@ -29,5 +29,9 @@ def draw(results: Results) -> Drawing:
 
 
 def _trace_text(row: pd.Series) -> str:
-    whole, batch = (float(row[name]) for name in ("fitted_prior_trace", "fitted_prior_trace_batch"))
-    return f"tr S² = {whole:.3g} ({batch:.3g})"
+    names = ("fitted_prior_trace", "fitted_prior_trace_batch")
+    whole, batch = (
+        f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+        for value in (float(row[name]) for name in names)
+    )
+    return f"tr S² = {whole} ({batch})"
