@@ -9,6 +9,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 
 import torch
@@ -32,8 +33,8 @@ def seconds(work: Callable[[], object]) -> float:
 
 def one_epoch(pack: Pack, state: TrainingState) -> None:
     """Steps and evaluation, as in training."""
-    target = state.step + pack.steps_per_epoch
-    advance(pack, state, lambda: state.step >= target, lambda _: None)
+    asked = count(1)  # after each step
+    advance(pack, state, lambda: next(asked) == pack.steps_per_epoch, lambda _: None)
 
 
 def share_of(latent_dim: int) -> None:
