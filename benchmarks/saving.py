@@ -56,7 +56,7 @@ def share_of(latent_dim: int) -> None:
     known = identity(pack, prepared.digest(data))
     one_epoch(pack, state)
     epochs, saves = [], []
-    with tempfile.TemporaryDirectory(dir=".") as folder:
+    with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.state"
         for _ in range(REPEATS):
             epochs.append(seconds(lambda: one_epoch(pack, state)))
