@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from tests.tiers import make_finished_tier
 from vaebench.archive import export_tier, import_tier, publish_tier
 from vaebench.cli import app
 from vaebench.cli.sharing import parse_size
@@ -21,18 +20,6 @@ from vaebench.manifest import read_manifest
 from vaebench.records import read_record, seal
 from vaebench.training.store import get_run, has_run, has_weights
 from vaebench.verify import verify
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, data_root: Path) -> Path:
-    return make_finished_tier(tmp_path_factory.mktemp("finished"), data_root)
-
-
-@pytest.fixture
-def layout(finished: Path, tmp_path: Path) -> Layout:
-    root = tmp_path / "small"
-    shutil.copytree(finished, root)
-    return Layout(root)
 
 
 def contents(layout: Layout) -> dict[str, bytes]:

@@ -4,13 +4,12 @@ import json
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import yaml
 
 from tests.conftest import PROJECT
-from tests.tiers import forge, make_finished_tier
+from tests.tiers import forge
 from vaebench.errors import UserError
 from vaebench.explain import explain
 from vaebench.layout import Layout
@@ -20,18 +19,6 @@ from vaebench.verify import find_tiers, verify
 
 PAPER_VALUES = PROJECT / "config" / "paper_values.yaml"
 RUN = "posterior_variance/objective~bilbo/latent_dim~2/seed~1"
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, data_root: Path) -> Path:
-    return make_finished_tier(tmp_path_factory.mktemp("finished"), data_root)
-
-
-@pytest.fixture
-def layout(finished: Path, tmp_path: Path) -> Layout:
-    root = tmp_path / "small"
-    shutil.copytree(finished, root)
-    return Layout(root)
 
 
 def test_a_finished_tier_is_whole_and_moves(layout: Layout) -> None:
