@@ -22,7 +22,8 @@ from vaebench.data.prepared import Arrays
 from vaebench.models.conv import DOWN, SLOPE, UP, same_convolution, same_transposed
 from vaebench.settings import Settings
 from vaebench.training.device import describe_device
-from vaebench.training.loop import Pack, advance, begin
+from vaebench.training.loop import advance
+from vaebench.training.pack import Pack, begin
 
 BATCH, SIDE, LATENT, IMAGES = 32, 64, 16, 1024
 ENCODER = (3, *DOWN, 4 * LATENT)

@@ -25,8 +25,9 @@ from torch.utils.data import DataLoader, TensorDataset
 from vaebench.data.prepared import Arrays, Bytes
 from vaebench.data.torchvision_import import torchvision_mnist
 from vaebench.settings import Settings
-from vaebench.training.device import describe_device
-from vaebench.training.loop import Pack, advance, begin
+from vaebench.training.device import describe_device, hold_memory
+from vaebench.training.loop import advance
+from vaebench.training.pack import Pack, begin
 
 BATCH, PIXELS, HIDDEN = 300, 784, 200
 FULL_EPOCH = 60_000
@@ -75,6 +76,7 @@ def packed(images: Arrays, runs: int, latent_dim: int, device: torch.device) -> 
         )
         for seed in range(runs)
     ]
+    hold_memory()
     pack = Pack.of(settings, images, device)
     # History is recorded with an evaluation; without test images it costs nothing worth naming.
     state = begin(pack)

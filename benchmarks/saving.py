@@ -19,7 +19,8 @@ from vaebench.data import prepared
 from vaebench.files import digest_bytes
 from vaebench.layout import DATA
 from vaebench.settings import Settings
-from vaebench.training.loop import Pack, TrainingState, advance, begin
+from vaebench.training.loop import advance
+from vaebench.training.pack import Pack, TrainingState, begin
 from vaebench.training.state import identity, save_state
 
 EPOCHS, SAVE_EVERY, REPEATS = 200, 10, 5

@@ -131,9 +131,9 @@ def bernoulli(x: Tensor, decoded: Decoded) -> Tensor:
     Returns:
         log p(x|z) in nats, shape [run, batch].
     """
-    from torch.nn.functional import binary_cross_entropy_with_logits
+    from vaebench.kernels import bernoulli_log_likelihood
 
-    return -binary_cross_entropy_with_logits(decoded.output, x, reduction="none").sum(-1)
+    return bernoulli_log_likelihood(x, decoded.output)
 
 
 @likelihood(mean=lambda output: output, settings=("data_scale",))

@@ -61,10 +61,10 @@ class Settings(BaseModel):
         description="Hidden layers of encoder and decoder, each. Only for network mlp, and needed "
         "there.",
     )
-    precision: Literal["float32", "bfloat16"] | None = Field(
-        None,
-        description="Numbers in which convolutions are computed; float32 if not given. bfloat16 is "
-        "faster and gives other results. Only for network conv.",
+    precision: Literal["float32", "tf32", "bfloat16"] = Field(
+        "float32",
+        description="Numbers in which layers are computed. Others than float32 are faster and give "
+        "other results; tf32 needs a CUDA GPU.",
     )
     batch_size: Count = Field(description="Images in a batch.")
     learning_rate: Positive = Field(description="Adam's step size.")
@@ -132,7 +132,7 @@ class Settings(BaseModel):
         return self.model_dump(exclude_none=True)
 
 
-NEUTRAL: dict[str, AxisValue] = {"posterior_std": 1.0, "data_scale": 1.0, "precision": "float32"}
+NEUTRAL: dict[str, AxisValue] = {"posterior_std": 1.0, "data_scale": 1.0}
 """Settings that only some objectives, likelihoods or networks take, and what they are there if not
 given."""
 OPTIONAL = NEUTRAL.keys() | {"tau", "hidden_units", "hidden_layers"}

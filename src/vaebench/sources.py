@@ -27,10 +27,13 @@ CORE = (
     "evaluation/arrays.py",
     "evaluation/bounds.py",
     "evaluation/pictures.py",
+    "kernels.py",
     "models/base.py",
     "training/adam.py",
     "training/finish.py",
     "training/loop.py",
+    "training/pack.py",
+    "training/steps.py",
     "streams.py",
 )
 """Every module whose code decides what a run's numbers are, beside its network, objective and

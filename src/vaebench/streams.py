@@ -37,13 +37,13 @@ def normal(
     return draws
 
 
-def order(seeds: Sequence[int], epoch: int, examples: int, device: torch.device) -> Tensor:
+def order(seeds: Sequence[int], epoch: int, examples: int) -> Tensor:
     """Each run's permutation of the training set in an epoch: int64 of shape [run, examples].
 
     Drawn on the CPU, so that the data order is the same on every device.
     """
     rows = [torch.randperm(examples, generator=generator(s, "order", epoch)) for s in seeds]
-    return torch.stack(rows).to(device)
+    return torch.stack(rows)
 
 
 def glorot_uniform(

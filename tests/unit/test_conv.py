@@ -19,7 +19,9 @@ from vaebench.models.base import per_run
 from vaebench.settings import Settings
 from vaebench.streams import generator, normal, order
 from vaebench.training.finish import measure
-from vaebench.training.loop import Pack, TrainingState, advance, begin, training_bound
+from vaebench.training.loop import advance
+from vaebench.training.pack import Pack, TrainingState, begin
+from vaebench.training.steps import training_bound
 
 CPU = torch.device("cpu")
 MakeSettings = Callable[..., Settings]
@@ -284,7 +286,7 @@ def test_steps_are_those_of_torchs_adam(convolutional: MakeSettings, faces: Arra
     reference = begin(pack).parameters
     optimizer = torch.optim.Adam(list(reference.values()), lr=0.001, maximize=True)
     for k in range(3):
-        rows = order([run.seed], 0, 32, CPU)[:, 8 * k : 8 * (k + 1)]
+        rows = order([run.seed], 0, 32)[:, 8 * k : 8 * (k + 1)]
         noise = normal([run.seed], "noise", 0, (32, 16), CPU)[:, 8 * k : 8 * (k + 1)]
         optimizer.zero_grad()
         x = to_pixels(pack.train_images[rows])

@@ -10,8 +10,11 @@ from vaebench.data.prepared import Arrays
 from vaebench.objectives import OBJECTIVES
 from vaebench.records import read_record
 from vaebench.settings import Settings
-from vaebench.training.loop import Pack, begin
+from vaebench.streams import normal, order
+from vaebench.training.loop import advance
+from vaebench.training.pack import Pack, begin
 from vaebench.training.session import Resources, Target, train_targets
+from vaebench.training.steps import STEPS_A_REPLAY, make_steps, step
 
 pytestmark = [
     pytest.mark.cuda,
@@ -46,3 +49,59 @@ def test_initial_weights_and_data_are_the_same_on_cuda(
     for name, tensor in on_cpu.items():
         assert torch.equal(tensor, on_cuda[name].cpu()), name
     assert torch.equal(packs[0].train_images, packs[1].train_images.cpu())
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("precision", ["float32", "tf32", "bfloat16"])
+def test_replayed_steps_are_those_taken_one_by_one(
+    settings: MakeSettings, digits: Arrays, objective: str, precision: str
+) -> None:
+    """Two whole graphs and a rest, with a step size that falls."""
+    device = torch.device("cuda")
+    runs = [settings(objective=objective, precision=precision, seed=seed) for seed in (0, 1, 2)]
+    pack = Pack.of(runs, digits, device)
+    count, size = 2 * STEPS_A_REPLAY + 3, runs[0].batch_size
+    rows = order(pack.seeds, 0, len(pack.train_images)).to(device)
+    rows = rows.repeat(1, -(-count * size // rows.shape[1]))[:, : count * size]
+    noise = normal(pack.seeds, "noise", 0, (count * size, pack.network.latent_dim), device)
+    rates = [0.001 / (k + 1) for k in range(count)]
+    by_one, by_many = begin(pack), begin(pack)
+    expected = torch.stack(
+        [
+            step(pack, by_one, *inputs)
+            for inputs in zip(
+                rows.split(size, 1),
+                noise.split(size, 1),
+                torch.tensor(rates, device=device),
+                strict=True,
+            )
+        ]
+    )
+    got = make_steps(pack, by_many)(rows, noise, rates, lambda: False)
+    assert torch.equal(got, expected)
+    assert by_many.moments.step == count
+    for name, tensor in by_one.parameters.items():
+        assert torch.equal(by_many.parameters[name], tensor), name
+
+
+def test_training_on_cuda_that_is_stopped_ends_as_one_that_is_not(
+    settings: MakeSettings, digits: Arrays
+) -> None:
+    """It stops between two graphs, in the middle of an epoch."""
+    runs = [settings(objective="bilbo", epochs=3, batch_size=20, seed=seed) for seed in (0, 1)]
+    pack = Pack.of(runs, digits, torch.device("cuda"))
+    whole, parts = begin(pack), begin(pack)
+    assert advance(pack, whole, lambda: False, lambda _: None)
+    while not advance(pack, parts, lambda: True, lambda _: None):
+        assert parts.step % pack.steps_per_epoch % STEPS_A_REPLAY == 0
+    assert [run[-1].objective for run in whole.history] == [
+        run[-1].objective for run in parts.history
+    ]
+    for name, tensor in whole.parameters.items():
+        assert torch.equal(parts.parameters[name], tensor), name
+
+
+def test_the_noise_of_a_run_does_not_depend_on_its_pack_on_cuda() -> None:
+    device = torch.device("cuda")
+    together = normal([3, 4, 5], "noise", 2, (100, 2), device)
+    assert torch.equal(together[1:2], normal([4], "noise", 2, (100, 2), device))

@@ -14,7 +14,7 @@ from vaebench.objectives import OBJECTIVES, Posterior
 from vaebench.settings import Settings
 from vaebench.streams import normal
 from vaebench.training.finish import measure
-from vaebench.training.loop import Pack, begin
+from vaebench.training.pack import Pack, begin
 
 CPU = torch.device("cpu")
 MakeSettings = Callable[..., Settings]

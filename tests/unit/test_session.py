@@ -20,7 +20,7 @@ from vaebench.errors import UserError
 from vaebench.files import digest_file
 from vaebench.records import read_record
 from vaebench.settings import Settings
-from vaebench.training import loop
+from vaebench.training.pack import Pack, TrainingState, begin
 from vaebench.training.session import Resources, Target, train_targets
 from vaebench.training.state import identity
 from vaebench.training.store import locked
@@ -84,9 +84,9 @@ def test_finished_runs_are_not_trained_again(
     train_targets("test", targets_in(tmp_path / "a", runs), resources)
     packs: list[list[int]] = []
 
-    def noting(pack: loop.Pack) -> loop.TrainingState:
+    def noting(pack: Pack) -> TrainingState:
         packs.append(pack.seeds)
-        return loop.begin(pack)
+        return begin(pack)
 
     monkeypatch.setattr("vaebench.training.session.begin", noting)
     train_targets("test", targets_in(tmp_path / "b", runs), resources)
@@ -252,9 +252,9 @@ def test_a_kill_while_the_runs_of_a_pack_are_stored_trains_none_of_them_in_anoth
     train_targets("test", targets_in(tmp_path / "whole", runs), resources)
     packs: list[int] = []
 
-    def noting(pack: loop.Pack) -> loop.TrainingState:
+    def noting(pack: Pack) -> TrainingState:
         packs.append(len(pack.runs))
-        return loop.begin(pack)
+        return begin(pack)
 
     monkeypatch.setattr("vaebench.training.session.begin", noting)
     replacements = 0

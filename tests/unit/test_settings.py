@@ -47,12 +47,8 @@ def test_the_digest_tells_runs_apart_and_nothing_else(settings: MakeSettings) ->
         {"schedule": "constant-cosine"},
         {"epochs": None, "steps": 2},
         {"network": "conv", "hidden_units": None, "hidden_layers": None},
-        {
-            "network": "conv",
-            "hidden_units": None,
-            "hidden_layers": None,
-            "precision": "bfloat16",
-        },
+        {"precision": "tf32"},
+        {"precision": "bfloat16"},
     ]
     digests = {settings(**({"objective": "bilbo"} | change)).digest for change in changes}
     assert len(digests | {base.digest}) == len(changes) + 1
@@ -65,10 +61,7 @@ def test_the_digest_tells_runs_apart_and_nothing_else(settings: MakeSettings) ->
         ({"posterior_std": float("inf"), "objective": "bilbo"}, "finite"),
         ({"posterior_std": 1.0}, "no meaning with objective 'learned'"),
         ({"data_scale": 2.0}, "no meaning with objective 'learned', likelihood 'bernoulli'"),
-        (
-            {"precision": "bfloat16"},
-            "no meaning with objective 'learned', likelihood 'bernoulli' and",
-        ),
+        ({"precision": "float16"}, "'float32', 'tf32' or 'bfloat16'"),
         ({"network": "conv"}, "hidden_layers has no meaning"),
         ({"network": "transformer"}, "network 'transformer' is not one of: mlp, conv"),
         ({"hidden_units": None}, "network 'mlp' needs hidden_units"),
@@ -98,6 +91,4 @@ def test_settings_that_apply_get_their_default(settings: MakeSettings) -> None:
     assert settings(likelihood="gaussian").data_scale == 1.0
     assert settings().posterior_std is None
     assert settings().data_scale is None
-    conv = settings(network="conv", hidden_units=None, hidden_layers=None)
-    assert conv.precision == "float32"
-    assert settings().precision is None
+    assert settings().precision == "float32"

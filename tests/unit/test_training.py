@@ -16,15 +16,9 @@ from vaebench.objectives import OBJECTIVES
 from vaebench.settings import Settings
 from vaebench.streams import normal, order
 from vaebench.training.adam import Moments, ascend
-from vaebench.training.loop import (
-    Pack,
-    TrainingState,
-    advance,
-    begin,
-    is_recorded,
-    step_size,
-    training_bound,
-)
+from vaebench.training.loop import advance, is_recorded, step_size
+from vaebench.training.pack import Pack, TrainingState, begin
+from vaebench.training.steps import training_bound
 
 CPU = torch.device("cpu")
 MakeSettings = Callable[..., Settings]
@@ -109,7 +103,7 @@ def test_a_seed_pairs_data_order_and_noise(
         seen[pack.objective.name].append((x, noise))
         return training_bound(pack, parameters, x, noise)
 
-    monkeypatch.setattr("vaebench.training.loop.training_bound", noting)
+    monkeypatch.setattr("vaebench.training.steps.training_bound", noting)
     for name in OBJECTIVES:
         train_steps(
             [settings(objective=name, seed=2), settings(objective=name, seed=5)], digits, 20
@@ -125,8 +119,8 @@ def test_a_seed_pairs_data_order_and_noise(
 
 
 def test_streams_depend_on_seed_purpose_and_index_alone() -> None:
-    assert torch.equal(order([7], 3, 50, CPU)[0], order([1, 7], 3, 50, CPU)[1])
-    assert sorted(order([7], 3, 50, CPU)[0].tolist()) == list(range(50))
+    assert torch.equal(order([7], 3, 50)[0], order([1, 7], 3, 50)[1])
+    assert sorted(order([7], 3, 50)[0].tolist()) == list(range(50))
     draws = [
         normal([seed], purpose, index, (5,), CPU)
         for seed in (0, 1)
@@ -184,7 +178,7 @@ def test_one_step_is_adams_on_the_objective(settings: MakeSettings, digits: Arra
     run = settings(objective="learned", hidden_layers=1)
     pack = Pack.of([run], digits, CPU)
     before = {k: v.detach()[0].clone().requires_grad_() for k, v in begin(pack).parameters.items()}
-    rows = order([0], 0, 1500, CPU)[0][:100]
+    rows = order([0], 0, 1500)[0][:100]
     x = torch.from_numpy(digits.train_images.copy()).flatten(1)[rows].float() / 255
     noise = normal([0], "noise", 0, (1500, 2), CPU)[0][:100]
 
@@ -361,7 +355,7 @@ def test_the_step_size_reaches_the_optimiser(
         rates.append(values[-1])
         ascend(*values)
 
-    monkeypatch.setattr("vaebench.training.loop.ascend", noting)
+    monkeypatch.setattr("vaebench.training.steps.ascend", noting)
     run = settings(epochs=None, steps=40, schedule="constant-cosine")
     train_steps([run], digits, 40)
     assert rates == [step_size(run, step, 40) for step in range(40)]

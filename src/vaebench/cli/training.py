@@ -93,9 +93,9 @@ def train(
         int | None, typer.Option(help="Hidden layers of mlp's encoder and decoder; default 3.")
     ] = None,
     precision: Annotated[
-        str | None,
-        typer.Option(help="Of conv's convolutions: float32, or bfloat16, which changes results."),
-    ] = None,
+        str,
+        typer.Option(help="Of layers: float32, or bfloat16 or tf32, which change results."),
+    ] = "float32",
     device: DeviceOption = None,
     threads: ThreadsOption = None,
     save_every: Annotated[int, typer.Option(min=1, help="Epochs between saved states.")] = 10,
@@ -121,6 +121,7 @@ def train(
         "batch_size": batch_size,
         "learning_rate": learning_rate,
         "schedule": schedule,
+        "precision": precision,
     }
     if network == "mlp":
         fixed |= {"hidden_units": 200, "hidden_layers": 3}
@@ -131,7 +132,6 @@ def train(
             "steps": steps,
             "hidden_units": hidden_units,
             "hidden_layers": hidden_layers,
-            "precision": precision,
         }.items()
         if value is not None
     }

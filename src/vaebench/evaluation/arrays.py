@@ -59,10 +59,10 @@ def run_arrays(
         steps = torch.special.ndtri(quantiles).to(device)
         grid = torch.cartesian_prod(steps.flip(0), steps).flip(-1)
         stacked["manifold"] = images(grid * prior_std)
-        stacked["posterior_mean"] = test.posterior.mean.half().numpy()
+        stacked["posterior_mean"] = test.posterior.mean.half().cpu().numpy()
         shared = {"labels": test_labels, "manifold_quantiles": quantiles.numpy()}
     if network.latent_dim == 2 or not network.learns_std:
-        stacked["posterior_std"] = test.posterior.std.half().numpy()
+        stacked["posterior_std"] = test.posterior.std.half().cpu().numpy()
     if len(network.image_shape) == 3:
         stacked |= picture_arrays(network, likelihood, parameters, seeds, train, test, test_images)
     return [{name: stack[k] for name, stack in stacked.items()} | shared for k in range(len(seeds))]

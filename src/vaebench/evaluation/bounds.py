@@ -2,7 +2,8 @@
 
 elbo = -rate - distortion, in nats per example: the rate is the mean KL divergence of q(z|x) from
 the prior, in closed form; the distortion is the mean of -log p(x|z) under one z an image, from a
-stream of its own. Sums over images and latent dimensions run in float64.
+stream of its own. Sums over images and latent dimensions run in float64, on the device where it has
+float64; what they give is on the CPU.
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,7 +33,7 @@ class Evaluation:
     """A pack on a set of N images."""
 
     posterior: Posterior
-    """Mean [run, N, latent]; std [run, N, latent] or [run, 1, 1]."""
+    """Mean [run, N, latent]; std [run, N, latent] or [run, 1, 1]. It stays on its device."""
     prior_variance: Tensor
     """S^2 on this set, float64 of shape [run, 1, latent]."""
     kl: Tensor
@@ -70,10 +71,12 @@ class Evaluation:
         traces = [
             (prior_variance / one.std.square()).expand_as(one.mean).sum(-1).mean(-1)
             for one, prior_variance in zip(
-                each_run(self.posterior), self.prior_variance[:, None], strict=True
+                each_run(self.posterior),
+                self.prior_variance[:, None].to(self.posterior.mean.device),
+                strict=True,
             )
         ]
-        return torch.cat(traces)
+        return torch.cat(traces).cpu()
 
     def elbo_with_prior(self, prior_variance: Tensor) -> Tensor:
         """With S^2 of another set, of shape [run, 1, latent]; shape [run]."""
@@ -102,21 +105,26 @@ def evaluate(
         x = network.scale(to_pixels(images[block]).expand(len(seeds), -1, -1))
         posterior = network.encode(parameters, x)
         decoded = network.decode(parameters, posterior.mean + posterior.std * noise[:, block])
-        # Widened on the CPU: some GPUs have no float64.
         if likelihood.log_likelihood is not None:
-            log_likelihoods.append(likelihood.log_likelihood(x, decoded).cpu().double())
-        residuals.append(squared_residual(likelihood, x, decoded).cpu().double())
+            log_likelihoods.append(likelihood.log_likelihood(x, decoded))
+        residuals.append(squared_residual(likelihood, x, decoded))
         means.append(posterior.mean)
         stds.append(posterior.std)
     std = torch.cat(stds, 1) if network.learns_std else stds[0]
-    whole = Posterior(torch.cat(means, 1).cpu(), std.cpu())
-    squared = torch.cat(residuals, 1)
+    whole = Posterior(torch.cat(means, 1), std)
+    if images.device.type == "mps":  # has no float64
+        whole = Posterior(whole.mean.cpu(), whole.std.cpu())
+    squared = torch.cat(residuals, 1).cpu().double()
     if log_likelihoods:
-        log_likelihood = torch.cat(log_likelihoods, 1)
+        log_likelihood = torch.cat(log_likelihoods, 1).cpu().double()
     else:
         tau = None if network.tau is None else network.tau.cpu().double()
         traces = [information(one) for one in each_run(whole)]
-        u = None if None in traces else torch.cat([trace for trace in traces if trace is not None])
+        u = (
+            None
+            if None in traces
+            else torch.cat([trace.cpu() for trace in traces if trace is not None])
+        )
         log_likelihood = batch_log_likelihood(likelihood, squared, network.pixels, u, tau)
     prior_variance = prior(objective, whole)
     return Evaluation(
@@ -127,10 +135,10 @@ def evaluate(
         squared_residual=squared,
         objective=torch.cat(
             [
-                objective.bound(one, values[None])
+                objective.bound(one, values[None].to(one.mean.device))
                 for one, values in zip(each_run(whole), log_likelihood, strict=True)
             ]
-        ),
+        ).cpu(),
     )
 
 
@@ -146,7 +154,7 @@ def each_run(posterior: Posterior) -> Iterator[Posterior]:
 def prior(objective: Objective, posterior: Posterior) -> Tensor:
     """S^2, float64 of shape [run, 1, latent]: 1 or E[Sigma + diag(mu)^2] of Eq. 4."""
     if objective.prior == "standard":
-        return torch.ones_like(posterior.mean[:, :1], dtype=torch.float64)
+        return torch.ones(posterior.mean[:, :1].shape, dtype=torch.float64)
     return fitted_prior(posterior)
 
 
@@ -157,25 +165,26 @@ def fitted_prior(posterior: Posterior) -> Tensor:
             (one.std.square() + one.mean.square()).mean(1, keepdim=True)
             for one in each_run(posterior)
         ]
-    )
+    ).cpu()
 
 
 def mean_kl(posterior: Posterior, prior_variance: Tensor) -> Tensor:
     """The mean over examples of KL(q(z|x) | N(0, S^2)), a latent dimension each.
 
     Args:
-        posterior: of N examples, on the CPU.
+        posterior: of N examples.
         prior_variance: S^2, float64 of shape [run, 1, latent].
 
     Returns:
         float64 of shape [run, latent], in nats.
     """
     divergences = []
-    for one, prior_square in zip(each_run(posterior), prior_variance, strict=True):
+    on_device = prior_variance.to(posterior.mean.device)
+    for one, prior_square in zip(each_run(posterior), on_device, strict=True):
         ratio = one.std.square() / prior_square
         kl = 0.5 * (ratio - 1 - ratio.log() + one.mean.square() / prior_square)
         divergences.append(kl.mean(1))
-    return torch.cat(divergences)
+    return torch.cat(divergences).cpu()
 
 
 def to_pixels(levels: Tensor) -> Tensor:

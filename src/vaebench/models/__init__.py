@@ -27,11 +27,12 @@ class NetworkSpec:
 
 NETWORKS: dict[str, NetworkSpec] = {
     "mlp": NetworkSpec(
-        "the paper's for MNIST: dense layers", frozenset({"hidden_units", "hidden_layers"})
+        "the paper's for MNIST: dense layers",
+        frozenset({"hidden_units", "hidden_layers"}),
     ),
     "conv": NetworkSpec(
         "the paper's for CelebA: convolutions of stride 2 and their transposes",
-        frozenset({"precision"}),
+        frozenset(),
     ),
 }
 

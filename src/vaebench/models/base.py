@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from vaebench.kernels import stacked_linear
 from vaebench.likelihoods import LIKELIHOODS, Decoded
 from vaebench.objectives import OBJECTIVES, Posterior
 from vaebench.settings import Settings
@@ -105,6 +106,14 @@ class Network(ABC):
             )
         return parameters
 
+    def autocast(self, device: torch.device) -> torch.autocast:
+        """For the numbers that layers are computed in; tf32 is a mode of the process (device.py).
+
+        Without its cache of converted weights, which a recorded step would not fill again.
+        """
+        reduced = self.first.precision == "bfloat16"
+        return torch.autocast(device.type, torch.bfloat16, enabled=reduced, cache_enabled=False)
+
     def common_std(self, parameters: Parameters) -> Tensor | None:
         """The standard deviation of p(x|z) where it does not depend on z, see `Decoded.std`."""
         if self.likelihood_std == "shared":
@@ -139,9 +148,12 @@ class Network(ABC):
         return self.pixels * self.data_scale[:, 0, 0].cpu().double().log()
 
 
-def linear(parameters: Mapping[str, Tensor], name: str, values: Tensor) -> Tensor:
-    """One layer of every run: [run, batch, in] to [run, batch, out]."""
-    return torch.baddbmm(parameters[f"{name}.bias"], values, parameters[f"{name}.weight"])
+def linear(
+    parameters: Mapping[str, Tensor], name: str, values: Tensor, rectified: bool = False
+) -> Tensor:
+    """One layer of every run, and a ReLU if wanted: [run, batch, in] to [run, batch, out]."""
+    weight, bias = parameters[f"{name}.weight"], parameters[f"{name}.bias"]
+    return stacked_linear(values, weight, bias, rectified)
 
 
 def per_run(values: Sequence[float | None], device: torch.device) -> Tensor:

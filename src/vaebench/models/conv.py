@@ -109,7 +109,7 @@ class Net(Network):
         """
         shape = (*self.image_shape[:2], self.colours)
         images = (2 * x - 1).unflatten(-1, shape).permute(0, 1, 4, 2, 3)
-        with self._precision(x.device):
+        with self.autocast(x.device):
             codes = [
                 self._down(own, of_run)
                 for own, of_run in zip(each_run(parameters), images, strict=True)
@@ -125,7 +125,7 @@ class Net(Network):
     def decode(self, parameters: Parameters, z: Tensor) -> Decoded:
         """The decoder's outputs for z of shape [run, batch, latent]."""
         outputs, stds = [], []
-        with self._precision(z.device):
+        with self.autocast(z.device):
             for own, of_run in zip(each_run(parameters), z / self.latent_scale, strict=True):
                 hidden = self._up(own, of_run)
                 outputs.append(_to_image(own, "decoder.output", hidden))
@@ -146,11 +146,6 @@ class Net(Network):
         for k in range(1, self.depth + 1):
             hidden = leaky_relu(same_transposed(hidden, *_layer(own, f"decoder.up{k}")), SLOPE)
         return hidden
-
-    def _precision(self, device: torch.device) -> torch.autocast:
-        return torch.autocast(
-            device.type, torch.bfloat16, enabled=self.first.precision == "bfloat16"
-        )
 
 
 def same_convolution(images: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

@@ -50,25 +50,28 @@ class Net(Network):
 
     def encode(self, parameters: Parameters, x: Tensor) -> Posterior:
         """q(z|x) of data x of shape [run, batch, pixel]; the std is the head's softplus."""
-        hidden = self._hidden(parameters, "encoder", x)
-        mean = self.latent_scale * linear(parameters, "encoder.mean", hidden)
-        if self.posterior_std is not None:
-            return Posterior(mean, self.posterior_std)
-        return Posterior(
-            mean, self.latent_scale * softplus(linear(parameters, "encoder.std", hidden))
-        )
+        with self.autocast(x.device):
+            hidden = self._hidden(parameters, "encoder", x)
+            mean = linear(parameters, "encoder.mean", hidden)
+            std = self.posterior_std
+            if std is None:
+                raw = linear(parameters, "encoder.std", hidden)
+                std = self.latent_scale * softplus(raw.to(x.dtype))
+        return Posterior(self.latent_scale * mean.to(x.dtype), std)
 
     def decode(self, parameters: Parameters, z: Tensor) -> Decoded:
         """The decoder's outputs for z of shape [run, batch, latent]."""
-        hidden = self._hidden(parameters, "decoder", z / self.latent_scale)
         std = self.common_std(parameters)
-        if self.likelihood_std == "pixel":
-            std = softplus(linear(parameters, "decoder.std", hidden))
-        return Decoded(linear(parameters, "decoder.output", hidden), std)
+        with self.autocast(z.device):
+            hidden = self._hidden(parameters, "decoder", z / self.latent_scale)
+            output = linear(parameters, "decoder.output", hidden)
+            if self.likelihood_std == "pixel":
+                std = softplus(linear(parameters, "decoder.std", hidden).to(z.dtype))
+        return Decoded(output.to(z.dtype), std)
 
     def _hidden(self, parameters: Parameters, side: str, values: Tensor) -> Tensor:
         for k in range(1, self._depth + 1):
-            values = torch.relu_(linear(parameters, f"{side}.hidden{k}", values))
+            values = linear(parameters, f"{side}.hidden{k}", values, rectified=True)
         return values
 
     @property

@@ -77,7 +77,7 @@ def train_classifier(label: str, data: Arrays, device: torch.device) -> Classifi
     epochs = max(LEAST_EPOCHS, ceil(LEAST_STEPS / steps))
     with TrainingProgress(label, epochs) as progress:
         for epoch in range(epochs):
-            (rows,) = order([SEED], epoch, len(images), device)
+            rows = order([SEED], epoch, len(images))[0].to(device)
             for batch in rows[: steps * BATCH].split(BATCH):
                 logits = _logits(parameters, _features(parameters, images[batch]))
                 log_likelihood = -cross_entropy(logits, labels[batch])

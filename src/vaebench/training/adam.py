@@ -37,7 +37,7 @@ def ascend(
     parameters: list[Tensor],
     gradients: tuple[Tensor, ...] | list[Tensor],
     moments: Moments,
-    learning_rate: float,
+    learning_rate: float | Tensor,
 ) -> None:
     """One update in place that increases what the gradients are of.
 
@@ -45,7 +45,8 @@ def ascend(
         parameters: contiguous in memory.
         gradients: of the same shapes, in any layout.
         moments: updated in place.
-        learning_rate: Adam's step size.
+        learning_rate: Adam's step size; a scalar tensor on the parameters' device is read by the
+            kernel, so that a recorded update can be repeated with another.
     """
     moments.step.add_(1)
     torch._fused_adam_(

@@ -12,7 +12,7 @@ from vaebench.evaluation.arrays import run_arrays
 from vaebench.evaluation.bounds import Evaluation, blocks, fitted_prior, to_pixels
 from vaebench.objectives import Posterior
 from vaebench.records import Final, HeldOutMetrics, SetMetrics, finite
-from vaebench.training.loop import Pack, TrainingState
+from vaebench.training.pack import Pack, TrainingState
 
 
 class Measured(NamedTuple):

@@ -25,8 +25,10 @@ from vaebench.records import (
 )
 from vaebench.settings import Settings
 from vaebench.sources import source_digest
+from vaebench.training.device import hold_memory
 from vaebench.training.finish import measure
-from vaebench.training.loop import Pack, TrainingState, advance, begin
+from vaebench.training.loop import advance
+from vaebench.training.pack import Pack, TrainingState, begin
 from vaebench.training.state import identity, restore_state, save_state, state_path
 from vaebench.training.store import (
     FinishedRun,
@@ -131,6 +133,7 @@ def _train(
             f"batch_size {runs[0].batch_size} exceeds the {len(data.train_images)} training images "
             f"of '{runs[0].dataset}': choose a smaller one"
         )
+    hold_memory()
     pack = Pack.of(runs, data, resources.device)
     state = begin(pack)
     path = state_path(resources.store, runs)

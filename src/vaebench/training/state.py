@@ -18,7 +18,7 @@ from vaebench.files import digest_bytes, write_atomically
 from vaebench.records import HistoryPoint
 from vaebench.settings import Settings
 from vaebench.sources import source_digest
-from vaebench.training.loop import Pack, TrainingState
+from vaebench.training.pack import Pack, TrainingState
 from vaebench.training.store import START_OVER
 
 VERSION = 2
