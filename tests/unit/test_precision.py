@@ -8,7 +8,8 @@ import torch
 from vaebench.data.prepared import Arrays
 from vaebench.errors import UserError
 from vaebench.settings import Settings
-from vaebench.training.pack import Pack
+from vaebench.training.loop import advance
+from vaebench.training.pack import Pack, begin
 
 CPU = torch.device("cpu")
 MakeSettings = Callable[..., Settings]
