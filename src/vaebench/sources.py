@@ -31,9 +31,11 @@ CORE = (
     "models/base.py",
     "training/adam.py",
     "training/finish.py",
+    "training/lanes.py",
     "training/loop.py",
     "training/pack.py",
-    "training/steps.py",
+    "training/replay.py",
+    "training/step.py",
     "streams.py",
 )
 """Every module whose code decides what a run's numbers are, beside its network, objective and

@@ -21,7 +21,7 @@ from vaebench.streams import generator, normal, order
 from vaebench.training.finish import measure
 from vaebench.training.loop import advance
 from vaebench.training.pack import Pack, TrainingState, begin
-from vaebench.training.steps import training_bound
+from vaebench.training.step import training_bound
 
 CPU = torch.device("cpu")
 MakeSettings = Callable[..., Settings]

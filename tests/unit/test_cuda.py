@@ -13,8 +13,9 @@ from vaebench.settings import Settings
 from vaebench.streams import normal, order
 from vaebench.training.loop import advance
 from vaebench.training.pack import Pack, begin
+from vaebench.training.replay import STEPS_A_REPLAY, replayed
 from vaebench.training.session import Resources, Target, train_targets
-from vaebench.training.steps import STEPS_A_REPLAY, make_steps, step
+from vaebench.training.step import step
 
 pytestmark = [
     pytest.mark.cuda,
@@ -77,7 +78,7 @@ def test_replayed_steps_are_those_taken_one_by_one(
             )
         ]
     )
-    got = make_steps(pack, by_many)(rows, noise, rates, lambda: False)
+    got = replayed(pack, by_many)(rows, noise, rates, lambda: False)
     assert torch.equal(got, expected)
     assert by_many.moments.step == count
     for name, tensor in by_one.parameters.items():

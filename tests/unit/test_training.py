@@ -18,7 +18,7 @@ from vaebench.streams import normal, order
 from vaebench.training.adam import Moments, ascend
 from vaebench.training.loop import advance, is_recorded, step_size
 from vaebench.training.pack import Pack, TrainingState, begin
-from vaebench.training.steps import training_bound
+from vaebench.training.step import training_bound
 
 CPU = torch.device("cpu")
 MakeSettings = Callable[..., Settings]
@@ -103,7 +103,7 @@ def test_a_seed_pairs_data_order_and_noise(
         seen[pack.objective.name].append((x, noise))
         return training_bound(pack, parameters, x, noise)
 
-    monkeypatch.setattr("vaebench.training.steps.training_bound", noting)
+    monkeypatch.setattr("vaebench.training.step.training_bound", noting)
     for name in OBJECTIVES:
         train_steps(
             [settings(objective=name, seed=2), settings(objective=name, seed=5)], digits, 20
@@ -355,7 +355,7 @@ def test_the_step_size_reaches_the_optimiser(
         rates.append(values[-1])
         ascend(*values)
 
-    monkeypatch.setattr("vaebench.training.steps.ascend", noting)
+    monkeypatch.setattr("vaebench.training.step.ascend", noting)
     run = settings(epochs=None, steps=40, schedule="constant-cosine")
     train_steps([run], digits, 40)
     assert rates == [step_size(run, step, 40) for step in range(40)]

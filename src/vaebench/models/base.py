@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from vaebench.kernels import stacked_linear
+from vaebench.kernels import Layer
 from vaebench.likelihoods import LIKELIHOODS, Decoded
 from vaebench.objectives import OBJECTIVES, Posterior
 from vaebench.settings import Settings
@@ -148,12 +148,9 @@ class Network(ABC):
         return self.pixels * self.data_scale[:, 0, 0].cpu().double().log()
 
 
-def linear(
-    parameters: Mapping[str, Tensor], name: str, values: Tensor, rectified: bool = False
-) -> Tensor:
-    """One layer of every run, and a ReLU if wanted: [run, batch, in] to [run, batch, out]."""
-    weight, bias = parameters[f"{name}.weight"], parameters[f"{name}.bias"]
-    return stacked_linear(values, weight, bias, rectified)
+def layer(parameters: Mapping[str, Tensor], name: str) -> Layer:
+    """The stacked weight and bias of a dense layer."""
+    return parameters[f"{name}.weight"], parameters[f"{name}.bias"]
 
 
 def per_run(values: Sequence[float | None], device: torch.device) -> Tensor:

@@ -18,8 +18,9 @@ from torch import Tensor
 from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu, pad, softplus
 
 from vaebench.errors import UserError
+from vaebench.kernels import dense
 from vaebench.likelihoods import Decoded
-from vaebench.models.base import SOFTPLUS_IS_ONE, Network, Parameters, linear
+from vaebench.models.base import SOFTPLUS_IS_ONE, Network, Parameters, layer
 from vaebench.objectives import Posterior
 from vaebench.settings import Settings
 from vaebench.streams import glorot_uniform
@@ -115,11 +116,13 @@ class Net(Network):
                 for own, of_run in zip(each_run(parameters), images, strict=True)
             ]
         hidden = torch.stack(codes).to(x.dtype)
-        mean = self.latent_scale * linear(parameters, "encoder.mean", hidden)
+        heads = ["mean", "std"] if self.learns_std else ["mean"]
+        layers = [layer(parameters, f"encoder.{head}") for head in heads]
+        mean, *raw = dense(hidden, [], layers)
+        mean = self.latent_scale * mean
         if self.posterior_std is not None:
             return Posterior(mean, self.posterior_std)
-        raw = linear(parameters, "encoder.std", hidden)
-        std = softplus(raw + SOFTPLUS_IS_ONE).clamp_min(LEAST_STD)
+        std = softplus(raw[0] + SOFTPLUS_IS_ONE).clamp_min(LEAST_STD)
         return Posterior(mean, self.latent_scale * std)
 
     def decode(self, parameters: Parameters, z: Tensor) -> Decoded:

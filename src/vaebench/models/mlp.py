@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from vaebench.kernels import dense
 from vaebench.likelihoods import Decoded
-from vaebench.models.base import Network, Parameters, linear
+from vaebench.models.base import Network, Parameters, layer
 from vaebench.objectives import Posterior
 from vaebench.settings import Settings
 from vaebench.streams import glorot_uniform
@@ -50,29 +51,24 @@ class Net(Network):
 
     def encode(self, parameters: Parameters, x: Tensor) -> Posterior:
         """q(z|x) of data x of shape [run, batch, pixel]; the std is the head's softplus."""
-        with self.autocast(x.device):
-            hidden = self._hidden(parameters, "encoder", x)
-            mean = linear(parameters, "encoder.mean", hidden)
-            std = self.posterior_std
-            if std is None:
-                raw = linear(parameters, "encoder.std", hidden)
-                std = self.latent_scale * softplus(raw.to(x.dtype))
-        return Posterior(self.latent_scale * mean.to(x.dtype), std)
+        heads = ["mean", "std"] if self.learns_std else ["mean"]
+        mean, *raw = self._side(parameters, "encoder", x, heads)
+        mean, std = self.latent_scale * mean, self.posterior_std
+        return Posterior(mean, self.latent_scale * softplus(raw[0]) if std is None else std)
 
     def decode(self, parameters: Parameters, z: Tensor) -> Decoded:
         """The decoder's outputs for z of shape [run, batch, latent]."""
-        std = self.common_std(parameters)
-        with self.autocast(z.device):
-            hidden = self._hidden(parameters, "decoder", z / self.latent_scale)
-            output = linear(parameters, "decoder.output", hidden)
-            if self.likelihood_std == "pixel":
-                std = softplus(linear(parameters, "decoder.std", hidden).to(z.dtype))
-        return Decoded(output.to(z.dtype), std)
+        heads = ["output", "std"] if self.likelihood_std == "pixel" else ["output"]
+        output, *raw = self._side(parameters, "decoder", z / self.latent_scale, heads)
+        return Decoded(output, softplus(raw[0]) if raw else self.common_std(parameters))
 
-    def _hidden(self, parameters: Parameters, side: str, values: Tensor) -> Tensor:
-        for k in range(1, self._depth + 1):
-            values = linear(parameters, f"{side}.hidden{k}", values, rectified=True)
-        return values
+    def _side(
+        self, parameters: Parameters, side: str, values: Tensor, heads: list[str]
+    ) -> list[Tensor]:
+        hidden = [layer(parameters, f"{side}.hidden{k}") for k in range(1, self._depth + 1)]
+        last = [layer(parameters, f"{side}.{head}") for head in heads]
+        with self.autocast(values.device):
+            return [output.to(values.dtype) for output in dense(values, hidden, last)]
 
     @property
     def _units(self) -> int:

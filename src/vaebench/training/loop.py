@@ -9,8 +9,10 @@ from torch import Tensor
 from vaebench.records import HistoryPoint, finite
 from vaebench.settings import Settings
 from vaebench.streams import normal, order
+from vaebench.training.lanes import in_lanes
 from vaebench.training.pack import Pack, TrainingState
-from vaebench.training.steps import Steps, make_steps
+from vaebench.training.replay import replayed
+from vaebench.training.step import Steps, one_by_one
 
 CONSTANT_PART = 0.8
 """Of the steps, before the step size of `constant-cosine` falls."""
@@ -34,7 +36,9 @@ def advance(
     Returns:
         Whether training is complete.
     """
-    steps, orders = make_steps(pack, state), _Orders(pack)
+    device = pack.train_images.device.type
+    steps = {"cpu": in_lanes, "cuda": replayed}.get(device, one_by_one)(pack, state)
+    orders = _Orders(pack)
     while state.step < pack.steps:
         _train_in_epoch(pack, state, steps, orders, should_stop)
         if state.step % pack.stretch == 0 or state.step == pack.steps:

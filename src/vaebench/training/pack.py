@@ -1,7 +1,7 @@
 """What trains together, and where its training stands."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil
 
 import torch
@@ -49,6 +49,13 @@ class Pack:
             likelihood=LIKELIHOODS[runs[0].likelihood],
             train_images=torch.from_numpy(data.train_images).to(device).flatten(1),
             test_images=torch.from_numpy(data.test_images).to(device).flatten(1),
+        )
+
+    def only(self, k: int) -> "Pack":
+        """The pack of one of its runs, on the same data."""
+        runs, device = self.runs[k : k + 1], self.train_images.device
+        return replace(
+            self, runs=runs, network=make_network(runs, self.network.image_shape, device)
         )
 
     @property
@@ -105,6 +112,18 @@ class TrainingState:
     """The step (from 1) at which each run's loss became non-finite."""
     history: list[list[HistoryPoint]] = field(default_factory=list)
     """Test bounds of each run."""
+
+    def only(self, k: int) -> "TrainingState":
+        """One of its runs: training that changes this one in place but for its counters."""
+        parameters = {
+            name: tensor.detach()[k : k + 1].requires_grad_()
+            for name, tensor in self.parameters.items()
+        }
+        first, second = (
+            [tensor[k : k + 1] for tensor in moments]
+            for moments in (self.moments.first, self.moments.second)
+        )
+        return TrainingState(parameters, Moments(first, second, self.moments.step.clone()))
 
 
 def begin(pack: Pack) -> TrainingState:

@@ -1,8 +1,8 @@
-"""Optimisation steps of a pack, one by one on CPUs, and several at a time as a CUDA graph.
+"""Steps on CUDA GPUs: several at a time, as a graph that is recorded once and replayed.
 
 A step of a small network is hundreds of kernels of a few microseconds, which Python cannot start as
-fast as a GPU runs them. A graph is recorded once and replayed: the same kernels in the same order,
-so the same numbers, started by one call.
+fast as a GPU runs them. A graph holds the same kernels in the same order, so it gives the same
+numbers, and one call starts it.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,81 +10,16 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from vaebench.density import training_log_likelihood
-from vaebench.evaluation.bounds import to_pixels
-from vaebench.models.base import Parameters
-from vaebench.training.adam import ascend
 from vaebench.training.pack import Pack, TrainingState
+from vaebench.training.step import Steps, step
 
 STEPS_A_REPLAY = 10
 """How many steps a graph holds: enough to hide its start, few enough to stop soon when asked."""
 WARM_UPS = 3
 """Replays before recording, in which libraries allocate what they must not while recorded."""
 
-Steps = Callable[[Tensor, Tensor, Sequence[float], Callable[[], bool]], Tensor]
-"""Takes optimisation steps until all are done or it should stop.
 
-Args: the places of the steps' images in the training set, int64 of shape [run, step x batch];
-standard normal noise, shape [run, step x batch, latent]; Adam's step size in each step; whether to
-stop, asked now and again. Returns the objective before each step taken, in nats, [step, run].
-"""
-
-
-def make_steps(pack: Pack, state: TrainingState) -> Steps:
-    """How to take steps of `pack` that change `state` in place."""
-    return (_replayed if pack.train_images.device.type == "cuda" else eager)(pack, state)
-
-
-def eager(pack: Pack, state: TrainingState) -> Steps:
-    """Steps that Python starts kernel by kernel; it may stop after each."""
-    size = pack.runs[0].batch_size
-
-    def take(
-        rows: Tensor, noise: Tensor, rates: Sequence[float], should_stop: Callable[[], bool]
-    ) -> Tensor:
-        bounds = []
-        for inputs in zip(rows.split(size, 1), noise.split(size, 1), rates, strict=True):
-            bounds.append(step(pack, state, *inputs))
-            if should_stop():
-                break
-        return torch.stack(bounds)
-
-    return take
-
-
-def step(
-    pack: Pack, state: TrainingState, rows: Tensor, noise: Tensor, rate: float | Tensor
-) -> Tensor:
-    """One optimisation step of every run; returns the objective before it, in nats, [run]."""
-    images = pack.train_images.index_select(0, rows.flatten()).unflatten(0, rows.shape)
-    x = pack.network.scale(to_pixels(images))
-    bound = training_bound(pack, state.parameters, x, noise)
-    parameters = list(state.parameters.values())
-    # Runs share no parameter, so the gradient of the sum is each run's own.
-    gradients = torch.autograd.grad(bound.sum(), parameters)
-    ascend(parameters, gradients, state.moments, rate)
-    return bound.detach()
-
-
-def training_bound(pack: Pack, parameters: Parameters, x: Tensor, noise: Tensor) -> Tensor:
-    """The objective on a batch, in nats per example, shape [run].
-
-    Args:
-        pack: what is trained.
-        parameters: stacked, as `Network.initialise` makes them.
-        x: scaled data, shape [run, batch, pixel].
-        noise: standard normal, shape [run, batch, latent].
-    """
-    posterior = pack.network.encode(parameters, x)
-    z = posterior.mean + posterior.std * noise
-    decoded = pack.network.decode(parameters, z)
-    log_likelihood = training_log_likelihood(
-        pack.likelihood, x, decoded, posterior, pack.network.tau
-    )
-    return pack.objective.bound(posterior, log_likelihood)
-
-
-def _replayed(pack: Pack, state: TrainingState) -> Steps:
+def replayed(pack: Pack, state: TrainingState) -> Steps:
     """Steps on a GPU: whole blocks by a graph, after which it may stop, the rest one by one.
 
     Both read the step size from the GPU's memory, so that a step is the same by either.

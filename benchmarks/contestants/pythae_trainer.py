@@ -1,13 +1,10 @@
 """pythae's trainer on the paper's network, in an environment of its own.
 
-`benchmarks/epoch.py --pythae PYTHON` starts it with that Python. It reads one line for each epoch
-to train, and answers with the seconds that the epoch took. Arguments: images, batch, latent
-dimension, threads.
+Arguments: kind (ignored), latent dimension, runs (ignored: one), threads, images, device (CPU).
 """
 
 import sys
 import tempfile
-import time
 
 import torch
 from pythae.data.datasets import BaseDataset
@@ -16,8 +13,9 @@ from pythae.models.base.base_utils import ModelOutput
 from pythae.models.nn import BaseDecoder, BaseEncoder
 from pythae.trainers import BaseTrainer, BaseTrainerConfig
 from torch import Tensor, nn
+from turns import take_turns
 
-PIXELS, HIDDEN = 784, 200
+BATCH, PIXELS, HIDDEN = 300, 784, 200
 
 
 def hidden(inputs: int) -> list[nn.Module]:
@@ -54,8 +52,7 @@ class Decoder(BaseDecoder):  # type: ignore[misc]
 
 
 def main() -> None:
-    """Train an epoch for each line of standard input."""
-    images, batch, latent_dim, threads = map(int, sys.argv[1:])
+    latent_dim, _, threads, images = map(int, sys.argv[2:6])
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     config = VAEConfig(input_dim=(PIXELS,), latent_dim=latent_dim, reconstruction_loss="bce")
@@ -67,16 +64,13 @@ def main() -> None:
             training_config=BaseTrainerConfig(
                 output_dir=folder,
                 num_epochs=1,
-                per_device_train_batch_size=batch,
+                per_device_train_batch_size=BATCH,
                 learning_rate=1e-3,
-                no_cuda=True,
+                no_cuda=sys.argv[6] != "cuda",
             ),
         )
         trainer.prepare_training()
-        for _ in sys.stdin:
-            started = time.perf_counter()
-            trainer.train_step(1)
-            print(time.perf_counter() - started, flush=True)
+        take_turns(lambda: trainer.train_step(1))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,105 @@
+"""The matrix products of a training step alone: what no training can be faster than.
+
+Arguments: kind (batched, separate, onednn, large), latent dimension, runs, threads, images, device.
+`batched` is one product for all runs, `separate` one for each, `onednn` likewise by oneDNN, and
+`large` does arithmetic of the same amount in products of 2,048 x 2,048, by the faster library.
+"""
+
+import sys
+from collections.abc import Callable
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+from turns import take_turns
+
+from vaebench.kernels import _onednn
+
+BATCH, SIDE = 300, 2048
+Product = Callable[[Tensor, Tensor], object]
+
+
+def layers(latent_dim: int) -> list[tuple[int, int]]:
+    """Inputs and outputs of every dense layer; both heads of the encoder as one."""
+    encoder = [784, 200, 200, 200, 2 * latent_dim]
+    return [*pairwise(encoder), *pairwise([latent_dim, 200, 200, 200, 784])]
+
+
+def operands(latent_dim: int, runs: int, device: torch.device) -> list[tuple[Tensor, Tensor]]:
+    """The factors of all products of a step: forward, and the gradients of both factors."""
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(runs, *shape, device=device)
+
+    pairs = []
+    for k, (inputs, outputs) in enumerate(layers(latent_dim)):
+        values, weight, gradient = draw(BATCH, inputs), draw(inputs, outputs), draw(BATCH, outputs)
+        pairs += [(values, weight), (values.mT, gradient)]
+        if k:  # the data have no gradient
+            pairs.append((gradient, weight.mT))
+    return pairs
+
+
+def arithmetic(latent_dim: int) -> float:
+    """Floating point operations of a step of one run."""
+    return sum(
+        2.0 * BATCH * inputs * outputs * (3 if k else 2)
+        for k, (inputs, outputs) in enumerate(layers(latent_dim))
+    )
+
+
+def separate(left: Tensor, right: Tensor) -> list[Tensor]:
+    return [a @ b for a, b in zip(left.unbind(), right.unbind(), strict=True)]
+
+
+def by_onednn(left: Tensor, right: Tensor) -> list[Tensor]:
+    linear = _onednn()
+    return [
+        linear(a, b.mT, None, "none", [], "")
+        for a, b in zip(left.unbind(), right.unbind(), strict=True)
+    ]
+
+
+def main() -> None:
+    kind = sys.argv[1]
+    latent_dim, runs, threads, images = map(int, sys.argv[2:6])
+    device = torch.device(sys.argv[6])
+    torch.set_num_threads(threads)
+    steps = images // BATCH
+    if kind == "large":
+        square = torch.randn(SIDE, SIDE, device=device)
+        count = max(1, round(steps * runs * arithmetic(latent_dim) / (2.0 * SIDE**3)))
+        linear = _onednn() if device.type == "cpu" else None
+        one = (
+            (lambda: linear(square, square, None, "none", [], ""))
+            if linear
+            else (lambda: square @ square)
+        )
+
+        def work() -> None:
+            for _ in range(count):
+                one()
+    else:
+        products: dict[str, Product] = {
+            "batched": torch.bmm, "separate": separate, "onednn": by_onednn,
+        }  # fmt: skip
+        product, pairs = products[kind], operands(latent_dim, runs, device)
+        if kind == "onednn":
+            # oneDNN would copy a left factor that lies transposed; without that, these are faster.
+            pairs = [(a.contiguous(), b) for a, b in pairs]
+
+        def work() -> None:
+            for _ in range(steps):
+                for left, right in pairs:
+                    product(left, right)
+
+    def synchronised() -> None:
+        work()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    take_turns(synchronised)
+
+
+if __name__ == "__main__":
+    main()
