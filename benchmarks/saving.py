@@ -35,7 +35,7 @@ def seconds(work: Callable[[], object]) -> float:
 def one_epoch(pack: Pack, state: TrainingState) -> None:
     """Steps and evaluation, as in training."""
     asked = count(1)  # after each step
-    advance(pack, state, lambda: next(asked) == pack.steps_per_epoch, lambda _: None)
+    advance(pack, state, lambda: next(asked) >= pack.steps_per_epoch, lambda _: None)
 
 
 def share_of(latent_dim: int) -> None:

@@ -70,7 +70,8 @@ def _onednn() -> Any:
         return None
     if not torch.backends.cpu.get_cpu_capability().startswith("AVX"):
         return None
-    return getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+    linear = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+    return None if linear is None else linear.default
 
 
 class _Dense(torch.autograd.Function):
@@ -141,14 +142,14 @@ def _product(left: Tensor, transposed_right: Tensor, bias: Tensor | None, then: 
 
 
 def _layer(values: Tensor, weight: Tensor, bias: Tensor, then: str) -> Tensor:
-    if len(weight) < NARROW:
+    if weight.shape[0] < NARROW:
         outputs = torch.addmm(bias, values, weight)
         return outputs.relu_() if then == "relu" else outputs
     return _product(values, weight.T, bias[0], then)
 
 
 def _input_gradient(gradient: Tensor, weight: Tensor) -> Tensor:
-    if len(weight) < NARROW:
+    if weight.shape[0] < NARROW:
         return gradient @ weight.T
     return _product(gradient, weight, None, "none")
 

@@ -6,6 +6,7 @@ Parameters are stacked, [run, ...], and a run's numbers never meet another's. Da
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from math import expm1, log, prod
 from typing import ClassVar, Literal, Self
@@ -106,13 +107,14 @@ class Network(ABC):
             )
         return parameters
 
-    def autocast(self, device: torch.device) -> torch.autocast:
-        """For the numbers that layers are computed in; tf32 is a mode of the process (device.py).
+    def autocast(self, device: torch.device) -> AbstractContextManager[object]:
+        """For the numbers that layers are computed in; tf32 is a mode of the process (pack.py).
 
         Without its cache of converted weights, which a recorded step would not fill again.
         """
-        reduced = self.first.precision == "bfloat16"
-        return torch.autocast(device.type, torch.bfloat16, enabled=reduced, cache_enabled=False)
+        if self.first.precision != "bfloat16":
+            return nullcontext()
+        return torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
 
     def common_std(self, parameters: Parameters) -> Tensor | None:
         """The standard deviation of p(x|z) where it does not depend on z, see `Decoded.std`."""

@@ -43,9 +43,9 @@ def in_lanes(pack: Pack, state: TrainingState) -> Steps:
                     turns.stop()
                     raise
                 finally:
-                    all_have_it = turns.finish(k)
+                    between_steps = turns.finish(k)
                 bounds[k].append(bound)
-                if all_have_it and should_stop():
+                if between_steps and should_stop():
                     turns.stop()
 
         if lanes == 1:
@@ -87,13 +87,13 @@ class _Turns:
                 self._changed.wait()
 
     def finish(self, run: int) -> bool:
-        """Note a step; says whether it was the last run to take the step of this number."""
+        """Note a step; says whether all runs have taken it, and there are others to take."""
         with self._changed:
             self._in_lane.remove(run)
             before = min(self._done)
             self._done[run] += 1
             self._changed.notify_all()
-            return min(self._done) > before
+            return before < min(self._done) < self._end
 
     def stop(self) -> None:
         """No step beyond the furthest that any run has begun, so that all end at the same."""

@@ -42,7 +42,7 @@ def replayed(pack: Pack, state: TrainingState) -> Steps:
         all_rates: Sequence[float],
         should_stop: Callable[[], bool],
     ) -> Tensor:
-        taken = []
+        taken: list[Tensor] = []
         blocks = zip(
             all_rows.split(many, 1),
             all_noise.split(many, 1),
@@ -51,6 +51,8 @@ def replayed(pack: Pack, state: TrainingState) -> Steps:
             strict=True,
         )
         for block in blocks:
+            if taken and should_stop():
+                break
             if len(block[2]) < STEPS_A_REPLAY:
                 taken.append(each(*block))
             else:
@@ -58,8 +60,6 @@ def replayed(pack: Pack, state: TrainingState) -> Steps:
                     place.copy_(values)
                 graph.replay()
                 taken.append(bounds.clone())
-            if should_stop():
-                break
         return torch.cat(taken)
 
     return take

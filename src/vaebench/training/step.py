@@ -16,7 +16,7 @@ Steps = Callable[[Tensor, Tensor, Sequence[float], Callable[[], bool]], Tensor]
 
 Args: the places of the steps' images in the training set, int64 of shape [run, step x batch];
 standard normal noise, shape [run, step x batch, latent]; Adam's step size in each step; whether to
-stop, asked now and again. Returns the objective before each step taken, in nats, [step, run].
+stop, asked between steps. Returns the objective before each step taken, in nats, [step, run].
 """
 
 
@@ -27,11 +27,11 @@ def one_by_one(pack: Pack, state: TrainingState) -> Steps:
     def take(
         rows: Tensor, noise: Tensor, rates: Sequence[float], should_stop: Callable[[], bool]
     ) -> Tensor:
-        bounds = []
+        bounds: list[Tensor] = []
         for inputs in zip(rows.split(size, 1), noise.split(size, 1), rates, strict=True):
-            bounds.append(step(pack, state, *inputs))
-            if should_stop():
+            if bounds and should_stop():
                 break
+            bounds.append(step(pack, state, *inputs))
         return torch.stack(bounds)
 
     return take

@@ -1,0 +1,109 @@
+"""Runs side by side on CPUs: with any number of threads they end as with one."""
+
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+import torch
+from torch import Tensor
+
+from vaebench.data.prepared import Arrays
+from vaebench.settings import Settings
+from vaebench.training import lanes
+from vaebench.training.loop import advance
+from vaebench.training.pack import Pack, TrainingState, begin
+from vaebench.training.step import step
+
+CPU = torch.device("cpu")
+MakeSettings = Callable[..., Settings]
+
+
+@pytest.fixture
+def threads() -> Iterator[Callable[[int], None]]:
+    """Sets the number of threads for the rest of a test."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+def train(runs: Sequence[Settings], data: Arrays) -> TrainingState:
+    pack = Pack.of(runs, data, CPU)
+    state = begin(pack)
+    assert advance(pack, state, lambda: False, lambda _: None)
+    return state
+
+
+def assert_equal(one: TrainingState, other: TrainingState) -> None:
+    assert one.history == other.history
+    assert one.diverged == other.diverged
+    assert one.moments.step == other.moments.step
+    for name, tensor in one.parameters.items():
+        assert torch.equal(other.parameters[name], tensor), name
+
+
+@pytest.mark.parametrize("count", [2, 3, 5])
+def test_threads_do_not_change_a_run(
+    settings: MakeSettings, digits: Arrays, threads: Callable[[int], None], count: int
+) -> None:
+    runs = [settings(objective="bilbo", seed=seed) for seed in range(5)]
+    threads(1)
+    alone = train(runs, digits)
+    threads(count)
+    assert_equal(train(runs, digits), alone)
+    assert torch.get_num_threads() == count
+
+
+def test_the_other_runs_of_a_pack_do_not_change_a_run(
+    settings: MakeSettings, digits: Arrays
+) -> None:
+    runs = [settings(seed=seed) for seed in range(3)]
+    together, alone = train(runs, digits), train(runs[1:2], digits)
+    for name, tensor in alone.parameters.items():
+        assert torch.equal(together.parameters[name][1:2], tensor), name
+
+
+def test_runs_that_are_stopped_stop_at_one_step_and_go_on_the_same(
+    settings: MakeSettings,
+    digits: Arrays,
+    threads: Callable[[int], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Lanes of uneven speed, stopped at random."""
+    runs = [settings(objective="constant", seed=seed) for seed in range(4)]
+    expected = train(runs, digits)
+    uneven = random.Random(0)
+
+    def slowly(
+        pack: Pack, state: TrainingState, rows: Tensor, noise: Tensor, rate: float
+    ) -> Tensor:
+        time.sleep(uneven.random() / 300)
+        return step(pack, state, rows, noise, rate)
+
+    monkeypatch.setattr(lanes, "step", slowly)
+    threads(3)
+    pack = Pack.of(runs, digits, CPU)
+    state = begin(pack)
+    stops = 0
+    while not advance(pack, state, lambda: uneven.random() < 0.4, lambda _: None):
+        stops += 1
+        assert int(state.moments.step) == state.step
+    assert stops
+    assert_equal(state, expected)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_what_fails_in_a_lane_fails(
+    settings: MakeSettings,
+    digits: Arrays,
+    threads: Callable[[int], None],
+    monkeypatch: pytest.MonkeyPatch,
+    count: int,
+) -> None:
+    def failing(*_: object) -> Tensor:
+        raise MemoryError("none left")
+
+    monkeypatch.setattr(lanes, "step", failing)
+    threads(count)
+    with pytest.raises(MemoryError, match="none left"):
+        train([settings(seed=seed) for seed in range(3)], digits)
