@@ -1,6 +1,7 @@
 """The table of an experiment: one line a group of runs, over its seeds."""
 
 import io
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from vaebench.settings import format_value
 from vaebench.sources import table_digest
 from vaebench.statistics import estimate
 
-BASELINE = "learned"
+BASELINES = {"precision": "float32", "objective": "learned"}
+"""What other values on these axes are compared with, seed by seed: on the first that varies."""
 FURTHER = {
     "test_elbo_frozen_prior": "frozen prior",
     "test_elbo_data_units": "bound of unscaled data",
@@ -63,8 +65,8 @@ def experiment_table(results: Results, name: str, numbers: list[Number]) -> pd.D
     """The table of an experiment.
 
     Each line is a group of runs that differ in their seed alone: mean, standard deviation and 95%
-    interval of the test bound in nats, the mean difference to `learned` over shared seeds with its
-    interval, means of what else was measured, and what the paper prints for these settings.
+    interval of the test bound in nats, the mean difference to the baseline over shared seeds with
+    its interval, means of what else was measured, and what the paper prints for these settings.
     """
     experiment = results.tier.experiment(name)
     runs = results.of(name)
@@ -117,7 +119,9 @@ def to_markdown(table: pd.DataFrame) -> str:
             digits = _decimals if column.startswith("test_elbo") else _significant
             shown[title] = table[name].map(digits)
     if "difference" in table and table["difference"].notna().any():
-        shown[f"minus `{BASELINE}`"] = table["difference"].map(_decimals)
+        shown[f"minus `{BASELINES[_compared(settings) or 'objective']}`"] = table["difference"].map(
+            _decimals
+        )
         shown["95% interval of it"] = _interval(table, "difference_low", "difference_high")
     if (table["paper"] != "").any():
         shown["paper"] = table["paper"].str.replace("-", "−").replace("", "–")
@@ -129,15 +133,16 @@ def _difference(
     runs: pd.DataFrame, settings: dict[str, Any], group: pd.DataFrame
 ) -> dict[str, Any]:
     """The paired difference to the baseline at otherwise equal settings."""
-    if "objective" not in settings:
+    axis = _compared(settings)
+    if axis is None:
         return {}
     nothing = {"difference": None, "difference_low": None, "difference_high": None}
-    if settings["objective"] == BASELINE:
+    if settings[axis] == BASELINES[axis]:
         return nothing
-    baseline = runs[runs["objective"] == BASELINE]
+    baseline = runs[runs[axis] == BASELINES[axis]]
     # An axis that the baseline does not take, such as posterior_std, sets no runs of it apart.
     shared_axes = {k: v for k, v in settings.items() if baseline[k].notna().any()}
-    baseline = select(baseline, **(shared_axes | {"objective": BASELINE}))
+    baseline = select(baseline, **(shared_axes | {axis: BASELINES[axis]}))
     baseline_bound = baseline.set_index("seed")["test_elbo"]
     ours = group.set_index("seed")["test_elbo"]
     shared = ours.index.intersection(baseline_bound.index)
@@ -149,6 +154,11 @@ def _difference(
         "difference_low": paired.low,
         "difference_high": paired.high,
     }
+
+
+def _compared(axes: Iterable[str]) -> str | None:
+    """The axis whose values are compared with a baseline."""
+    return next((axis for axis in BASELINES if axis in set(axes)), None)
 
 
 def _printed(group: pd.DataFrame, numbers: list[Number]) -> str:
