@@ -7,7 +7,7 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 CORES ?= all
 
 .DEFAULT_GOAL := help
-.PHONY: help setup smoke paper push pull faults slurm-up slurm-down test lint format lock schema check-mnist benchmark clean
+.PHONY: help setup smoke paper push pull faults slurm-up slurm-down test lint format lock schema check-mnist benchmark benchmark-history clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,9 +70,12 @@ lock: setup  ## resolve pyproject.toml anew into requirements.lock (names and ve
 schema: setup  ## write config/schema.json from the models of the config
 	$(BIN)/python -m vaebench schema > config/schema.json
 
-benchmark: setup  ## compare training with plain PyTorch: dense and convolutional, each in one run
-	$(BIN)/python benchmarks/epoch.py
+benchmark: setup  ## training against plain loops, vmap, ceilings; PEERS="--pythae PYTHON --jax PYTHON"
+	$(BIN)/python benchmarks/compare.py $(PEERS)
 	$(BIN)/python benchmarks/convolution.py
+
+benchmark-history: setup  ## time the parts of training, keep it, compare with the last time here
+	$(BIN)/pytest benchmarks -o addopts= --benchmark-autosave --benchmark-compare --benchmark-columns=median,iqr,rounds
 
 clean:  ## remove all results and the store of trained runs; keeps data, published results and .venv
 	test ! -d results || find results -mindepth 1 -maxdepth 1 ! -name published -exec rm -rf {} +
