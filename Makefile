@@ -10,7 +10,7 @@ CORES ?= all
 .PHONY: help setup smoke paper push pull faults slurm-up slurm-down test lint format lock schema check-mnist benchmark benchmark-history clean
 
 help:  ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.installed  ## make the environment .venv from the lock
 

@@ -20,6 +20,7 @@ from vaebench.training.pack import Pack, begin
 
 Benchmark = Callable[..., object]
 STEPS = 10
+CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -28,7 +29,7 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def pack_of(latent_dim: int, runs: int, objective: str) -> Pack:
+def pack_of(latent_dim: int, runs: int, objective: str, device: torch.device = CPU) -> Pack:
     settings = [
         Settings.model_validate(
             {
@@ -42,9 +43,7 @@ def pack_of(latent_dim: int, runs: int, objective: str) -> Pack:
     ]  # fmt: skip
     levels = np.random.default_rng(0).integers(0, 256, (6000, 28, 28), dtype=np.uint8)
     labels = np.zeros(len(levels), np.uint8)
-    return Pack.of(
-        settings, Arrays(levels, labels, levels[:1000], labels[:1000]), torch.device("cpu")
-    )
+    return Pack.of(settings, Arrays(levels, labels, levels[:1000], labels[:1000]), device)
 
 
 @pytest.mark.parametrize("objective", ["learned", "bilbo"])
