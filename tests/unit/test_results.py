@@ -28,10 +28,10 @@ from vaebench.figures import FIGURES, fig04
 from vaebench.figures.draw import draw_figure
 from vaebench.layout import Layout
 from vaebench.report import write_report
-from vaebench.results import Results, load_results
+from vaebench.results import Results, load_results, select
 from vaebench.settings import Settings
 from vaebench.statistics import estimate
-from vaebench.tables import experiment_table, to_csv, to_markdown, write_tables
+from vaebench.tables import _difference, experiment_table, to_csv, to_markdown, write_tables
 
 PAPER = Path(__file__).parents[2] / "config" / "paper_values.yaml"
 MakeSettings = Callable[..., Settings]
@@ -280,6 +280,28 @@ def test_the_table_has_paired_differences_and_intervals(results: Results) -> Non
     assert (table["paper"] == "").all(), "a number of the paper stands beside other settings"
     read_back = pd.read_csv(io.StringIO(to_csv(table)))
     assert read_back["test_elbo_mean"].tolist() == table["test_elbo_mean"].tolist()
+
+
+def test_precisions_are_compared_with_float32_at_otherwise_equal_settings() -> None:
+    """Not with another objective, although that varies too."""
+    lines = [
+        {"objective": objective, "precision": precision, "seed": seed, "test_elbo": bound + seed}
+        for objective, precision, bound in (
+            ("learned", "float32", -140.0),
+            ("learned", "bfloat16", -141.0),
+            ("bilbo", "float32", -130.0),
+            ("bilbo", "bfloat16", -133.0),
+        )
+        for seed in range(3)
+    ]
+    runs = pd.DataFrame(lines)
+    for objective, difference in (("learned", -1.0), ("bilbo", -3.0)):
+        settings = {"objective": objective, "precision": "bfloat16"}
+        found = _difference(runs, settings, select(runs, **settings))
+        assert found["difference"] == pytest.approx(difference)
+        assert found["difference_low"] == pytest.approx(difference)
+        exact = {"objective": objective, "precision": "float32"}
+        assert _difference(runs, exact, select(runs, **exact))["difference"] is None
 
 
 def test_the_papers_numbers_stand_beside_its_settings_alone(results: Results) -> None:
