@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from turns import take_turns
 
-from vaebench.kernels import _onednn
+from vaebench.kernels import has_onednn, product
 
 BATCH, SIDE = 300, 2048
 Product = Callable[[Tensor, Tensor], object]
@@ -53,10 +53,8 @@ def separate(left: Tensor, right: Tensor) -> list[Tensor]:
 
 
 def by_onednn(left: Tensor, right: Tensor) -> list[Tensor]:
-    linear = _onednn()
     return [
-        linear(a, b.mT, None, "none", [], "")
-        for a, b in zip(left.unbind(), right.unbind(), strict=True)
+        product(a, b.mT, None, "none") for a, b in zip(left.unbind(), right.unbind(), strict=True)
     ]
 
 
@@ -69,16 +67,14 @@ def main() -> None:
     if kind == "large":
         square = torch.randn(SIDE, SIDE, device=device)
         count = max(1, round(steps * runs * arithmetic(latent_dim) / (2.0 * SIDE**3)))
-        linear = _onednn() if device.type == "cpu" else None
-        one = (
-            (lambda: linear(square, square, None, "none", [], ""))
-            if linear
-            else (lambda: square @ square)
-        )
+        by_library = device.type == "cpu" and has_onednn()
 
         def work() -> None:
             for _ in range(count):
-                one()
+                if by_library:
+                    by_onednn(square[None], square[None])
+                else:
+                    torch.mm(square, square)
     else:
         products: dict[str, Product] = {
             "batched": torch.bmm, "separate": separate, "onednn": by_onednn,

@@ -10,13 +10,16 @@ The likelihood: its gradient needs sigmoid(logits) and its value sums of logarit
 follow from the former by a logarithm of products instead of one for every pixel.
 """
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 NARROW = 16
 """With fewer inputs, a product is too small for oneDNN's preparations to pay."""
@@ -40,7 +43,7 @@ def dense(values: Tensor, hidden: Sequence[Layer], heads: Sequence[Layer]) -> li
         What each head puts out, [run, batch, out].
     """
     layers = [*hidden, *heads]
-    if heads[0][0].device.type == "cpu" and heads[0][0].dtype == torch.float32 and _onednn():
+    if heads[0][0].device.type == "cpu" and heads[0][0].dtype == torch.float32 and has_onednn():
         flat = [tensor for layer in layers for tensor in layer]
         outputs = _Dense.apply(len(hidden), values, *flat)  # type: ignore[no-untyped-call]
         return list(outputs)
@@ -64,14 +67,133 @@ def bernoulli_log_likelihood(x: Tensor, logits: Tensor) -> Tensor:
 
 
 @cache
-def _onednn() -> Any:
-    """oneDNN's linear layer, or None where PyTorch was built without it or for other processors."""
-    if not torch.backends.mkldnn.is_available():
-        return None
-    if not torch.backends.cpu.get_cpu_capability().startswith("AVX"):
-        return None
-    linear = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
-    return None if linear is None else linear.default
+def has_onednn() -> bool:
+    """Whether PyTorch has oneDNN's linear layer for this processor."""
+    return (
+        torch.backends.mkldnn.is_available()
+        and torch.backends.cpu.get_cpu_capability().startswith("AVX")
+        and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    )
+
+
+def _scripted(function: Function) -> Function:
+    """Have TorchScript's interpreter run it, in which threads do not wait for each other's Python.
+
+    PyTorch has deprecated it without a successor that needs no compiler. As plain Python, these
+    functions give the same; training on two threads is then slower by a twelfth.
+    """
+    if not has_onednn():  # nor will they be called
+        return function
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        scripted: Function = torch.jit.script(function)
+    return scripted
+
+
+def _bernoulli(x: Tensor, logits: Tensor, factors: int) -> tuple[Tensor, Tensor]:
+    """The log-likelihood, and sigmoid(logits)."""
+    mean = logits.sigmoid()
+    likelier = (mean - 0.5).abs_().add_(0.5)
+    products = likelier.unflatten(-1, (factors, logits.size(-1) // factors)).prod(-2)
+    linear = logits.relu().addcmul_(x, logits, value=-1).sum(-1)
+    return products.log_().sum(-1).sub_(linear), mean
+
+
+_bernoulli_on_cpu = _scripted(_bernoulli)
+
+
+@_scripted
+def product(left: Tensor, transposed_right: Tensor, bias: Tensor | None, then: str) -> Tensor:
+    """Left @ right + bias by oneDNN; a left side that is not contiguous is copied."""
+    product: Tensor = torch.ops.mkldnn._linear_pointwise(left, transposed_right, bias, then, [], "")
+    return product
+
+
+@_scripted
+def _layer(
+    values: Tensor, weight: Tensor, bias: Tensor, rectified: bool, narrow: int = NARROW
+) -> Tensor:
+    """A dense layer of one run."""
+    if weight.size(0) >= narrow:
+        return product(values, weight.t(), bias[0], "relu" if rectified else "none")
+    outputs = torch.addmm(bias, values, weight)
+    return outputs.relu_() if rectified else outputs
+
+
+@_scripted
+def _input_gradient(gradient: Tensor, weight: Tensor, narrow: int = NARROW) -> Tensor:
+    """Gradient @ weight^T."""
+    if weight.size(0) >= narrow:
+        return product(gradient, weight, None, "none")
+    return gradient @ weight.t()
+
+
+@_scripted
+def _weight_gradient(values: Tensor, gradient: Tensor, narrow: int = NARROW) -> Tensor:
+    """Values^T @ gradient, or its transpose, transposed.
+
+    The left side has to be transposed in memory, so let it be the narrower.
+    """
+    if values.size(1) < narrow:
+        return values.t() @ gradient
+    if values.size(1) > gradient.size(1):
+        return product(gradient.t().contiguous(), values.t(), None, "none").t()
+    return product(values.t().contiguous(), gradient.t(), None, "none")
+
+
+@_scripted
+def _forward(
+    inputs: Tensor, layers: list[Tensor], hidden: int
+) -> tuple[list[Tensor], list[Tensor]]:
+    """One run's inputs and what each hidden layer puts out; and what the heads do.
+
+    Args:
+        inputs: shape [batch, in].
+        layers: weight and bias of each layer in turn, the heads last.
+        hidden: how many layers are hidden.
+    """
+    activations = [inputs]
+    for k in range(hidden):
+        activations.append(_layer(activations[-1], layers[2 * k], layers[2 * k + 1], True))
+    heads: list[Tensor] = []
+    for k in range(hidden, len(layers) // 2):
+        output = _layer(activations[-1], layers[2 * k], layers[2 * k + 1], False)
+        heads.append(output)
+    return activations, heads
+
+
+@_scripted
+def _backward(
+    activations: list[Tensor], weights: list[Tensor], upstream: list[Tensor], wants_input: bool
+) -> list[Tensor]:
+    """The gradients of one run's inputs, then of each layer's weight and bias.
+
+    The first is of no meaning if it is not wanted.
+    """
+    hidden = len(activations) - 1
+    below = activations[0]
+    heads: list[Tensor] = []
+    for k in range(len(upstream)):
+        heads.append(_weight_gradient(activations[-1], upstream[k]))
+        heads.append(upstream[k].sum(0, keepdim=True))
+        if hidden > 0 or wants_input:
+            part = _input_gradient(upstream[k], weights[hidden + k])
+            below = part if k == 0 else below + part
+    reversed_order: list[Tensor] = []
+    for k in range(hidden - 1, -1, -1):
+        gradient = torch.ops.aten.threshold_backward(below, activations[k + 1], 0)
+        reversed_order.append(gradient.sum(0, keepdim=True))
+        reversed_order.append(_weight_gradient(activations[k], gradient))
+        if k > 0 or wants_input:
+            below = _input_gradient(gradient, weights[k])
+    reversed_order.append(below)
+    reversed_order.reverse()
+    return reversed_order + heads
+
+
+def _stack(each: Sequence[Tensor]) -> Tensor:
+    """[run, ...] from each run's; of one run without a copy."""
+    return each[0][None] if len(each) == 1 else torch.stack(list(each))
 
 
 class _Dense(torch.autograd.Function):
@@ -80,16 +202,12 @@ class _Dense(torch.autograd.Function):
     @staticmethod
     @torch.amp.custom_fwd(device_type="cpu", cast_inputs=torch.bfloat16)  # type: ignore[untyped-decorator]
     def forward(ctx: Any, hidden: int, values: Tensor, *parameters: Tensor) -> tuple[Tensor, ...]:
-        each = list(zip(*(tensor.unbind() for tensor in (values, *parameters)), strict=True))
         saved: list[Tensor] = []
         outputs = []
-        for inputs, *own in each:
-            activations = [inputs]
-            for k in range(hidden):
-                activations.append(_layer(activations[-1], own[2 * k], own[2 * k + 1], "relu"))
+        for inputs, *own in zip(*(one.unbind() for one in (values, *parameters)), strict=True):
+            activations, heads = _forward(inputs, own, hidden)
             saved += activations
-            heads = range(2 * hidden, len(own), 2)
-            outputs.append([_layer(activations[-1], own[k], own[k + 1], "none") for k in heads])
+            outputs.append(heads)
         ctx.hidden, ctx.parameters = hidden, len(parameters)
         ctx.save_for_backward(*parameters, *saved)
         return tuple(_stack(of_runs) for of_runs in zip(*outputs, strict=True))
@@ -100,69 +218,13 @@ class _Dense(torch.autograd.Function):
         parameters, saved = ctx.saved_tensors[: ctx.parameters], ctx.saved_tensors[ctx.parameters :]
         weights = zip(*(weight.unbind() for weight in parameters[::2]), strict=True)
         each = zip(weights, zip(*(one.unbind() for one in gradients), strict=True), strict=True)
+        wants_input: bool = ctx.needs_input_grad[1]
         of_runs = []
         for run, (own, upstream) in enumerate(each):
             activations = saved[run * (ctx.hidden + 1) :][: ctx.hidden + 1]
-            of_runs.append(_backward(activations, own, upstream, ctx.needs_input_grad[1]))
-        stacked = (None if one[0] is None else _stack(one) for one in zip(*of_runs, strict=True))
-        return None, *stacked
-
-
-def _backward(
-    activations: Sequence[Tensor],
-    weights: Sequence[Tensor],
-    upstream: Sequence[Tensor],
-    wants_input: bool,
-) -> list[Tensor | None]:
-    """The gradients of one run's input (or None), and of each layer's weight and bias."""
-    hidden = len(activations) - 1
-    found: list[Tensor | None] = []
-    parts = []
-    for weight, gradient in zip(weights[hidden:], upstream, strict=True):
-        found += [_weight_gradient(activations[-1], gradient), gradient.sum(0, keepdim=True)]
-        if hidden or wants_input:
-            parts.append(_input_gradient(gradient, weight))
-    below = sum(parts[1:], parts[0]) if parts else None
-    for k in reversed(range(hidden)):
-        gradient = torch.ops.aten.threshold_backward(below, activations[k + 1], 0)
-        found[:0] = [_weight_gradient(activations[k], gradient), gradient.sum(0, keepdim=True)]
-        below = _input_gradient(gradient, weights[k]) if k or wants_input else None
-    return [below, *found]
-
-
-def _stack(each: Sequence[Tensor]) -> Tensor:
-    """[run, ...] from each run's; of one run without a copy."""
-    return each[0][None] if len(each) == 1 else torch.stack(list(each))
-
-
-def _product(left: Tensor, transposed_right: Tensor, bias: Tensor | None, then: str) -> Tensor:
-    """Left @ right + bias; a left side that is not contiguous is copied."""
-    product: Tensor = _onednn()(left, transposed_right, bias, then, [], "")
-    return product
-
-
-def _layer(values: Tensor, weight: Tensor, bias: Tensor, then: str) -> Tensor:
-    if weight.shape[0] < NARROW:
-        outputs = torch.addmm(bias, values, weight)
-        return outputs.relu_() if then == "relu" else outputs
-    return _product(values, weight.T, bias[0], then)
-
-
-def _input_gradient(gradient: Tensor, weight: Tensor) -> Tensor:
-    if weight.shape[0] < NARROW:
-        return gradient @ weight.T
-    return _product(gradient, weight, None, "none")
-
-
-def _weight_gradient(values: Tensor, gradient: Tensor) -> Tensor:
-    inputs, outputs = values.shape[1], gradient.shape[1]
-    if inputs < NARROW:
-        return values.T @ gradient
-    # Values^T @ gradient or its transpose: the left side has to be transposed in memory, so let it
-    # be the narrower.
-    if inputs > outputs:
-        return _product(gradient.T.contiguous(), values.T, None, "none").T
-    return _product(values.T.contiguous(), gradient.T, None, "none")
+            of_runs.append(_backward(list(activations), list(own), list(upstream), wants_input))
+        stacked = [_stack(one) for one in zip(*of_runs, strict=True)]
+        return (None, *stacked) if wants_input else (None, None, *stacked[1:])
 
 
 class _Bernoulli(torch.autograd.Function):
@@ -170,14 +232,12 @@ class _Bernoulli(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, logits: Tensor) -> Tensor:
-        mean = logits.sigmoid()
-        ctx.save_for_backward(x, mean)
-        likelier = (mean - 0.5).abs_().add_(0.5)
         pixels = logits.shape[-1]
         factors = max(k for k in range(1, FACTORS + 1) if pixels % k == 0)
-        products = likelier.unflatten(-1, (factors, pixels // factors)).prod(-2)
-        linear = logits.relu().addcmul_(x, logits, value=-1).sum(-1)
-        value: Tensor = products.log_().sum(-1).sub_(linear)
+        # On GPUs TorchScript would make kernels of its own, and that while steps are recorded.
+        compute = _bernoulli_on_cpu if logits.device.type == "cpu" else _bernoulli
+        value, mean = compute(x, logits, factors)
+        ctx.save_for_backward(x, mean)
         return value
 
     @staticmethod
