@@ -19,6 +19,7 @@ from vaebench.likelihoods import LIKELIHOODS
 from vaebench.models import NETWORKS
 from vaebench.objectives import OBJECTIVES
 from vaebench.progress import say
+from vaebench.slurm_job import job_deadline
 
 if TYPE_CHECKING:
     from vaebench.training.session import Resources, Target
@@ -164,7 +165,7 @@ def train(
 
     ensure_data(dataset, data, [])
     resources = _resources(
-        device or "auto", threads, data, store, save_every, start_over=start_over
+        device or "auto", threads, data, store, save_every, job_deadline(), start_over
     )
 
     from vaebench.training.session import Target, train_targets
@@ -199,10 +200,11 @@ def run(
     """Train what a tier still lacks, job by job, without Snakemake.
 
     For machines that have none, such as a notebook's GPU. Results go where the workflow looks for
-    them. Run it again to continue. With --budget, running out of time is no failure.
+    them. Run it again to continue. With --budget, running out of time is no failure. In a Slurm job
+    it stops before the wall time is over, with exit status 75.
     """
     config = load_tier(find_tier(tier))
-    deadline = None if budget is None else time.monotonic() + parse_duration(budget)
+    deadline = job_deadline() if budget is None else time.monotonic() + parse_duration(budget)
     chosen = config.experiments if experiment is None else [config.experiment(experiment)]
     packs = chosen_packs(chosen, cell or None, runs)
     for dataset in dict.fromkeys(pack.runs[0].settings.dataset for _, pack in packs):
@@ -223,10 +225,11 @@ def run(
     for done, (name, pack) in enumerate(packs):
         targets = _targets(Layout.of(config.tier), name, pack)
         if not train_targets(f"{name} {pack.label}", targets, resources):
-            if budget is not None and deadline is not None and time.monotonic() > deadline:
-                say(f"the budget is spent: {done} of {len(packs)} jobs are complete")
-                return
-            raise typer.Exit(STOPPED)
+            if deadline is None or time.monotonic() < deadline:
+                raise typer.Exit(STOPPED)
+            spent = "wall time is nearly over" if budget is None else "budget is spent"
+            say(f"the {spent}: {done} of {len(packs)} jobs are complete")
+            raise typer.Exit(STOPPED if budget is None else 0)
     say(f"{len(packs)} of {len(packs)} jobs are complete")
 
 
