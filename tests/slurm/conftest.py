@@ -162,3 +162,22 @@ def trained_here(cluster: Cluster, runs_per_job: int, folder: Path) -> dict[str,
                 ]
                 assert train_targets(pack.label, targets, resources)
     return outcome(folder / "results")
+
+
+@pytest.fixture(scope="session")
+def epochs_in(make: Make, tmp_path_factory: pytest.TempPathFactory) -> Callable[[float], int]:
+    """How many epochs of the packs below this machine trains in so many seconds."""
+    few = 200
+    cluster = make(long(few, 2))
+    started = time.monotonic()
+    trained_here(cluster, 2, tmp_path_factory.mktemp("speed"))
+    each = (time.monotonic() - started) / few
+    return lambda seconds: int(seconds / each)
+
+
+def long(epochs: int, *latent_dims: int) -> dict[str, Any]:
+    """An experiment of a pack of two runs for each latent dimension."""
+    return {
+        "settings": {"objective": "bilbo", "epochs": epochs},
+        "axes": {"latent_dim": list(latent_dims), "seed": [0, 1]},
+    }

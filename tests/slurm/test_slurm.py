@@ -3,26 +3,19 @@
 import os
 import signal
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.faults.harness import outcome, vaebench
-from tests.slurm.conftest import Make, command, trained_here, wait_until
+from tests.slurm.conftest import Make, command, long, trained_here, wait_until
 
 pytestmark = pytest.mark.slurm
 
+Epochs = Callable[[float], int]
 SELDOM = {"save_every": 100_000}
 """So that a state is saved when the job is told to stop, and else never."""
-
-
-def long(epochs: int, *latent_dims: int) -> dict[str, Any]:
-    """An experiment of a pack of two runs for each latent dimension."""
-    return {
-        "settings": {"objective": "bilbo", "epochs": epochs},
-        "axes": {"latent_dim": list(latent_dims), "seed": [0, 1]},
-    }
 
 
 def test_the_one_command_runs_jobs_on_slurm_as_large_as_the_site_says(
@@ -57,9 +50,9 @@ def test_the_one_command_runs_jobs_on_slurm_as_large_as_the_site_says(
 
 
 def test_jobs_that_were_cancelled_requeued_drained_or_preempted_go_on(
-    make: Make, tmp_path: Path
+    make: Make, epochs_in: Epochs, tmp_path: Path
 ) -> None:
-    cluster = make(long(1000, 2, 3), execution=SELDOM, VAEBENCH_SLURM_RUNS="2")
+    cluster = make(long(epochs_in(12), 2, 3), execution=SELDOM, VAEBENCH_SLURM_RUNS="2")
     process, node = cluster.start("collect"), command("hostname", "-s")
     cluster.wait_for(" epoch 1/", logs=2)
     cancelled, requeued = sorted(cluster.running())
@@ -84,29 +77,29 @@ def test_jobs_that_were_cancelled_requeued_drained_or_preempted_go_on(
 
 
 def test_a_killed_snakemake_leaves_its_job_and_the_next_one_trains_nothing_twice(
-    make: Make, tmp_path: Path
+    make: Make, epochs_in: Epochs, tmp_path: Path
 ) -> None:
-    cluster = make(long(1000, 2), execution=SELDOM)
+    cluster = make(long(epochs_in(25), 2), execution=SELDOM)
     process = cluster.start("collect")
     cluster.wait_for(" epoch 1/")
     (job,) = cluster.running()
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     cluster.finish(cluster.start("collect"))
-    assert [job["JobState"] for job in cluster.jobs()] == ["COMPLETED"] * 2
+    assert {done["JobState"] for done in cluster.jobs()} == {"COMPLETED"}
     (log,) = cluster.logs()
-    assert "waiting: process" in log
     assert "2 of 2 runs are trained: taken as they are" in log
     assert {worker["slurm"]["SLURM_JOB_ID"] for worker in cluster.workers()} == {job}
     assert cluster.outcome() == trained_here(cluster, 150, tmp_path)
 
 
 def test_a_job_stops_itself_before_its_wall_time_and_goes_on_with_a_longer_one(
-    make: Make,
+    make: Make, epochs_in: Epochs
 ) -> None:
     """Each attempt has a minute more than the one before."""
-    cluster = make(long(4000, 2), execution=SELDOM, VAEBENCH_SLURM_MINUTES="1")
-    local = make(long(4000, 2))
+    epochs = epochs_in(55)
+    cluster = make(long(epochs, 2), execution=SELDOM, VAEBENCH_SLURM_MINUTES="1")
+    local = make(long(epochs, 2))
     beside = vaebench(local.root, "run", "--tier", "paper", "--threads", "1").start()
     cluster.finish(cluster.start("collect"))
     *stopped, last = cluster.jobs()
