@@ -67,12 +67,12 @@ class Cluster:
         site = {"VAEBENCH_SLURM_MEMORY": "2000", "VAEBENCH_SLURM_MINUTES": "10"}
         return os.environ | {"PYTHONPATH": str(self.root / "src")} | site | self.variables
 
-    def start(self, *targets: str) -> subprocess.Popen[str]:
-        """The command that users run; with targets, only what these need."""
+    def start(self, *more: str) -> subprocess.Popen[str]:
+        """The command that users run, with more arguments, such as a target."""
         snakemake = str(Path(sys.executable).parent / "snakemake")
         with (self.root / "snakemake.log").open("a") as log:
             return subprocess.Popen(
-                [snakemake, "--cores", "all", "--profile", "slurm", *targets],
+                [snakemake, "--cores", "all", "--profile", "slurm", *more],
                 cwd=self.root, env=self.environment(), text=True, stdout=log, stderr=log,
                 start_new_session=True,
             )  # fmt: skip

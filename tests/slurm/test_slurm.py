@@ -49,6 +49,17 @@ def test_the_one_command_runs_jobs_on_slurm_as_large_as_the_site_says(
     assert "Nothing to be done" in cluster.finish(cluster.start())
 
 
+def test_a_job_has_the_threads_of_the_config_and_the_gpu_of_the_site(make: Make) -> None:
+    """However few cores the machine has where snakemake runs; the GPU by --gres."""
+    cluster = make(long(2, 2), execution={"threads": 2}, VAEBENCH_SLURM_GPU="gpu:1")
+    cluster.finish(cluster.start("collect", "--cores", "1"))
+    (job,) = cluster.jobs()
+    assert job["ProcCnt"] == "2"
+    for worker in cluster.workers():
+        assert worker["threads"] == 2
+        assert worker["slurm"]["CUDA_VISIBLE_DEVICES"] in ("0", "1")
+
+
 def test_jobs_that_were_cancelled_requeued_drained_or_preempted_go_on(
     make: Make, epochs_in: Epochs, tmp_path: Path
 ) -> None:

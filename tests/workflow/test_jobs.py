@@ -1,6 +1,8 @@
 """How large jobs are is no reason to do anything again."""
 
+import re
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -60,3 +62,22 @@ def test_a_size_that_cannot_be_is_refused_while_planning(tmp_path: Path) -> None
     done = project.snakemake("-n", "--default-resources", "runs_per_job=0")
     assert done.returncode != 0
     assert "runs_per_job has to be a positive whole number (found 0)" in done.stdout + done.stderr
+
+
+def test_ten_thousand_runs_are_planned_within_a_minute(tmp_path: Path) -> None:
+    project = copy_project(tmp_path)
+    values = yaml.safe_load((tmp_path / "tiny.yaml").read_text())
+    values["experiments"][0]["axes"] = {
+        "objective": ["learned", "bilbo"],
+        "latent_dim": list(range(1, 21)),
+        "latent_scale": [k / 10 for k in range(1, 51)],
+        "seed": [0, 1, 2, 3, 4],
+    }
+    values["figures"] = []
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+    started = time.monotonic()
+    done = project.snakemake("-n", "--default-resources", "runs_per_job=100")
+    assert time.monotonic() - started < 60
+    assert done.returncode == 0, done.stdout + done.stderr
+    counts = [int(n) for n in re.findall(r"^train_\w+ +(\d+)$", done.stdout + done.stderr, re.MULTILINE)]
+    assert sum(counts) == 10_000 / 100
