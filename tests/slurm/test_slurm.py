@@ -63,7 +63,7 @@ def test_a_job_has_the_threads_of_the_config_and_the_gpu_of_the_site(make: Make)
 def test_jobs_that_were_cancelled_requeued_drained_or_preempted_go_on(
     make: Make, epochs_in: Epochs, tmp_path: Path
 ) -> None:
-    cluster = make(long(epochs_in(12), 2, 3), execution=SELDOM, VAEBENCH_SLURM_RUNS="2")
+    cluster = make(long(epochs_in(30), 2, 3), execution=SELDOM, VAEBENCH_SLURM_RUNS="2")
     process, node = cluster.start("collect"), command("hostname", "-s")
     cluster.wait_for(" epoch 1/", logs=2)
     cancelled, requeued = sorted(cluster.running())
@@ -83,8 +83,8 @@ def test_jobs_that_were_cancelled_requeued_drained_or_preempted_go_on(
     # And the requeued one once more, which versions of Slurm log under different names.
     assert ended | {"CANCELLED": 1, "PREEMPTED": 2, "COMPLETED": 2} == ended
     assert sum(ended.values()) == 6
-    found = {(w["slurm"]["ATTEMPT"], w["slurm"]["RESTARTS"]) for w in cluster.workers()}
-    assert found == {("2", "1"), ("1", "2")}
+    assert {worker["slurm"]["ATTEMPT"] for worker in cluster.workers()} == {"1", "2"}
+    assert all(int(worker["slurm"]["RESTARTS"]) > 0 for worker in cluster.workers())
     assert all("continues after step" in log for log in cluster.logs())
     assert cluster.outcome() == trained_here(cluster, 2, tmp_path)
 
