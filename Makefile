@@ -7,7 +7,7 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 CORES ?= all
 
 .DEFAULT_GOAL := help
-.PHONY: help setup smoke paper push pull faults slurm-up slurm-down test lint format lock schema check-mnist benchmark benchmark-history clean
+.PHONY: help setup smoke paper push pull faults slurm-up slurm-down test test-slurm lint format lock schema check-mnist benchmark benchmark-history clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ slurm-up:  ## start a real Slurm of one node on this machine; as root
 slurm-down:  ## stop it
 	slurm/one-node down
 
+test-slurm: setup  ## run the tests on a real Slurm of one node; as root
+	$(BIN)/pytest -m slurm --numprocesses 0
+
 check-mnist: setup  ## a few epochs on real MNIST against known bounds
 	$(BIN)/pytest -m mnist --numprocesses 0
 
@@ -79,4 +82,4 @@ benchmark-history: setup  ## time the parts of training, keep it, compare with t
 
 clean:  ## remove all results and the store of trained runs; keeps data, published results and .venv
 	test ! -d results || find results -mindepth 1 -maxdepth 1 ! -name published -exec rm -rf {} +
-	rm -rf .vaebench .snakemake
+	rm -rf .vaebench .snakemake logs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
@@ -100,6 +101,11 @@ class Experiment(Strict):
                 )
         return self
 
+    @cached_property
+    def cells(self) -> list[Cell]:
+        """As `expand`, which see: a grid of thousands of runs is expanded once."""
+        return _expand(self)
+
     def _check_override(self, place: str, override: Override) -> None:
         for axis, value in override.when.items():
             if axis not in job_axes(self):
@@ -160,6 +166,10 @@ def expand(experiment: Experiment) -> list[Cell]:
     Raises:
         ValueError: a run's settings are impossible, or a setting is taken by no run.
     """
+    return experiment.cells
+
+
+def _expand(experiment: Experiment) -> list[Cell]:
     cells: dict[Path, Cell] = {}
     for job in _combine(job_axes(experiment)):
         runs_of_job = {run.folder: run for run in _runs(experiment, job)}
@@ -204,10 +214,12 @@ def _folder(values: dict[str, AxisValue]) -> Path:
     return Path(*(axis_folder(axis, value) for axis, value in values.items()))
 
 
+_FLOATS = {k for k, field in Settings.model_fields.items() if "float" in str(field.annotation)}
+
+
 def _as_field(key: str, value: AxisValue) -> AxisValue:
     # YAML writes 1 for 1.0; the settings are strict so that a digest never depends on which.
-    is_float = "float" in str(Settings.model_fields[key].annotation)
-    return float(value) if is_float and type(value) is int else value
+    return float(value) if key in _FLOATS and type(value) is int else value
 
 
 def _check_settings_are_taken(experiment: Experiment, cells: list[Cell]) -> None:

@@ -1,22 +1,22 @@
 """What the Snakemake rules ask of the grid: patterns, constraints and parameters of jobs."""
 
+import json
 import os
 import re
 import sys
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vaebench.config import Tier, dump_tier, find_tier
 from vaebench.data.prepared import data_digest
 from vaebench.errors import UserError
-from vaebench.files import write_atomically
-from vaebench.grid import Cell, Experiment, expand
+from vaebench.files import digest_bytes, write_atomically
+from vaebench.grid import Experiment, Run, expand
+from vaebench.jobs import Job, JobRule, shared_settings
 from vaebench.layout import DATA, Layout, data_manifest
-from vaebench.provenance import run_hash
-from vaebench.settings import format_value
+from vaebench.provenance import combine, run_hash
+from vaebench.sources import source_digest
 
 DEFAULT_TIER = "paper"
 
@@ -48,54 +48,32 @@ def put_own_commands_on_path() -> None:
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
 
-@dataclass(frozen=True)
-class Part:
-    """The cells of an experiment that one rule trains: their paths differ in wildcards alone.
+def runs_per_job(default_resources: Mapping[str, Any] | None) -> int | None:
+    """The most runs that one job trains, which a profile says in its `default-resources`.
 
-    An experiment has more than one where not all its objectives take the same axes.
+    Raises:
+        UserError: it is no positive whole number.
     """
-
-    name: str
-    """Of the part: the experiment's, with a number from the second on."""
-    experiment: str
-    cells: tuple[Cell, ...]
-
-    @property
-    def pattern(self) -> str:
-        """The folder of a training job with a wildcard for each job axis: `n~{n}/...`, or `.`."""
-        return Path(*(f"{axis}~{{{axis}}}" for axis in self.cells[0].job)).as_posix()
-
-    @property
-    def run_patterns(self) -> list[str]:
-        """The folders of a job's runs: its pattern with the values of the packed axes."""
-        return [(Path(self.pattern) / tail).as_posix() for tail in _tails(self.cells[0])]
-
-    @property
-    def constraints(self) -> dict[str, str]:
-        """A regular expression for each wildcard that matches the cells' values alone."""
-        first = self.cells[0].job
-        return {
-            axis: "|".join(dict.fromkeys(re.escape(format_value(c.job[axis])) for c in self.cells))
-            for axis in first
-        }
-
-
-def parts(experiment: Experiment) -> list[Part]:
-    """The cells of an experiment by the rules that train them, in the order of the config."""
-    families: dict[tuple[Any, ...], list[Cell]] = defaultdict(list)
-    for cell in expand(experiment):
-        families[tuple(cell.job), tuple(_tails(cell))].append(cell)
-    return [
-        # Two underscores: no experiment can have such a name.
-        Part(
-            experiment.name if k == 0 else f"{experiment.name}__{k + 1}", experiment.name, tuple(c)
+    wish = (default_resources or {}).get("runs_per_job")
+    if wish is None:
+        return None
+    text = str(getattr(wish, "raw", wish))
+    if not re.fullmatch(r"[1-9]\d*", text):
+        raise UserError(
+            f"default-resources: runs_per_job has to be a positive whole number (found {text})"
         )
-        for k, c in enumerate(families.values())
-    ]
+    return int(text)
 
 
-def _tails(cell: Cell) -> list[Path]:
-    return [run.folder.relative_to(cell.folder) for run in cell.runs]
+def gpu_of_a_job(default_resources: Mapping[str, Any] | None, expected: bool) -> dict[str, int]:
+    """The resource `gpu` of a training job, unless the profile says how a GPU is asked for.
+
+    Args:
+        default_resources: the profile's.
+        expected: whether training will probably run on a GPU.
+    """
+    said = {"gpu", "gres"} & set(default_resources or {})
+    return {} if said else {"gpu": int(expected)}
 
 
 def run_files(layout: Layout, experiment: Experiment) -> list[Path]:
@@ -111,42 +89,69 @@ def run_files(layout: Layout, experiment: Experiment) -> list[Path]:
     ]
 
 
-def for_cell(
-    part: Part, value: Callable[[Cell], Any], flag: Callable[[Any], Any] = lambda x: x
+def for_job(
+    rule: JobRule, value: Callable[[Job], Any], flag: Callable[[Any], Any] = lambda x: x
 ) -> Callable[[Mapping[str, str]], Any]:
     """A function of a job's wildcards, for a rule's inputs or parameters.
 
     Args:
-        part: the job's part of an experiment.
-        value: what is wanted of the job's cell.
+        rule: the job's rule.
+        value: what is wanted of the job.
         flag: Snakemake's mark on it, such as `ancient`.
     """
-    cells = {cell.folder.as_posix(): cell for cell in part.cells}
+    jobs = {job.packs[0].cell.folder.as_posix(): job for job in rule.jobs}
+    folder = "/".join(f"{axis}~{{{axis}}}" for axis in rule.wildcards)
 
     def of_wildcards(wildcards: Mapping[str, str]) -> Any:
-        return flag(value(cells[part.pattern.format(**dict(wildcards.items()))]))
+        if not folder:
+            return flag(value(rule.jobs[0]))
+        return flag(value(jobs[folder.format(**dict(wildcards.items()))]))
 
     return of_wildcards
 
 
-def cell_folder(cell: Cell) -> str:
-    """Names the job on the command line."""
-    return cell.folder.as_posix()
+def untracked(
+    rule: JobRule, value: Callable[[Job], str]
+) -> Callable[[Mapping[str, str], Any], str]:
+    """As `for_job`, for a parameter that Snakemake does not compare, since it takes `output`.
+
+    So a job whose members are others than before is not run again for their sake.
+    """
+    of_wildcards = for_job(rule, value)
+
+    def of_output(wildcards: Mapping[str, str], output: Any) -> str:  # noqa: ARG001
+        return str(of_wildcards(wildcards))
+
+    return of_output
 
 
-def cell_data(cell: Cell) -> str:
+def job_data(job: Job) -> str:
     """The manifest of the dataset that the job trains on."""
-    return data_manifest(cell.runs[0].settings.dataset).as_posix()
+    return data_manifest(_first(job).settings.dataset).as_posix()
 
 
-def cell_classifier(layout: Layout, cell: Cell) -> str:
+def job_classifier(layout: Layout, job: Job) -> str:
     """The record of the classifier that measures the samples of the job's runs."""
-    return layout.classifier(cell.runs[0].settings.dataset).as_posix()
+    return layout.classifier(_first(job).settings.dataset).as_posix()
 
 
-def cell_hashes(cell: Cell) -> list[str]:
-    """The hashes of the job's runs: Snakemake reruns the job when one changes."""
-    return [run_hash(run.settings) for run in cell.runs]
+def job_made_from(experiment: Experiment) -> Callable[[Job], str]:
+    """One digest of all that decides the results of a job's runs beside their paths.
+
+    Snakemake reruns the job when it changes. It is the same whatever runs are in the job.
+    """
+
+    def digest(job: Job) -> str:
+        run = _first(job)
+        shared = json.dumps(shared_settings(experiment, run), sort_keys=True)
+        sources = source_digest(run.settings)
+        return combine(digest_bytes(shared.encode()), sources, dataset_digest(run.settings.dataset))
+
+    return digest
+
+
+def _first(job: Job) -> Run:
+    return job.packs[0].runs[0]
 
 
 def note_plan(tier: Tier, layout: Layout) -> None:

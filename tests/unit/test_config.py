@@ -11,8 +11,9 @@ from tests.conftest import PROJECT
 from vaebench.config import Tier, dump_tier, load_tier
 from vaebench.errors import UserError
 from vaebench.grid import expand
+from vaebench.jobs import job_rules
 from vaebench.layout import Layout
-from vaebench.workflow import parts, tier_file
+from vaebench.workflow import tier_file
 
 TIERS = [
     PROJECT / "config" / f"{name}.yaml"
@@ -166,7 +167,7 @@ def test_an_experiment_without_seeds_or_job_axes_is_possible() -> None:
     experiment["axes"] = {"seed": [0, 1]}
     values["figures"] = []
     packed = Tier.model_validate(values).experiments[0]
-    (part,) = parts(packed)
+    (part,) = job_rules(packed)
     assert part.pattern == "."
     assert part.run_patterns == ["seed~0", "seed~1"]
     assert Layout.of("small").log(f"train/a/{part.pattern}").name == "a.log"
@@ -203,7 +204,7 @@ def test_the_grid_follows_the_order_of_the_config() -> None:
         "objective~bilbo/latent_dim~3",
     ]
     assert [run.folder.name for run in cells[0].runs] == ["seed~0", "seed~1"]
-    (part,) = parts(experiment)
+    (part,) = job_rules(experiment)
     assert part.pattern == "objective~{objective}/latent_dim~{latent_dim}"
     assert part.run_patterns[1] == f"{part.pattern}/seed~1"
     assert part.constraints == {"objective": "learned|bilbo", "latent_dim": "2|3"}
@@ -229,11 +230,12 @@ def test_an_axis_is_left_out_for_objectives_that_do_not_take_it(packed: list[str
     ]
     assert len(runs) == 4 + 8
     # A rule for each shape of path, together all runs and none twice.
-    learn, bilbo = parts(loaded)
+    learn, bilbo = job_rules(loaded)
     assert (learn.name, bilbo.name) == ("posterior_variance", "posterior_variance__2")
     assert [part.constraints["objective"] for part in (learn, bilbo)] == ["learned", "bilbo"]
     assert ("posterior_std" in bilbo.pattern) == ("posterior_std" not in packed)
-    assert sum(len(c.runs) for part in (learn, bilbo) for c in part.cells) == len(runs)
+    packs = [pack for rule in (learn, bilbo) for job in rule.jobs for pack in job.packs]
+    assert sum(len(pack.runs) for pack in packs) == len(runs)
 
 
 def test_an_override_on_an_axis_that_a_run_does_not_take_is_not_for_it() -> None:

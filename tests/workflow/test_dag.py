@@ -99,7 +99,7 @@ class Project:
 def copy_project(root: Path) -> Project:
     for name in ("Snakefile", "requirements.lock"):
         shutil.copy(PROJECT / name, root / name)
-    for name in ("workflow", "config", "profiles", "src"):
+    for name in ("workflow", "config", "profiles", "slurm", "src"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(PROJECT / name, root / name, ignore=ignored)
     project = Project(root)

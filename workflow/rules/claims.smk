@@ -16,6 +16,7 @@ rule claims:
         ),
     log:
         LAYOUT.log("claims"),
+    retries: 0  # unlike training, it has nothing to go on from
     conda:
         ENVIRONMENT
     params:

@@ -16,6 +16,7 @@ rule collect:
         LAYOUT.history,
     log:
         LAYOUT.log("collect"),
+    retries: 0  # unlike training, it has nothing to go on from
     conda:
         ENVIRONMENT
     params:

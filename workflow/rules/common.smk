@@ -5,6 +5,7 @@ from snakemake.exceptions import WorkflowError
 
 from vaebench.config import load_tier
 from vaebench.errors import UserError
+from vaebench.jobs import job_rules
 from vaebench.layout import CLAIM_FORMATS, FIGURE_FORMATS, TABLE_FORMATS, Layout
 from vaebench.snakemake_lock import hold_folder
 from vaebench.sources import (
@@ -18,19 +19,20 @@ from vaebench.sources import (
 from vaebench.training.device import expects_gpu
 from vaebench.workflow import (
     beside_snakefile,
-    cell_classifier,
-    cell_data,
-    cell_folder,
-    cell_hashes,
     dataset_digest,
     datasets,
-    for_cell,
+    for_job,
+    gpu_of_a_job,
+    job_classifier,
+    job_data,
+    job_made_from,
     measured_datasets,
     note_plan,
-    parts,
     put_own_commands_on_path,
     run_files,
+    runs_per_job,
     tier_file,
+    untracked,
 )
 
 try:
@@ -42,11 +44,20 @@ try:
         )
     )
     LAYOUT = Layout.of(TIER.tier)
-    note_plan(TIER, LAYOUT)
+    if workflow.is_main_process:
+        note_plan(TIER, LAYOUT)
+    RUNS_PER_JOB = runs_per_job(workflow.resource_settings.default_resources)
 except (UserError, OSError) as error:
     raise WorkflowError(str(error))
 ENVIRONMENT = "../envs/vaebench.yaml"
 ON_GPU = expects_gpu(TIER.execution.device)
+GPU = gpu_of_a_job(workflow.resource_settings.default_resources, ON_GPU)
+THREADS = 1 if ON_GPU else TIER.execution.threads
+JOB_RULES = [
+    each
+    for experiment in TIER.experiments
+    for each in job_rules(experiment, RUNS_PER_JOB)
+]
 
 put_own_commands_on_path()
 if workflow.is_main_process:
@@ -62,6 +73,7 @@ localrules:
     all,
     claims,
     collect,
+    data,
     figure,
     manifest,
     table,

@@ -16,9 +16,10 @@ rule classifier:
         dataset="|".join(datasets(TIER)),
     conda:
         ENVIRONMENT
-    threads: 1 if ON_GPU else TIER.execution.threads
+    threads: THREADS
     resources:
-        gpu=int(ON_GPU),
+        **GPU,
+        cpus_per_task=THREADS,
     params:
         code=quality_digest(),
         data=lambda wildcards: dataset_digest(wildcards.dataset),
@@ -29,41 +30,43 @@ rule classifier:
         " 2>&1 | tee {log:q}"
 
 
-for part in [part for experiment in TIER.experiments for part in parts(experiment)]:
-    if TIER.experiment(part.experiment).sample_quality:
+for each in JOB_RULES:
+    if TIER.experiment(each.experiment).sample_quality:
 
         rule:
             name:
-                f"evaluate_{part.name}"
+                f"evaluate_{each.name}"
             input:
                 metrics=[
-                    LAYOUT.run(part.experiment, folder) / name
-                    for folder in part.run_patterns
+                    LAYOUT.run(each.experiment, folder) / name
+                    for folder in each.run_patterns
                     for name in ("metrics.json", "arrays.npz")
                 ],
-                data=for_cell(part, cell_data, ancient),
-                classifier=for_cell(part, lambda cell: cell_classifier(LAYOUT, cell)),
+                data=for_job(each, job_data, ancient),
+                classifier=for_job(each, lambda job: job_classifier(LAYOUT, job)),
                 config=ancient(LAYOUT.config),
             output:
                 [
-                    LAYOUT.evaluation(part.experiment, folder)
-                    for folder in part.run_patterns
+                    LAYOUT.evaluation(each.experiment, folder)
+                    for folder in each.run_patterns
                 ],
             log:
-                LAYOUT.log(f"evaluate/{part.experiment}/{part.pattern}"),
+                LAYOUT.log(f"evaluate/{each.experiment}/{each.pattern}"),
             wildcard_constraints:
-                **part.constraints,
+                **each.constraints,
             conda:
                 ENVIRONMENT
-            threads: 1 if ON_GPU else TIER.execution.threads
+            threads: THREADS
             resources:
-                gpu=int(ON_GPU),
+                **GPU,
+                cpus_per_task=THREADS,
             params:
-                experiment=part.experiment,
-                cell=for_cell(part, cell_folder),
+                experiment=each.experiment,
                 code=quality_digest(),
+                label=untracked(each, lambda job: job.label),
+                options=untracked(each, lambda job: job.options),
             message:
-                "measuring samples of {params.experiment} {params.cell}"
+                "measuring samples of {params.experiment} {params.label}"
             shell:
                 "vaebench evaluate --tier {input.config:q} --experiment {params.experiment:q}"
-                " --cell {params.cell:q} --threads {threads} 2>&1 | tee {log:q}"
+                " {params.options} --threads {threads} 2>&1 | tee {log:q}"

@@ -20,6 +20,7 @@ rule figure:
         LAYOUT.log("figures/{figure}"),
     wildcard_constraints:
         figure="|".join(TIER.figures),
+    retries: 0  # unlike training, it has nothing to go on from
     conda:
         ENVIRONMENT
     params:

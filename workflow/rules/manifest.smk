@@ -13,6 +13,7 @@ rule manifest:
         LAYOUT.manifest,
     log:
         LAYOUT.log("manifest"),
+    retries: 0  # unlike training, it has nothing to go on from
     conda:
         ENVIRONMENT
     params:

@@ -12,6 +12,7 @@ rule summary:
         LAYOUT.bounds,
     log:
         LAYOUT.log("summary"),
+    retries: 0  # unlike training, it has nothing to go on from
     conda:
         ENVIRONMENT
     params:

@@ -17,6 +17,7 @@ rule table:
         LAYOUT.log("tables/{experiment}"),
     wildcard_constraints:
         experiment="|".join(experiment.name for experiment in TIER.experiments),
+    retries: 0  # unlike training, it has nothing to go on from
     conda:
         ENVIRONMENT
     params:

@@ -1,40 +1,47 @@
-# One rule a part of an experiment, one job a cell: all runs of its packed axes are trained together.
-for part in [part for experiment in TIER.experiments for part in parts(experiment)]:
+# A rule for the jobs whose paths differ in wildcards alone; a job trains some runs of an experiment.
+for each in JOB_RULES:
 
     rule:
         name:
-            f"train_{part.name}"
+            f"train_{each.name}"
         input:
-            # Ancient, both: whether runs are current is told by their hashes below, which know the
-            # data, and not by the date of a copy of the data or of a file that names all runs.
-            data=for_cell(part, cell_data, ancient),
+            # Ancient, both: whether runs are current is told by what made them, below, which knows
+            # the data, and not by the date of a copy of the data or of a file that names all runs.
+            data=for_job(each, job_data, ancient),
             config=ancient(LAYOUT.config),
         output:
             metrics=[
-                LAYOUT.run(part.experiment, folder) / "metrics.json"
-                for folder in part.run_patterns
+                LAYOUT.run(each.experiment, folder) / "metrics.json"
+                for folder in each.run_patterns
             ],
             arrays=[
-                LAYOUT.run(part.experiment, folder) / "arrays.npz"
-                for folder in part.run_patterns
+                LAYOUT.run(each.experiment, folder) / "arrays.npz"
+                for folder in each.run_patterns
             ],
         log:
-            LAYOUT.log(f"train/{part.experiment}/{part.pattern}"),
+            LAYOUT.log(f"train/{each.experiment}/{each.pattern}"),
         benchmark:
-            LAYOUT.benchmark(f"train/{part.experiment}/{part.pattern}")
+            LAYOUT.benchmark(f"train/{each.experiment}/{each.pattern}")
         wildcard_constraints:
-            **part.constraints,
+            **each.constraints,
         conda:
             ENVIRONMENT
-        threads: 1 if ON_GPU else TIER.execution.threads
+        threads: THREADS
         resources:
-            gpu=int(ON_GPU),
+            **GPU,
+            # The threads above are no more than --cores, which counts the cores of this machine.
+            cpus_per_task=THREADS,
+            attempt=lambda wildcards, attempt: attempt,
         params:
-            experiment=part.experiment,
-            cell=for_cell(part, cell_folder),
-            hashes=for_cell(part, cell_hashes),
+            experiment=each.experiment,
+            made_from=for_job(each, job_made_from(TIER.experiment(each.experiment))),
+            label=untracked(each, lambda job: job.label),
+            options=untracked(each, lambda job: job.options),
         message:
-            "training {params.experiment} {params.cell}"
+            "training {params.experiment} {params.label}"
+        # A signal goes to all processes of a job: shell and tee wait until training has saved.
         shell:
+            "trap : INT TERM; "
+            "VAEBENCH_ATTEMPT={resources.attempt} "
             "vaebench run --tier {input.config:q} --experiment {params.experiment:q} "
-            "--cell {params.cell:q} --threads {threads} 2>&1 | tee {log:q}"
+            "{params.options} --threads {threads} 2>&1 | (trap '' INT TERM; tee {log:q})"

@@ -5,11 +5,11 @@ from typing import Annotated
 import typer
 
 from vaebench.cli.app import TierOption, app
-from vaebench.cli.training import DeviceOption, ThreadsOption, ensure_data
+from vaebench.cli.training import CellOption, DeviceOption, RunsOption, ThreadsOption, ensure_data
 from vaebench.config import find_tier, load_tier
 from vaebench.data import DATASETS
 from vaebench.errors import UserError
-from vaebench.grid import expand
+from vaebench.jobs import chosen_packs
 from vaebench.layout import DATA, Layout
 
 
@@ -43,20 +43,15 @@ def classifier(
 def evaluate(
     tier: TierOption,
     experiment: Annotated[str, typer.Option(help="An experiment of the tier.")],
-    cell: Annotated[
-        str | None,
-        typer.Option(help="Only this training job, such as objective~bilbo/latent_dim~2."),
-    ] = None,
+    cell: CellOption = None,
+    runs: RunsOption = None,
     device: DeviceOption = None,
     threads: ThreadsOption = None,
 ) -> None:
     """Measure the samples of trained runs, from their weights: KID, FID and their like."""
     config = load_tier(find_tier(tier))
-    layout, cells = Layout.of(config.tier), expand(config.experiment(experiment))
-    if cell is not None:
-        cells = [c for c in cells if c.folder.as_posix() == cell]
-        if not cells:
-            raise UserError(f"--cell: experiment '{experiment}' has no job '{cell}'")
+    layout = Layout.of(config.tier)
+    packs = chosen_packs([config.experiment(experiment)], cell or None, runs)
     import torch
 
     from vaebench.quality.evaluate import EvaluationTarget, evaluate_runs
@@ -64,16 +59,16 @@ def evaluate(
 
     if threads is not None:
         torch.set_num_threads(threads)
-    for one in cells:
+    for _, pack in packs:
         targets = [
             EvaluationTarget(
                 layout.run(experiment, run.folder),
                 layout.weights(experiment, run.folder),
                 layout.evaluation(experiment, run.folder),
             )
-            for run in one.runs
+            for run in pack.runs
         ]
-        dataset = one.runs[0].settings.dataset
+        dataset = pack.runs[0].settings.dataset
         where = choose_device(device or config.execution.device)
         evaluate_runs(targets, layout.classifier(dataset), DATA, where)
         for target in targets:

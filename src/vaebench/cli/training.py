@@ -9,15 +9,17 @@ import typer
 from pydantic import ValidationError
 
 from vaebench.cli.app import DataOption, TierOption, app, parse_duration, parse_list
-from vaebench.config import Tier, describe, find_tier, load_tier
+from vaebench.config import describe, find_tier, load_tier
 from vaebench.data import DATASETS
 from vaebench.errors import UserError
-from vaebench.grid import Cell, Experiment, expand
+from vaebench.grid import Experiment, expand
+from vaebench.jobs import Pack, chosen_packs
 from vaebench.layout import DATA, Layout
 from vaebench.likelihoods import LIKELIHOODS
 from vaebench.models import NETWORKS
 from vaebench.objectives import OBJECTIVES
 from vaebench.progress import say
+from vaebench.slurm_job import job_deadline
 
 if TYPE_CHECKING:
     from vaebench.training.session import Resources, Target
@@ -35,6 +37,14 @@ DeviceOption = Annotated[
 ]
 ThreadsOption = Annotated[
     int | None, typer.Option(min=1, help="CPU threads; all cores if not given.")
+]
+CellOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Only this cell, such as objective~bilbo/latent_dim~2; can be repeated."),
+]
+RunsOption = Annotated[
+    str | None,
+    typer.Option(help="Only these runs of the one cell, such as 1-30, trained together."),
 ]
 StoreOption = Annotated[
     Path,
@@ -155,7 +165,7 @@ def train(
 
     ensure_data(dataset, data, [])
     resources = _resources(
-        device or "auto", threads, data, store, save_every, start_over=start_over
+        device or "auto", threads, data, store, save_every, job_deadline(), start_over
     )
 
     from vaebench.training.session import Target, train_targets
@@ -176,10 +186,8 @@ def run(
     experiment: Annotated[
         str | None, typer.Option(help="Only this experiment of the tier.")
     ] = None,
-    cell: Annotated[
-        str | None,
-        typer.Option(help="Only this training job, such as objective~bilbo/latent_dim~2."),
-    ] = None,
+    cell: CellOption = None,
+    runs: RunsOption = None,
     budget: Annotated[
         str | None,
         typer.Option(help="Stop after this time, such as 90s, 9m or 2h; state is saved."),
@@ -192,12 +200,14 @@ def run(
     """Train what a tier still lacks, job by job, without Snakemake.
 
     For machines that have none, such as a notebook's GPU. Results go where the workflow looks for
-    them. Run it again to continue. With --budget, running out of time is no failure.
+    them. Run it again to continue. With --budget, running out of time is no failure. In a Slurm job
+    it stops before the wall time is over, with exit status 75.
     """
     config = load_tier(find_tier(tier))
-    deadline = None if budget is None else time.monotonic() + parse_duration(budget)
-    jobs = _jobs(config, experiment, cell)
-    for dataset in dict.fromkeys(c.runs[0].settings.dataset for _, c in jobs):
+    deadline = job_deadline() if budget is None else time.monotonic() + parse_duration(budget)
+    chosen = config.experiments if experiment is None else [config.experiment(experiment)]
+    packs = chosen_packs(chosen, cell or None, runs)
+    for dataset in dict.fromkeys(pack.runs[0].settings.dataset for _, pack in packs):
         ensure_data(dataset, DATA, config.execution.mirrors)
     execution = config.execution
     resources = _resources(
@@ -212,14 +222,15 @@ def run(
 
     from vaebench.training.session import train_targets
 
-    for done, (name, job) in enumerate(jobs):
-        targets = _targets(Layout.of(config.tier), name, job)
-        if not train_targets(f"{name} {job.folder}", targets, resources):
-            if deadline is not None and time.monotonic() > deadline:
-                say(f"the budget is spent: {done} of {len(jobs)} jobs are complete")
-                return
-            raise typer.Exit(STOPPED)
-    say(f"{len(jobs)} of {len(jobs)} jobs are complete")
+    for done, (name, pack) in enumerate(packs):
+        targets = _targets(Layout.of(config.tier), name, pack)
+        if not train_targets(f"{name} {pack.label}", targets, resources):
+            if deadline is None or time.monotonic() < deadline:
+                raise typer.Exit(STOPPED)
+            spent = "wall time is nearly over" if budget is None else "budget is spent"
+            say(f"the {spent}: {done} of {len(packs)} jobs are complete")
+            raise typer.Exit(STOPPED if budget is None else 0)
+    say(f"{len(packs)} of {len(packs)} jobs are complete")
 
 
 def ensure_data(dataset: str, root: Path, mirrors: list[str]) -> None:
@@ -231,28 +242,16 @@ def ensure_data(dataset: str, root: Path, mirrors: list[str]) -> None:
         prepare(dataset, root, mirrors)
 
 
-def _targets(layout: Layout, experiment: str, cell: Cell) -> "list[Target]":
-    """The runs of a training job with the places of their files."""
+def _targets(layout: Layout, experiment: str, pack: Pack) -> "list[Target]":
+    """The runs of a pack with the places of their files."""
     from vaebench.training.session import Target
 
     return [
         Target(
             run.settings, layout.run(experiment, run.folder), layout.weights(experiment, run.folder)
         )
-        for run in cell.runs
+        for run in pack.runs
     ]
-
-
-def _jobs(tier: Tier, experiment: str | None, cell: str | None) -> list[tuple[str, Cell]]:
-    chosen = tier.experiments if experiment is None else [tier.experiment(experiment)]
-    jobs = [(e.name, c) for e in chosen for c in expand(e)]
-    if cell is None:
-        return jobs
-    found = [(name, job) for name, job in jobs if job.folder == Path(cell)]
-    if not found:
-        known = "\n".join(f"  {job.folder}" for _, job in jobs)
-        raise UserError(f"--cell: there is no job '{cell}'; there are:\n{known}")
-    return found
 
 
 def _resources(

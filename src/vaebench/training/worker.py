@@ -1,6 +1,5 @@
 """What a training process records of itself."""
 
-import os
 import platform
 import subprocess
 from importlib.metadata import version
@@ -9,10 +8,10 @@ from pathlib import Path
 import torch
 
 from vaebench.records import Worker
+from vaebench.slurm_job import describe_job
 from vaebench.training.device import describe_device, describe_driver
 
 LIBRARIES = ("vaebench", "torch", "numpy", "pydantic", "safetensors")
-SLURM = ("SLURM_JOB_ID", "SLURM_RESTART_COUNT", "SLURMD_NODENAME", "SLURM_JOB_PARTITION")
 
 
 def describe_worker(device: torch.device, packed_runs: int) -> Worker:
@@ -32,7 +31,7 @@ def describe_worker(device: torch.device, packed_runs: int) -> Worker:
             "packed_runs": packed_runs,
             "commit": commit,
             "dirty": None if changes is None else bool(changes),
-            "slurm": {name: os.environ[name] for name in SLURM if name in os.environ},
+            "slurm": describe_job(),
         }
     )
 

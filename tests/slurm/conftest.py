@@ -1,0 +1,183 @@
+"""A real Slurm of one node, and small projects that train on it."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.conftest import PROJECT
+from tests.faults.harness import outcome
+from tests.tiers import CPU
+from tests.workflow.test_dag import copy_project
+from vaebench.config import load_tier
+from vaebench.jobs import job_rules
+from vaebench.layout import Layout
+from vaebench.training.session import Resources, Target, train_targets
+
+ONE_NODE = PROJECT / "slurm" / "one-node"
+COMPLETED = Path("/run/vaebench-slurm/log/completed")
+"""Slurm's own log of the jobs that ended."""
+SETTINGS = {
+    "dataset": "digits", "likelihood": "bernoulli", "epochs": 2, "network": "mlp",
+    "hidden_units": 16, "hidden_layers": 1, "batch_size": 100, "learning_rate": 0.001,
+}  # fmt: skip
+
+
+def command(*arguments: str) -> str:
+    """Run a command of Slurm's; returns what it prints."""
+    return subprocess.run(arguments, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def wait_until(reached: Callable[[], bool], what: str, seconds: float = 120) -> None:
+    limit = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < limit, f"waited in vain until {what}"
+        time.sleep(0.2)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_node() -> Iterator[None]:
+    """Slurm runs; what was not up before is down after."""
+    was_up = subprocess.run([ONE_NODE, "status"], capture_output=True).returncode == 0
+    up = subprocess.run([ONE_NODE, "up"], capture_output=True, text=True)
+    assert up.returncode == 0, f"there is no Slurm to test on: {up.stderr}"
+    yield
+    if not was_up:
+        subprocess.run([ONE_NODE, "down"], check=True, capture_output=True)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A copy of the project whose default tier is small, started as users start it."""
+
+    root: Path
+    variables: dict[str, str]
+
+    def environment(self) -> dict[str, str]:
+        site = {"VAEBENCH_SLURM_MEMORY": "2000", "VAEBENCH_SLURM_MINUTES": "10"}
+        return os.environ | {"PYTHONPATH": str(self.root / "src")} | site | self.variables
+
+    def start(self, *more: str) -> subprocess.Popen[str]:
+        """The command that users run, with more arguments, such as a target."""
+        snakemake = str(Path(sys.executable).parent / "snakemake")
+        with (self.root / "snakemake.log").open("a") as log:
+            return subprocess.Popen(
+                [snakemake, "--cores", "all", "--profile", "slurm", *more],
+                cwd=self.root, env=self.environment(), text=True, stdout=log, stderr=log,
+                start_new_session=True,
+            )  # fmt: skip
+
+    def finish(self, process: subprocess.Popen[str]) -> str:
+        """Wait for its end; returns what all snakemakes here printed."""
+        process.wait(timeout=400)
+        text = (self.root / "snakemake.log").read_text()
+        assert process.returncode == 0, text
+        return text
+
+    def logs(self) -> list[str]:
+        """What training jobs said, each in its last attempt."""
+        return [path.read_text() for path in sorted(self.root.rglob("logs/train/**/*.log"))]
+
+    def jobs(self) -> list[dict[str, str]]:
+        """Slurm's account of the jobs of this folder that ended."""
+        lines = [line for line in COMPLETED.read_text().splitlines() if f"={self.root} " in line]
+        return [dict(re.findall(r"(\w+)=(\S*)", line)) for line in lines]
+
+    def running(self) -> list[str]:
+        """The ids of this folder's jobs that run or wait now."""
+        lines = command("squeue", "-h", "-o", "%i %Z").splitlines()
+        return [line.split()[0] for line in lines if line.endswith(f" {self.root}")]
+
+    def state(self, job: str) -> str:
+        return command("squeue", "-h", "-j", job, "-o", "%T")
+
+    def outcome(self) -> dict[str, object]:
+        """Weights, arrays and numbers of all runs."""
+        return outcome(self.root / "results")
+
+    def workers(self) -> list[dict[str, Any]]:
+        """What each run's record tells of the process that trained it, in the order of paths."""
+        paths = sorted(self.root.rglob("results/*/runs/**/metrics.json"))
+        return [json.loads(path.read_text())["worker"] for path in paths]
+
+    def wait_for(self, text: str, logs: int = 1) -> None:
+        """Until so many training jobs say something."""
+        wait_until(lambda: sum(text in log for log in self.logs()) == logs, f"it says {text}")
+
+
+Make = Callable[..., Cluster]
+
+
+@pytest.fixture(scope="session")
+def make(tmp_path_factory: pytest.TempPathFactory, data_root: Path) -> Make:
+    """A small project: experiments that replace settings or axes of one, and variables."""
+
+    def make_cluster(
+        *experiments: dict[str, Any], execution: object = None, **variables: str
+    ) -> Cluster:
+        root = tmp_path_factory.mktemp("cluster")
+        copy_project(root)
+        shutil.copytree(data_root, root / "data")
+        tier = {
+            "tier": "tiny",
+            "experiments": [
+                {"name": f"part{k}"} | each | {"settings": SETTINGS | each.get("settings", {})}
+                for k, each in enumerate(experiments)
+            ],
+            "figures": [],
+            "execution": execution or {},
+        }
+        text = yaml.safe_dump(json.loads(json.dumps(tier)), sort_keys=False)
+        (root / "config" / "paper.yaml").write_text(text)
+        return Cluster(root, variables)
+
+    return make_cluster
+
+
+def trained_here(cluster: Cluster, runs_per_job: int, folder: Path) -> dict[str, object]:
+    """The outcome of the same packs, trained in this process: its threads are those of jobs."""
+    tier = load_tier(cluster.root / "config" / "paper.yaml")
+    layout = Layout(folder / "results" / tier.tier)
+    resources = Resources(CPU, cluster.root / "data", folder / ".vaebench", 10)
+    for experiment in tier.experiments:
+        for rule in job_rules(experiment, runs_per_job):
+            for pack in (pack for job in rule.jobs for pack in job.packs):
+                targets = [
+                    Target(
+                        run.settings,
+                        layout.run(experiment.name, run.folder),
+                        layout.weights(experiment.name, run.folder),
+                    )
+                    for run in pack.runs
+                ]
+                assert train_targets(pack.label, targets, resources)
+    return outcome(folder / "results")
+
+
+@pytest.fixture(scope="session")
+def epochs_in(make: Make, tmp_path_factory: pytest.TempPathFactory) -> Callable[[float], int]:
+    """How many epochs of the packs below this machine trains in so many seconds."""
+    few = 200
+    cluster = make(long(few, 2))
+    started = time.monotonic()
+    trained_here(cluster, 2, tmp_path_factory.mktemp("speed"))
+    each = (time.monotonic() - started) / few
+    return lambda seconds: int(seconds / each)
+
+
+def long(epochs: int, *latent_dims: int) -> dict[str, Any]:
+    """An experiment of a pack of two runs for each latent dimension."""
+    return {
+        "settings": {"objective": "bilbo", "epochs": epochs},
+        "axes": {"latent_dim": list(latent_dims), "seed": [0, 1]},
+    }

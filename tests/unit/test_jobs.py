@@ -1,0 +1,153 @@
+"""Which runs one job trains: blocks in the order of the config, whatever their size."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.conftest import PROJECT
+from vaebench.config import load_tier
+from vaebench.errors import UserError
+from vaebench.grid import Experiment
+from vaebench.jobs import Job, JobRule, chosen_packs, job_rules
+from vaebench.workflow import for_job, gpu_of_a_job, job_made_from, runs_per_job, untracked
+
+Make = Callable[..., Experiment]
+
+
+@pytest.fixture
+def grid() -> Make:
+    """An experiment on digits of three cells of three runs; axes and more replace its own."""
+
+    def make(axes: dict[str, list[Any]] | None = None, **changes: Any) -> Experiment:
+        values = {
+            "name": "grid",
+            "settings": {
+                "dataset": "digits", "likelihood": "bernoulli", "epochs": 2, "objective": "bilbo",
+                "network": "mlp", "hidden_units": 16, "hidden_layers": 1, "batch_size": 100,
+                "learning_rate": 0.001,
+            },
+            "axes": axes or {"latent_dim": [2, 3, 4], "seed": [0, 1, 2]},
+        }  # fmt: skip
+        for axis in values["axes"]:
+            values["settings"].pop(axis, None)  # type: ignore[attr-defined]
+        return Experiment.model_validate(values | changes)
+
+    return make
+
+
+def jobs_of(rules: list[JobRule]) -> list[Job]:
+    return [job for rule in rules for job in rule.jobs]
+
+
+def folders(job: Job) -> list[str]:
+    return [run.folder.as_posix() for pack in job.packs for run in pack.runs]
+
+
+def test_without_a_size_each_cell_is_a_job_and_wildcards_name_it(grid: Make) -> None:
+    (rule,) = job_rules(grid())
+    assert rule.pattern == "latent_dim~{latent_dim}"
+    assert rule.constraints == {"latent_dim": "2|3|4"}
+    assert [job.options for job in rule.jobs] == [f"--cell 'latent_dim~{n}'" for n in (2, 3, 4)]
+
+
+def test_a_cell_that_is_too_large_becomes_equal_blocks(grid: Make) -> None:
+    experiment = grid({"latent_dim": [2, 3], "seed": list(range(7))})
+    rules = job_rules(experiment, 3)
+    assert [rule.pattern for rule in rules] == [
+        f"latent_dim~{{latent_dim}}/runs~{runs}" for runs in ("1-2", "3-5", "6-7")
+    ]
+    assert rules[1].run_patterns == [f"latent_dim~{{latent_dim}}/seed~{k}" for k in (2, 3, 4)]
+    assert rules[2].jobs[1].options == "--cell 'latent_dim~3' --runs 6-7"
+    assert len(jobs_of(rules)) == 6
+
+
+def test_cells_that_are_small_share_a_job(grid: Make) -> None:
+    two, one = job_rules(grid(), 8)
+    assert (two.wildcards, two.constraints) == ((), {})
+    assert two.jobs[0].options == "--cell 'latent_dim~2' --cell 'latent_dim~3'"
+    assert two.run_patterns == folders(two.jobs[0])
+    assert (two.pattern, one.pattern) == ("latent_dim~2_and_1_more", "latent_dim~4")
+    assert two.jobs[0].label == "latent_dim~2 and 1 more"
+
+
+def test_runs_of_other_code_or_other_settings_never_share_a_job(grid: Make) -> None:
+    """What is compared of a job must not depend on who is in it."""
+    mixed = grid({"objective": ["constant", "bilbo"], "latent_dim": [2, 3, 4], "seed": [0]})
+    assert [len(folders(job)) for job in jobs_of(job_rules(mixed, 99))] == [3, 3]
+    longer = grid(overrides=[{"when": {"latent_dim": 3}, "settings": {"epochs": 7}}])
+    assert [folders(job)[0][:12] for job in jobs_of(job_rules(longer, 99))] == [
+        "latent_dim~2",
+        "latent_dim~3",
+    ]
+
+
+@pytest.mark.parametrize("tier", ["smoke", "paper", "celeba"])
+@pytest.mark.parametrize("most", [None, 1, 4, 30, 60, 10_000])
+def test_every_run_is_in_one_job_and_what_is_compared_is_its_own(
+    tier: str, most: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vaebench.workflow.dataset_digest", lambda name: name)
+    for experiment in load_tier(PROJECT / "config" / f"{tier}.yaml").experiments:
+        rules, made_from = job_rules(experiment, most), job_made_from(experiment)
+        alone = {
+            folder: made_from(job)
+            for job in jobs_of(job_rules(experiment))
+            for folder in folders(job)
+        }
+        found = [folder for job in jobs_of(rules) for folder in folders(job)]
+        assert sorted(found) == sorted(alone)
+        assert len({rule.name for rule in rules}) == len(rules)
+        for job in jobs_of(rules):
+            assert most is None or len(folders(job)) <= most
+            assert {alone[folder] for folder in folders(job)} == {made_from(job)}
+
+
+def test_the_paper_tier_is_tens_of_jobs_on_a_gpu() -> None:
+    experiments = load_tier(PROJECT / "config" / "paper.yaml").experiments
+    counts = {
+        most: sum(len(jobs_of(job_rules(e, most))) for e in experiments)
+        for most in (None, 5, 75, 150)
+    }
+    assert counts == {None: 19, 5: 71, 75: 15, 150: 14}
+
+
+def test_a_rule_finds_the_job_of_its_wildcards(grid: Make) -> None:
+    (rule,) = job_rules(grid())
+    label = for_job(rule, lambda job: job.label)
+    assert label({"latent_dim": "3"}) == "latent_dim~3"
+    assert untracked(rule, lambda job: job.label)({"latent_dim": "4"}, None) == "latent_dim~4"
+    whole = job_rules(grid(), 99)[0]
+    assert for_job(whole, lambda job: job.label)({}) == "latent_dim~2 and 2 more"
+
+
+def test_cells_and_runs_are_chosen_on_the_command_line(grid: Make) -> None:
+    one, other = grid(), grid({"latent_dim": [9], "seed": [0]}, name="other")
+    assert len(chosen_packs([one, other], None, None)) == 4
+    assert [p.label for _, p in chosen_packs([one], ["latent_dim~4", "latent_dim~2"], None)] == [
+        "latent_dim~2",
+        "latent_dim~4",
+    ]
+    ((name, pack),) = chosen_packs([one, other], ["latent_dim~3"], "2-3")
+    assert (name, pack.label) == ("grid", "latent_dim~3 runs 2-3")
+    assert [run.settings.seed for run in pack.runs] == [1, 2]
+    for cells, runs, message in (
+        (["latent_dim~8"], None, r"no job 'latent_dim~8'; there are:\n  latent_dim~2"),
+        (["latent_dim~2"], "2-4", "'2-4' are no runs among 1-3"),
+        (["latent_dim~2"], "0-1", "'0-1' are no runs among 1-3"),
+        (["latent_dim~2"], "two", "'two' are no runs among 1-3"),
+        (None, "1-2", "'1-2' are no runs of one --cell"),
+    ):
+        with pytest.raises(UserError, match=message):
+            chosen_packs([one], cells, runs)
+
+
+def test_the_profile_says_how_large_jobs_are_and_how_a_gpu_is_asked_for() -> None:
+    assert runs_per_job(None) is None
+    assert runs_per_job({"mem_mb": 1}) is None
+    assert runs_per_job({"runs_per_job": "60"}) == 60
+    for wrong in ("0", "-3", "many", "1.5"):
+        with pytest.raises(UserError, match=f"runs_per_job has to be .*found {wrong}"):
+            runs_per_job({"runs_per_job": wrong})
+    assert gpu_of_a_job({}, expected=True) == {"gpu": 1}
+    assert gpu_of_a_job({"gres": "gpu:1"}, expected=True) == {}
