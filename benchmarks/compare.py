@@ -64,6 +64,9 @@ def start(options: argparse.Namespace, latent_dim: int, threads: int) -> list[Co
     wanted = [
         (f"vaebench, R = {runs}", "ours", "float32", runs, sys.executable) for runs in options.runs
     ]
+    if threads > 1 and options.device == "cpu":
+        jobs = f"vaebench, {threads} jobs of R = {many}"
+        wanted.append((jobs, "jobs", "-", many, sys.executable))
     wanted += [
         (f"vaebench, R = {many}, {precision}", "ours", precision, many, sys.executable)
         for precision in options.precisions
@@ -82,7 +85,7 @@ def start(options: argparse.Namespace, latent_dim: int, threads: int) -> list[Co
     return [
         Contestant(
             name,
-            runs,
+            runs * threads if file == "jobs" else runs,
             subprocess.Popen(
                 [
                     python, str(CONTESTANTS / f"{file}.py"), kind,
