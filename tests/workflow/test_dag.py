@@ -200,7 +200,7 @@ def test_a_second_run_does_nothing(project: Project) -> None:
 
 def test_comments_new_objectives_and_other_networks_rerun_nothing(project: Project) -> None:
     project.edit("training/loop.py", "    started = time", "    # a comment\n\n    started = time")
-    project.edit("models/base.py", '"""One layer of every run:', '"""A layer of each run:')
+    project.edit("models/base.py", '"""The stacked weight and bias', '"""Weight and bias')
     project.edit("models/conv.py", "SLOPE = 0.2", "SLOPE = 0.3")  # of no run here
     project.edit("figures/fig05.py", "def draw", "# a comment\ndef draw")
     added = '@objective(posterior="learned", prior="standard")\ndef mine(p, l):\n    return l\n\n\n'
