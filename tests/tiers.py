@@ -23,7 +23,7 @@ from vaebench.report import write_report
 from vaebench.results import load_results
 from vaebench.summary import write_summary
 from vaebench.tables import write_tables
-from vaebench.training.session import Resources, Target, train_targets
+from vaebench.training.session import Resources, targets_of, train_targets
 
 CPU = torch.device("cpu")
 PAPER_VALUES = PROJECT / "config" / "paper_values.yaml"
@@ -50,14 +50,7 @@ def train_tier(tier: Tier, root: Path) -> list[list[EvaluationTarget]]:
     measured = []
     for experiment in tier.experiments:
         for cell in expand(experiment):
-            targets = [
-                Target(
-                    run.settings,
-                    layout.run(experiment.name, run.folder),
-                    layout.weights(experiment.name, run.folder),
-                )
-                for run in cell.runs
-            ]
+            targets = targets_of(layout, experiment.name, cell.runs)
             assert train_targets(experiment.name, targets, resources)
             if experiment.sample_quality:
                 measured.append(

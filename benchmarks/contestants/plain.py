@@ -3,7 +3,6 @@
 Arguments: kind (dataloader, memory, vmap), latent dimension, runs, threads, images, device.
 """
 
-import sys
 from collections.abc import Callable, Iterable
 from importlib import import_module
 from itertools import pairwise
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 from torch.utils.data import DataLoader
-from turns import take_turns
+from turns import Task, take_turns
 
 from vaebench.data.torchvision_import import torchvision_mnist
 
@@ -116,24 +115,17 @@ def mapped(latent_dim: int, runs: int, levels: Tensor, device: torch.device) -> 
 
 
 def main() -> None:
-    kind = sys.argv[1]
-    latent_dim, runs, threads, images = map(int, sys.argv[2:6])
-    device = torch.device(sys.argv[6])
-    torch.set_num_threads(threads)
-    levels = torch.randint(0, 256, (images, PIXELS), dtype=torch.uint8)
-    if kind == "vmap":
-        epoch = mapped(latent_dim, runs, levels, device)
-    elif kind == "dataloader":
-        epoch = loop(latent_dim, device, from_dataloader(levels))
+    task, device = Task.told(), torch.device(Task.told().device)
+    torch.set_num_threads(task.threads)
+    levels = torch.randint(0, 256, (task.images, PIXELS), dtype=torch.uint8)
+    if task.kind == "vmap":
+        epoch = mapped(task.latent_dim, task.runs, levels, device)
+    elif task.kind == "dataloader":
+        epoch = loop(task.latent_dim, device, from_dataloader(levels))
     else:
-        epoch = loop(latent_dim, device, from_memory(levels, device))
+        epoch = loop(task.latent_dim, device, from_memory(levels, device))
 
-    def synchronised() -> None:
-        epoch()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-
-    take_turns(synchronised)
+    take_turns(epoch, torch.cuda.synchronize if device.type == "cuda" else lambda: None)
 
 
 if __name__ == "__main__":

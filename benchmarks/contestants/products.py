@@ -5,13 +5,12 @@ Arguments: kind (batched, separate, onednn, large), latent dimension, runs, thre
 `large` does arithmetic of the same amount in products of 2,048 x 2,048, by the faster library.
 """
 
-import sys
 from collections.abc import Callable
 from itertools import pairwise
 
 import torch
 from torch import Tensor
-from turns import take_turns
+from turns import Task, take_turns
 
 from vaebench.kernels import has_onednn, product
 
@@ -59,14 +58,12 @@ def by_onednn(left: Tensor, right: Tensor) -> list[Tensor]:
 
 
 def main() -> None:
-    kind = sys.argv[1]
-    latent_dim, runs, threads, images = map(int, sys.argv[2:6])
-    device = torch.device(sys.argv[6])
-    torch.set_num_threads(threads)
-    steps = images // BATCH
-    if kind == "large":
+    task, device = Task.told(), torch.device(Task.told().device)
+    torch.set_num_threads(task.threads)
+    steps = task.images // BATCH
+    if task.kind == "large":
         square = torch.randn(SIDE, SIDE, device=device)
-        count = max(1, round(steps * runs * arithmetic(latent_dim) / (2.0 * SIDE**3)))
+        count = max(1, round(steps * task.runs * arithmetic(task.latent_dim) / (2.0 * SIDE**3)))
         by_library = device.type == "cpu" and has_onednn()
 
         def work() -> None:
@@ -79,22 +76,17 @@ def main() -> None:
         products: dict[str, Product] = {
             "batched": torch.bmm, "separate": separate, "onednn": by_onednn,
         }  # fmt: skip
-        product, pairs = products[kind], operands(latent_dim, runs, device)
-        if kind == "onednn":
+        multiply, pairs = products[task.kind], operands(task.latent_dim, task.runs, device)
+        if task.kind == "onednn":
             # oneDNN would copy a left factor that lies transposed; without that, these are faster.
             pairs = [(a.contiguous(), b) for a, b in pairs]
 
         def work() -> None:
             for _ in range(steps):
                 for left, right in pairs:
-                    product(left, right)
+                    multiply(left, right)
 
-    def synchronised() -> None:
-        work()
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-
-    take_turns(synchronised)
+    take_turns(work, torch.cuda.synchronize if device.type == "cuda" else lambda: None)
 
 
 if __name__ == "__main__":

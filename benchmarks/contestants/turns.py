@@ -8,6 +8,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 
 class Turns:
@@ -29,10 +30,31 @@ class Turns:
         print(json.dumps({"seconds": seconds, "memory": memory}), flush=True)
 
 
-def take_turns(work: Callable[[], None]) -> None:
-    """Do the same work in every turn."""
+@dataclass(frozen=True)
+class Task:
+    """What all workers are told, in this order."""
+
+    kind: str
+    """Of the contestants that a worker knows."""
+    latent_dim: int
+    runs: int
+    threads: int
+    images: int
+    """In an epoch, which is a turn."""
+    device: str
+
+    @staticmethod
+    def told() -> "Task":
+        """From the command line."""
+        kind, latent_dim, runs, threads, images, device = sys.argv[1:]
+        return Task(kind, int(latent_dim), int(runs), int(threads), int(images), device)
+
+
+def take_turns(work: Callable[[], None], wait: Callable[[], None] = lambda: None) -> None:
+    """Do the same work in every turn, and wait until the device has done it."""
     turns = Turns()
     while True:
         turns.begin()
         work()
+        wait()
         turns.end()

@@ -2,9 +2,9 @@
 
 Both compute what a line of plain PyTorch would, up to rounding, in less time.
 
-Dense layers: on x86 processors PyTorch multiplies float32 matrices by MKL, which does not use all
-of a processor that is not Intel's. oneDNN does (twice the rate on an AMD EPYC with AVX-512), comes
-with PyTorch, and is reached by the operator that PyTorch's own compiler emits for linear layers.
+Dense layers: on x86 processors PyTorch multiplies float32 matrices by MKL. oneDNN, which comes with
+PyTorch, did so at twice the rate on an AMD EPYC with AVX-512. It is reached by the operator that
+PyTorch's own compiler emits for linear layers.
 
 The likelihood: its gradient needs sigmoid(logits) and its value sums of logarithms; the latter
 follow from the former by a logarithm of products instead of one for every pixel.

@@ -22,7 +22,7 @@ from tests.workflow.test_dag import copy_project
 from vaebench.config import load_tier
 from vaebench.jobs import job_rules
 from vaebench.layout import Layout
-from vaebench.training.session import Resources, Target, train_targets
+from vaebench.training.session import Resources, targets_of, train_targets
 
 ONE_NODE = PROJECT / "slurm" / "one-node"
 COMPLETED = Path("/run/vaebench-slurm/log/completed")
@@ -152,14 +152,7 @@ def trained_here(cluster: Cluster, runs_per_job: int, folder: Path) -> dict[str,
     for experiment in tier.experiments:
         for rule in job_rules(experiment, runs_per_job):
             for pack in (pack for job in rule.jobs for pack in job.packs):
-                targets = [
-                    Target(
-                        run.settings,
-                        layout.run(experiment.name, run.folder),
-                        layout.weights(experiment.name, run.folder),
-                    )
-                    for run in pack.runs
-                ]
+                targets = targets_of(layout, experiment.name, pack.runs)
                 assert train_targets(pack.label, targets, resources)
     return outcome(folder / "results")
 

@@ -13,7 +13,7 @@ from vaebench.config import describe, find_tier, load_tier
 from vaebench.data import DATASETS
 from vaebench.errors import UserError
 from vaebench.grid import Experiment, expand
-from vaebench.jobs import Pack, chosen_packs
+from vaebench.jobs import chosen_packs
 from vaebench.layout import DATA, Layout
 from vaebench.likelihoods import LIKELIHOODS
 from vaebench.models import NETWORKS
@@ -22,7 +22,7 @@ from vaebench.progress import say
 from vaebench.slurm_job import job_deadline
 
 if TYPE_CHECKING:
-    from vaebench.training.session import Resources, Target
+    from vaebench.training.session import Resources
 
 STOPPED = 75
 """Exit status of a training that was stopped with its state saved (EX_TEMPFAIL)."""
@@ -220,10 +220,10 @@ def run(
         start_over,
     )
 
-    from vaebench.training.session import train_targets
+    from vaebench.training.session import targets_of, train_targets
 
     for done, (name, pack) in enumerate(packs):
-        targets = _targets(Layout.of(config.tier), name, pack)
+        targets = targets_of(Layout.of(config.tier), name, pack.runs)
         if not train_targets(f"{name} {pack.label}", targets, resources):
             if deadline is None or time.monotonic() < deadline:
                 raise typer.Exit(STOPPED)
@@ -240,18 +240,6 @@ def ensure_data(dataset: str, root: Path, mirrors: list[str]) -> None:
     if not manifest_path(root / "prepared", dataset).exists():
         say(f"preparing dataset {dataset}")
         prepare(dataset, root, mirrors)
-
-
-def _targets(layout: Layout, experiment: str, pack: Pack) -> "list[Target]":
-    """The runs of a pack with the places of their files."""
-    from vaebench.training.session import Target
-
-    return [
-        Target(
-            run.settings, layout.run(experiment, run.folder), layout.weights(experiment, run.folder)
-        )
-        for run in pack.runs
-    ]
 
 
 def _resources(

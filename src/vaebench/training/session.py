@@ -3,7 +3,7 @@
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,8 @@ from vaebench.data import prepared
 from vaebench.errors import UserError
 from vaebench.evaluation.arrays import to_npz
 from vaebench.files import digest_bytes, digest_file, remove_leftovers, write_atomically
+from vaebench.grid import Run
+from vaebench.layout import Layout
 from vaebench.progress import TrainingProgress, say
 from vaebench.provenance import run_hash
 from vaebench.records import (
@@ -51,6 +53,16 @@ class Target:
     """Gets metrics.json and arrays.npz."""
     weights: Path
     """Gets model.safetensors."""
+
+
+def targets_of(layout: Layout, experiment: str, runs: Iterable[Run]) -> list[Target]:
+    """Runs of an experiment with the places of their files in a tier's results."""
+    return [
+        Target(
+            run.settings, layout.run(experiment, run.folder), layout.weights(experiment, run.folder)
+        )
+        for run in runs
+    ]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,63 @@
+"""Results made up for a test, whose answer is known, and what statistics say of them."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tests.conftest import PROJECT
+from vaebench.claims import compute
+from vaebench.claims.paper import Claim
+from vaebench.claims.select import Watched
+from vaebench.config import Tier, load_tier
+from vaebench.layout import Layout
+
+PAPER = PROJECT / "config" / "paper_values.yaml"
+TIER = load_tier(PROJECT / "config" / "smoke.yaml")
+
+
+class Made(Watched):
+    """Results made up for a test, with arrays by folder."""
+
+    made: dict[str, dict[str, Any]]
+
+    def arrays(self, row: Any) -> dict[str, Any]:
+        return self.made[row["folder"]]
+
+
+def made(
+    rows: list[dict[str, Any]],
+    history: list[dict[str, Any]] | None = None,
+    arrays: dict[str, dict[str, Any]] | None = None,
+    tier: Tier = TIER,
+) -> Watched:
+    common: dict[str, Any] = {
+        "latent_dim": 2, "status": "completed", "test_active_units": 2, "dataset": "digits",
+        "epochs": 20, "steps": None,
+    }  # fmt: skip
+    filled = [common | {"folder": str(k), "run_hash": str(k)} | r for k, r in enumerate(rows)]
+    results = Made(Layout(Path("nowhere")), tier, pd.DataFrame(filled), pd.DataFrame(history or []))
+    object.__setattr__(results, "made", arrays or {})
+    return results
+
+
+def values_of(name: str, results: Watched, **arguments: object) -> list[float]:
+    """The numbers of a statistic with one part."""
+    (numbers,) = compute(name, results, arguments).values()
+    assert isinstance(numbers, list)
+    return numbers
+
+
+def parts_of(name: str, results: Watched, **arguments: object) -> dict[str, list[float]]:
+    """The numbers of a statistic with several parts."""
+    parts = compute(name, results, arguments)
+    return {place: numbers for place, numbers in parts.items() if isinstance(numbers, list)}
+
+
+def claim(**criterion: Any) -> Claim:
+    values = {
+        "id": "a-claim", "place": "Fig. 4a", "says": "one is larger", "unit": "nats",
+        "statistic": "bound_difference",
+        "arguments": {"of": "bilbo", "minus": "learned", "n": "low"},
+    }  # fmt: skip
+    return Claim.model_validate(values | criterion)
