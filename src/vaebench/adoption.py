@@ -1,15 +1,16 @@
 """Making a tier from elsewhere count here: as if this clone had made it, or not at all."""
 
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from os import utime
 from pathlib import Path
 
 from vaebench.config import Tier, find_tier, load_tier
 from vaebench.errors import UserError
 from vaebench.files import digest_file
+from vaebench.finished import FINISHED_ONLY, is_partial
 from vaebench.layout import Layout
 from vaebench.manifest import read_manifest
 from vaebench.progress import say
@@ -98,12 +99,13 @@ def mark_current(layout: Layout, paper_values: Path) -> list[str]:
     now = time.time()
     for path in layout.root.rglob("*"):
         if path.is_file():
-            utime(path, (now, now))
+            os.utime(path, (now, now))
     command = [
         *(sys.executable, "-m", "snakemake", "--touch", "--forceall", "--cores", "1", "--quiet"),
         *("--configfile", str(layout.config)),
     ]
-    done = subprocess.run(command, capture_output=True, text=True)
+    environment = {**os.environ, FINISHED_ONLY: str(int(is_partial(layout)))}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode != 0:
         raise UserError(f"snakemake could not take {layout.root} over:\n{done.stderr.strip()}")
     for log in (layout.root / "logs").rglob("*.log"):

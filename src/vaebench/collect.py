@@ -10,6 +10,7 @@ from vaebench.config import Tier
 from vaebench.data.prepared import data_digest
 from vaebench.errors import UserError
 from vaebench.files import digest_file, write_atomically
+from vaebench.finished import is_finished
 from vaebench.grid import Cell, Run, expand
 from vaebench.layout import DATA, Layout
 from vaebench.provenance import run_hash
@@ -25,16 +26,21 @@ from vaebench.settings import Settings
 from vaebench.sources import quality_digest, source_digest
 
 
-def collect(tier: Tier, layout: Layout) -> None:
+def collect(tier: Tier, layout: Layout, finished_only: bool = False) -> None:
     """Check every run of the tier and write the collected tables.
 
     The hash of each run is computed anew from the tier's settings, the sources in this checkout
     and the registered data, so results that another setting, code or dataset made are found out
     whatever the workflow remembers.
 
+    Args:
+        tier: whose runs.
+        layout: where they are.
+        finished_only: whether to leave out runs that are not trained.
+
     Raises:
         UserError: runs are missing, damaged or not what they should be; names each and the
-            command that trains it.
+            command that trains it. Or no run is trained.
     """
     rows: list[dict[str, Any]] = []
     points: list[dict[str, Any]] = []
@@ -43,6 +49,8 @@ def collect(tier: Tier, layout: Layout) -> None:
         for cell in expand(experiment):
             problems = []
             for run in cell.runs:
+                if finished_only and not is_finished(layout, experiment.name, run):
+                    continue
                 folder = layout.run(experiment.name, run.folder)
                 try:
                     record = _checked(folder, run)
@@ -61,6 +69,8 @@ def collect(tier: Tier, layout: Layout) -> None:
                 refused += [*problems, _remedy(layout, experiment.name, cell)]
     if refused:
         raise UserError("the runs cannot be collected:\n" + "\n".join(f"  {r}" for r in refused))
+    if not rows:
+        raise UserError(f"no run of tier '{tier.tier}' is trained")
     _write(pd.DataFrame(rows), layout.runs)
     _write(pd.DataFrame(points), layout.history)
 

@@ -8,7 +8,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from vaebench.errors import UserError
 from vaebench.figures import FIGURES
-from vaebench.grid import Experiment, Strict, expand
+from vaebench.grid import Experiment, Run, Strict, expand
 from vaebench.layout import CONFIGS
 from vaebench.settings import AxisValue, Name
 
@@ -67,6 +67,16 @@ class Tier(Strict):
                     )
                 _check_figure(name, experiments[shown], axes)
         return self
+
+    @property
+    def runs(self) -> list[tuple[Experiment, Run]]:
+        """All runs that the tier asks for, each with its experiment, in the order of the config."""
+        return [
+            (experiment, run)
+            for experiment in self.experiments
+            for cell in expand(experiment)
+            for run in cell.runs
+        ]
 
     def experiment(self, name: str) -> Experiment:
         """The experiment of that name.

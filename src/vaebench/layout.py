@@ -8,6 +8,8 @@ from vaebench.data.prepared import manifest_path
 DATA = Path("data")
 RESULTS = Path("results")
 CONFIGS = Path("config")
+PUBLISHED = RESULTS / "published" / "paper"
+"""The tier that the documents show, kept in git."""
 PAPER_VALUES = CONFIGS / "paper_values.yaml"
 FIGURE_FORMATS = ("svg", "png")
 TABLE_FORMATS = ("csv", "md")

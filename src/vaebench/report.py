@@ -47,6 +47,7 @@ def write_report(results: Results) -> Path:
     page = environment.get_template("report.html").render(
         tier=results.tier.tier,
         runs=len(results.runs),
+        planned=len(results.tier.runs),
         figures=figures,
         tables=tables,
         claims=ledger,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from vaebench.config import Tier, load_tier
 from vaebench.errors import UserError
-from vaebench.grid import Experiment
+from vaebench.grid import Experiment, expand
 from vaebench.layout import Layout
 
 
@@ -30,6 +30,12 @@ class Results:
     def of(self, experiment: str, **settings: Any) -> pd.DataFrame:
         """The runs of an experiment that have these settings, in the order of the config."""
         return select(self.runs, experiment=experiment, **settings)
+
+    def planned(self, experiment: str, **settings: Any) -> pd.DataFrame:
+        """The settings of all runs that the tier's config names, whether or not they were run."""
+        cells = expand(self.tier.experiment(experiment))
+        runs = [run.settings.model_dump() for cell in cells for run in cell.runs]
+        return select(pd.DataFrame(runs), **settings)
 
     def arrays(self, row: Mapping[str, Any] | pd.Series) -> dict[str, NDArray[Any]]:
         """The arrays of a run, see `evaluation/arrays.py`.
@@ -68,7 +74,10 @@ def select(frame: pd.DataFrame, **values: Any) -> pd.DataFrame:
     """The rows whose columns have these values; a list stands for any of its values."""
     keep = pd.Series(True, index=frame.index)
     for column, value in values.items():
-        keep &= frame[column].isin(value if isinstance(value, list) else [value])
+        if not isinstance(value, list) and pd.isna(value):
+            keep &= frame[column].isna()
+        else:
+            keep &= frame[column].isin(value if isinstance(value, list) else [value])
     return frame[keep]
 
 

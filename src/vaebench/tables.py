@@ -64,21 +64,24 @@ def write_tables(results: Results, experiment: str, paper_values: Path) -> None:
 def experiment_table(results: Results, name: str, numbers: list[Number]) -> pd.DataFrame:
     """The table of an experiment.
 
-    Each line is a group of runs that differ in their seed alone: mean, standard deviation and 95%
-    interval of the test bound in nats, the mean difference to the baseline over shared seeds with
-    its interval, means of what else was measured, and what the paper prints for these settings.
+    Each line is a group of planned runs that differ in their seed alone: how many, and how many
+    were run; mean, standard deviation and 95% interval of the test bound in nats, the mean
+    difference to the baseline over shared seeds with its interval, means of what else was measured,
+    and what the paper prints for these settings.
     """
     experiment = results.tier.experiment(name)
-    runs = results.of(name)
+    runs, planned = results.of(name), results.planned(name)
     axes = varying(experiment)
     further = [column for column in FURTHER if column in runs and runs[column].notna().any()]
     lines = []
     # Without axes but the seeds, all runs are one group.
-    grouped = runs.groupby(axes, sort=False, dropna=False) if axes else [((), runs)]
-    for key, group in grouped:
+    grouped = planned.groupby(axes, sort=False, dropna=False) if axes else [((), planned)]
+    for key, asked in grouped:
         settings = dict(zip(axes, key, strict=True))
+        group = select(runs, **settings)
         bound = estimate(group["test_elbo"].tolist())
         line = settings | {
+            "planned": len(asked),
             "seeds": bound.count,
             "diverged": int((group["status"] == "diverged").sum()),
             "test_elbo_mean": bound.mean,
@@ -87,7 +90,7 @@ def experiment_table(results: Results, name: str, numbers: list[Number]) -> pd.D
             "test_elbo_high": bound.high,
         }
         line |= {f"{column}_mean": estimate(group[column].tolist()).mean for column in further}
-        line |= _difference(runs, settings, group) | {"paper": _printed(group, numbers)}
+        line |= _difference(runs, settings, group) | {"paper": _printed(asked, numbers)}
         lines.append(line)
     return pd.DataFrame(lines)
 
@@ -104,11 +107,15 @@ def to_markdown(table: pd.DataFrame) -> str:
 
     It leaves out what a reader of this table can do without; the CSV has all.
     """
-    numbers = table.columns.get_loc("seeds")
+    numbers = table.columns.get_loc("planned")
     settings = table.columns[:numbers]
     shown = pd.DataFrame({name: table[name].map(_setting) for name in settings})
-    shown["seeds"] = table["seeds"].astype(str)
-    shown["test bound (nats)"] = table["test_elbo_mean"].map(_decimals)
+    shown["seeds"] = [
+        str(run) if run == planned else f"{run} of {planned}"
+        for run, planned in zip(table["seeds"], table["planned"], strict=True)
+    ]
+    bounds = table["test_elbo_mean"].map(_decimals)
+    shown["test bound (nats)"] = bounds.where(table["seeds"] > 0, "*not run*")
     shown["std"] = table["test_elbo_std"].map(_decimals)
     shown["95% interval"] = _interval(table, "test_elbo_low", "test_elbo_high")
     for column, title in FURTHER.items():
@@ -161,9 +168,9 @@ def _compared(axes: Iterable[str]) -> str | None:
     return next((axis for axis in BASELINES if axis in set(axes)), None)
 
 
-def _printed(group: pd.DataFrame, numbers: list[Number]) -> str:
+def _printed(planned: pd.DataFrame, numbers: list[Number]) -> str:
     """The paper's numbers for runs with these settings, each with its place."""
-    first = group.iloc[0]
+    first = planned.iloc[0]
     texts = []
     for number in numbers:
         if all(first.get(name) == value for name, value in number.settings.items()):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from vaebench.config import load_tier
 from vaebench.errors import UserError
 from vaebench.files import digest_bytes, digest_file
 from vaebench.layout import Layout
@@ -162,8 +163,10 @@ def _check_accounts(layout: Layout) -> Iterator[str]:
     """Whether tables and claims were made from the runs of the collected table."""
     rows = pd.read_parquet(layout.runs)
     accounts = {
-        layout.table(str(name), "md"): records_digest(group["metrics_digest"])
-        for name, group in rows.groupby("experiment", sort=False)
+        layout.table(experiment.name, "md"): records_digest(
+            rows.loc[rows["experiment"] == experiment.name, "metrics_digest"]
+        )
+        for experiment in load_tier(layout.config).experiments
     }
     accounts[layout.claims("md")] = records_digest(rows["metrics_digest"])
     for path, records in accounts.items():

@@ -4,7 +4,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from vaebench.config import Tier, dump_tier, find_tier
 from vaebench.data.prepared import data_digest
 from vaebench.errors import UserError
 from vaebench.files import digest_bytes, write_atomically
-from vaebench.grid import Experiment, Run, expand
+from vaebench.grid import Experiment, Run
 from vaebench.jobs import Job, JobRule, shared_settings
 from vaebench.layout import DATA, Layout, data_manifest
 from vaebench.provenance import combine, run_hash
@@ -76,16 +76,13 @@ def gpu_of_a_job(default_resources: Mapping[str, Any] | None, expected: bool) ->
     return {} if said else {"gpu": int(expected)}
 
 
-def run_files(layout: Layout, experiment: Experiment) -> list[Path]:
-    """The files of all runs of an experiment that are collected."""
+def run_files(layout: Layout, runs: Iterable[tuple[Experiment, Run]]) -> list[Path]:
+    """The files of these runs that are collected."""
     names = ["metrics.json", "arrays.npz"]
-    if experiment.sample_quality:
-        names.append("evaluation.json")
     return [
         layout.run(experiment.name, run.folder) / name
-        for cell in expand(experiment)
-        for run in cell.runs
-        for name in names
+        for experiment, run in runs
+        for name in [*names, *(["evaluation.json"] if experiment.sample_quality else [])]
     ]
 
 
@@ -163,9 +160,7 @@ def note_plan(tier: Tier, layout: Layout) -> None:
     """
     hashes = [
         f"{run_hash(run.settings)} {experiment.name}/{run.folder.as_posix()}\n"
-        for experiment in tier.experiments
-        for cell in expand(experiment)
-        for run in cell.runs
+        for experiment, run in tier.runs
     ]
     # A tier that measures no samples has it empty: DVC wants every output that it is told of.
     (layout.root / "classifiers").mkdir(parents=True, exist_ok=True)
@@ -179,13 +174,12 @@ def dataset_digest(name: str) -> str:
     return data_digest(DATA / "prepared", name)
 
 
-def measured_datasets(tier: Tier) -> list[str]:
-    """The datasets of runs whose samples are measured."""
-    cells = [cell for e in tier.experiments if e.sample_quality for cell in expand(e)]
-    return list(dict.fromkeys(cell.runs[0].settings.dataset for cell in cells))
+def measured_datasets(runs: Iterable[tuple[Experiment, Run]]) -> list[str]:
+    """The datasets of those runs whose samples are measured."""
+    measured = (run.settings.dataset for experiment, run in runs if experiment.sample_quality)
+    return list(dict.fromkeys(measured))
 
 
 def datasets(tier: Tier) -> list[str]:
     """The datasets that a tier trains on."""
-    cells = [cell for experiment in tier.experiments for cell in expand(experiment)]
-    return list(dict.fromkeys(cell.runs[0].settings.dataset for cell in cells))
+    return list(dict.fromkeys(run.settings.dataset for _, run in tier.runs))

@@ -5,12 +5,8 @@ rule collect:
     input:
         config=LAYOUT.config,
         hashes=LAYOUT.hashes,
-        runs=[
-            file
-            for experiment in TIER.experiments
-            for file in run_files(LAYOUT, experiment)
-        ],
-        classifiers=[LAYOUT.classifier(dataset) for dataset in measured_datasets(TIER)],
+        runs=run_files(LAYOUT, RUNS),
+        classifiers=[LAYOUT.classifier(dataset) for dataset in measured_datasets(RUNS)],
     output:
         LAYOUT.runs,
         LAYOUT.history,
@@ -21,7 +17,9 @@ rule collect:
         ENVIRONMENT
     params:
         code=collect_digest(),
+        runs=len(RUNS),
+        which="--finished-only" if ONLY_FINISHED else "",
     message:
-        "checking and collecting all runs"
+        "checking and collecting {params.runs} runs"
     shell:
-        "vaebench collect --tier {input.config:q} > {log:q} 2>&1"
+        "vaebench collect --tier {input.config:q} {params.which} > {log:q} 2>&1"

@@ -5,6 +5,12 @@ from snakemake.exceptions import WorkflowError
 
 from vaebench.config import load_tier
 from vaebench.errors import UserError
+from vaebench.finished import (
+    FINISHED_ONLY,
+    finished_jobs,
+    finished_only,
+    finished_runs,
+)
 from vaebench.jobs import job_rules
 from vaebench.layout import CLAIM_FORMATS, FIGURE_FORMATS, TABLE_FORMATS, Layout
 from vaebench.snakemake_lock import hold_folder
@@ -53,11 +59,20 @@ ENVIRONMENT = "../envs/vaebench.yaml"
 ON_GPU = expects_gpu(TIER.execution.device)
 GPU = gpu_of_a_job(workflow.resource_settings.default_resources, ON_GPU)
 THREADS = 1 if ON_GPU else TIER.execution.threads
+ONLY_FINISHED = finished_only()
+RUNS = finished_runs(TIER, LAYOUT) if ONLY_FINISHED else TIER.runs
+if not RUNS:
+    raise WorkflowError(
+        f"{FINISHED_ONLY} asks for what is trained of tier '{TIER.tier}', which is nothing yet"
+    )
+# A job of one run each where there is no saying which runs of a larger one are there.
 JOB_RULES = [
     each
     for experiment in TIER.experiments
-    for each in job_rules(experiment, RUNS_PER_JOB)
+    for each in job_rules(experiment, 1 if ONLY_FINISHED else RUNS_PER_JOB)
 ]
+if ONLY_FINISHED:
+    JOB_RULES = finished_jobs(LAYOUT, JOB_RULES)
 
 put_own_commands_on_path()
 if workflow.is_main_process:

@@ -1,5 +1,5 @@
 # A rule for the jobs whose paths differ in wildcards alone; a job trains some runs of an experiment.
-for each in JOB_RULES:
+for each in [] if ONLY_FINISHED else JOB_RULES:
 
     rule:
         name:

@@ -12,7 +12,7 @@ from vaebench.data import DATASETS
 from vaebench.errors import UserError
 from vaebench.figures import FIGURES
 from vaebench.files import write_atomically
-from vaebench.layout import DATA, PAPER_VALUES, Layout
+from vaebench.layout import DATA, PAPER_VALUES, PUBLISHED, Layout
 
 ResultsOption = Annotated[Path, typer.Option(help="A tier's folder, such as results/smoke.")]
 
@@ -72,7 +72,12 @@ def schema() -> None:
 
 
 @app.command()
-def collect(tier: TierOption) -> None:
+def collect(
+    tier: TierOption,
+    finished_only: Annotated[
+        bool, typer.Option("--finished-only", help="Leave out runs that are not trained.")
+    ] = False,
+) -> None:
     """Check every run of a tier against settings, sources and data, and collect them in a table."""
     from vaebench.collect import collect as collect_runs
 
@@ -80,7 +85,7 @@ def collect(tier: TierOption) -> None:
     layout = Layout.of(loaded.tier)
     if not layout.config.exists() or load_tier(layout.config) != loaded:
         write_atomically(layout.config, dump_tier(loaded).encode())
-    collect_runs(loaded, layout)
+    collect_runs(loaded, layout, finished_only)
     typer.echo(layout.runs)
 
 
@@ -150,3 +155,23 @@ def report(
     from vaebench.results import load_results
 
     typer.echo(write_report(load_results(results)))
+
+
+@app.command()
+def pages(
+    results: ResultsOption = PUBLISHED,
+    page: Annotated[Path, typer.Option(help="The page to write.")] = Path("docs/results.md"),
+    readme: Annotated[Path, typer.Option(help="Gets its part on results.")] = Path("README.md"),
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit status 1 if a page would change.")
+    ] = False,
+) -> None:
+    """Write the page of results and the README's part from a published tier."""
+    from vaebench.pages import write_pages
+    from vaebench.results import load_results
+
+    changed = write_pages(load_results(results), page, readme, check)
+    for path in changed:
+        typer.echo(f"{path}: not what {results} gives; `make pages` writes it" if check else path)
+    if check and changed:
+        raise typer.Exit(1)

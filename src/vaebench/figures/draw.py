@@ -1,12 +1,14 @@
 """Drawing a registered figure into a tier's folder."""
 
+from dataclasses import replace
 from importlib import import_module
 
+import pandas as pd
 from matplotlib import pyplot as plt
 
 from vaebench.errors import UserError
 from vaebench.figures import FIGURES
-from vaebench.figures.style import Drawing, save, set_style
+from vaebench.figures.style import Drawing, not_run, save, set_style
 from vaebench.files import write_atomically
 from vaebench.layout import FIGURE_FORMATS
 from vaebench.results import Results
@@ -17,15 +19,28 @@ def draw_figure(results: Results, name: str) -> None:
     """Draw a figure in every format, with its caption beside it.
 
     Raises:
-        UserError: there is no such figure, or the tier has no runs for it.
+        UserError: there is no such figure, or the tier has no experiment for it.
     """
     if name not in FIGURES:
         raise UserError(f"there is no figure '{name}'; there are: {', '.join(FIGURES)}")
+    known = {experiment.name for experiment in results.tier.experiments}
     for experiment in FIGURES[name].shows:
-        if results.of(experiment).empty:
-            raise UserError(f"{name} shows '{experiment}', which the tier has no runs of")
+        if experiment not in known:
+            raise UserError(f"{name} shows '{experiment}', which the tier does not have")
     set_style()
-    drawing: Drawing = import_module(f"vaebench.figures.{name}").draw(results)
+    spec = FIGURES[name]
+    there = [results.of(experiment, **spec.needs) for experiment in spec.shows]
+    lacking = [
+        f"{len(planned) - len(runs)} of {len(planned)} runs of {experiment}"
+        for experiment, runs in zip(spec.shows, there, strict=True)
+        if len(runs) < len(planned := results.planned(experiment, **spec.needs))
+    ]
+    if there and all(runs.empty for runs in there):
+        drawing: Drawing = not_run(pd.concat(there))
+    else:
+        drawing = import_module(f"vaebench.figures.{name}").draw(results)
+    if lacking:
+        drawing = replace(drawing, caption=f"{drawing.caption} Not run: {', '.join(lacking)}.")
     metadata = {
         "Title": f"{name}: {FIGURES[name].title}",
         "Description": drawing.caption,

@@ -14,6 +14,7 @@ from vaebench.figures.style import (
     runs_text,
     show_image,
     show_settled,
+    write_in,
 )
 from vaebench.results import Results
 from vaebench.statistics import estimate
@@ -24,9 +25,9 @@ SAMPLE_COLUMNS, SAMPLE_ROWS = 8, 4
 
 def draw(results: Results) -> Drawing:
     """(a, b) test bound by epoch for low and high n; (c) samples of each method and n."""
-    rows = results.of("posterior_variance")
-    objectives = list(dict.fromkeys(rows["objective"]))
-    dims = sorted(int(n) for n in rows["latent_dim"].unique())
+    rows, planned = results.of("posterior_variance"), results.planned("posterior_variance")
+    objectives = list(dict.fromkeys(planned["objective"]))
+    dims = sorted(int(n) for n in planned["latent_dim"].unique())
     figure = plt.figure(figsize=(10, 8.2), layout="constrained")
     top, bottom = figure.subfigures(2, 1, squeeze=False, height_ratios=(1.05, 1))[:, 0]
     panels = top.subplots(1, len(dims), squeeze=False)[0]
@@ -40,8 +41,7 @@ def draw(results: Results) -> Drawing:
             shown = runs[runs["status"] == "completed"]
             ax.set_title(f"{objective_name(objective)}, n = {n}")
             if shown.empty:
-                ax.set_axis_off()
-                ax.text(0.5, 0.5, "all runs diverged", ha="center", transform=ax.transAxes)
+                write_in(ax, "not run" if runs.empty else "all runs diverged")
                 continue
             samples = results.arrays(first_seeds(shown).iloc[0])["samples"]
             show_image(ax, image_grid(samples[: SAMPLE_COLUMNS * SAMPLE_ROWS], SAMPLE_COLUMNS))
@@ -73,5 +73,8 @@ def _progress(ax: Axes, results: Results, rows: pd.DataFrame, objectives: list[s
         ax.fill_between(epochs, curve["low"], curve["high"], color=colour, alpha=0.2, linewidth=0)
     show_settled([ax])
     ax.set(xlabel="epoch", ylabel="test bound (nats)")
+    if rows.empty:
+        write_in(ax, "not run")
+        return
     ax.legend(frameon=False, loc="lower right")
     ax.spines[["top", "right"]].set_visible(False)

@@ -12,7 +12,7 @@ from vaebench.figures.style import (
     setting_text,
     show_image,
 )
-from vaebench.results import Results
+from vaebench.results import Results, select
 
 SIDE = 4
 """Samples in a row and in a column of a panel."""
@@ -20,50 +20,65 @@ SIDE = 4
 
 def draw(results: Results) -> Drawing:
     """A row for each sweep, (a) learned T, T = I, (b, c) BAGGINS; high n left, low n right."""
-    sweeps = {
-        "(a) learned $T$": (
-            results.of("gaussian_scale", likelihood="gaussian-learned"),
-            "data_scale",
-        ),
-        "(a) $T = I$": (results.of("gaussian_scale", likelihood="gaussian"), "data_scale"),
-        "(b) BAGGINS": (results.of("baggins_scale"), "data_scale"),
-        "(c) BAGGINS": (results.of("baggins_information"), "tau"),
-    }
-    sweeps = {name: sweep for name, sweep in sweeps.items() if not sweep[0].empty}
-    rows = pd.concat([first_seeds(runs) for runs, _ in sweeps.values()])
-    dims = sorted((int(n) for n in rows["latent_dim"].unique()), reverse=True)
-    columns = max(runs[axis].nunique() for runs, axis in sweeps.values())
+    sweeps = [
+        _Sweep(results, "(a) learned $T$", "data_scale", "gaussian_scale", "gaussian-learned"),
+        _Sweep(results, "(a) $T = I$", "data_scale", "gaussian_scale", "gaussian"),
+        _Sweep(results, "(b) BAGGINS", "data_scale", "baggins_scale", "baggins"),
+        _Sweep(results, "(c) BAGGINS", "tau", "baggins_information", "baggins"),
+    ]
+    sweeps = [sweep for sweep in sweeps if not sweep.planned.empty]
+    planned = pd.concat([sweep.planned for sweep in sweeps])
+    dims = sorted((int(n) for n in planned["latent_dim"].unique()), reverse=True)
+    columns = max(len(sweep.values) for sweep in sweeps)
     figure = plt.figure(
         figsize=(1.15 * columns * len(dims) + 0.6, 1.35 * len(sweeps) + 0.3), layout="constrained"
     )
+    rows = []
     halves = figure.subfigures(1, len(dims), squeeze=False)[0]
     for half, n in zip(halves, dims, strict=True):
         half.suptitle(f"n = {n}")
         grid = half.subplots(len(sweeps), columns, squeeze=False)
-        for line, (name, (runs, axis)) in zip(grid, sweeps.items(), strict=True):
-            shown = first_seeds(runs[runs["latent_dim"] == n]).sort_values(axis)
-            for ax, (_, row) in zip(line, shown.iterrows(), strict=False):
-                _panel(ax, results, row, axis)
-            for ax in line[len(shown) :]:
+        for line, sweep in zip(grid, sweeps, strict=True):
+            shown = first_seeds(select(sweep.runs, latent_dim=n))
+            rows.append(shown)
+            for ax, value in zip(line, sweep.values, strict=False):
+                ax.set_title(setting_text(sweep.axis, value), fontsize="small")
+                _panel(ax, results, select(shown, **{sweep.axis: value}))
+            for ax in line[len(sweep.values) :]:
                 ax.set_axis_off()
             if half is halves[0]:
-                line[0].set_ylabel(name)
-    tau = ", ".join(dict.fromkeys(setting_text("tau", t) for t in sweeps["(b) BAGGINS"][0]["tau"]))
+                line[0].set_ylabel(sweep.name)
+    tau = ", ".join(
+        setting_text("tau", t) for t in results.planned("baggins_scale")["tau"].unique()
+    )
     caption = (
         "Samples with Gaussian likelihoods; λ is a factor on the data. (a) Learned T, and constant "
         f"T = I. (b) BAGGINS with {tau} (Eq. 29) and varying λ. (c) BAGGINS with varying τ, the "
         "information factor. The paper does not print its n, λ and τ. "
-        f"Shown: {runs_text(rows)}."
+        f"Shown: {runs_text(pd.concat(rows))}."
     )
-    return Drawing(figure, caption, rows)
+    return Drawing(figure, caption, pd.concat(rows))
 
 
-def _panel(ax: Axes, results: Results, row: pd.Series, axis: str) -> None:
-    ax.set_title(setting_text(axis, row[axis]), fontsize="small")
+class _Sweep:
+    """A row of the figure: what varies in it, and the runs that it has and should have."""
+
+    def __init__(
+        self, results: Results, name: str, axis: str, experiment: str, likelihood: str
+    ) -> None:
+        self.name, self.axis = name, axis
+        self.runs = results.of(experiment, likelihood=likelihood)
+        self.planned = results.planned(experiment, likelihood=likelihood)
+        self.values = sorted(self.planned[axis].unique())
+
+
+def _panel(ax: Axes, results: Results, rows: pd.DataFrame) -> None:
+    """The samples of the one run; it may not have been run."""
     ax.set_xticks([])
     ax.set_yticks([])
-    if row["status"] == "diverged":
-        ax.text(0.5, 0.5, "diverged", ha="center", va="center", transform=ax.transAxes)
+    if rows.empty or rows.iloc[0]["status"] == "diverged":
+        text = "not run" if rows.empty else "diverged"
+        ax.text(0.5, 0.5, text, ha="center", va="center", transform=ax.transAxes)
         return
-    samples = results.arrays(row)["samples"][: SIDE * SIDE]
+    samples = results.arrays(rows.iloc[0])["samples"][: SIDE * SIDE]
     show_image(ax, image_grid(samples, SIDE))

@@ -17,10 +17,10 @@ from vaebench.results import Results
 
 def draw(results: Results) -> Drawing:
     """A row for each n, a column for each factor c; a line for each std and for `learned`."""
-    rows = results.of("latent_scaling")
-    dims = sorted(int(n) for n in rows["latent_dim"].unique())
-    scales = sorted(rows["latent_scale"].unique())
-    stds = sorted(rows["posterior_std"].dropna().unique())
+    rows, planned = results.of("latent_scaling"), results.planned("latent_scaling")
+    dims = sorted(int(n) for n in planned["latent_dim"].unique())
+    scales = sorted(planned["latent_scale"].unique())
+    stds = sorted(planned["posterior_std"].dropna().unique())
     colours = dict(zip(stds, sns.color_palette("viridis", len(stds)), strict=True))
     figure, axes = plt.subplots(
         len(dims),
@@ -54,6 +54,8 @@ def draw(results: Results) -> Drawing:
 def _curves(
     ax: Axes, results: Results, rows: pd.DataFrame, colours: dict[float, tuple[float, ...]]
 ) -> None:
+    if rows.empty:
+        ax.text(0.5, 0.5, "not run", ha="center", va="center", transform=ax.transAxes)
     completed = rows[rows["status"] == "completed"]
     columns = ["experiment", "folder", "objective", "posterior_std"]
     history = results.history.merge(completed[columns])

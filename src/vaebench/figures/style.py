@@ -55,6 +55,23 @@ def set_style() -> None:
     )
 
 
+def not_run(nothing: pd.DataFrame) -> Drawing:
+    """What stands for a figure none of whose runs was run.
+
+    Args:
+        nothing: no rows, with the columns of the collected table.
+    """
+    figure = Figure(figsize=(4, 1.2))
+    write_in(figure.subplots(), "not run")
+    return Drawing(figure, "Nothing to show yet.", nothing)
+
+
+def write_in(ax: Axes, text: str) -> None:
+    """Words in the middle of a panel that has nothing to show."""
+    ax.set_axis_off()
+    ax.text(0.5, 0.5, text, ha="center", va="center", transform=ax.transAxes)
+
+
 def objective_name(objective: str) -> str:
     """How figures call an objective."""
     return OBJECTIVE_NAMES.get(objective, objective)

@@ -1,0 +1,122 @@
+"""A tier is shown before all of it has been run, and goes on from there, here and elsewhere."""
+
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.workflow.test_dag import TINY, Project, copy_project
+from vaebench.finished import FINISHED_ONLY
+
+pytestmark = pytest.mark.workflow
+
+TRAINED = ("data", "classifier", "evaluate", "train")
+
+
+def heavy(jobs: list[str]) -> list[str]:
+    return sorted(job.split("__")[0] for job in jobs if job.startswith(TRAINED))
+
+
+def write_config(project: Project) -> None:
+    """A measured experiment of two jobs, of which one will be run, and one that will not be."""
+    values: dict[str, Any] = deepcopy(TINY)
+    first = values["experiments"][0]
+    first["sample_quality"] = True
+    later = first | {"name": "constant_variance", "sample_quality": False}
+    later["axes"] = {"objective": ["bilbo"], "latent_dim": [2], "seed": [0]}
+    values["experiments"].append(later | {"settings": first["settings"] | {"posterior_std": 2.0}})
+    values["figures"] = ["fig04", "fig05", "fig13"]
+    (project.root / "tiny.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+
+
+@pytest.fixture
+def partial(tmp_path: Path) -> Project:
+    """The runs of `learned` are trained and not yet measured, nothing else is."""
+    (tmp_path / "here").mkdir()
+    project = copy_project(tmp_path / "here")
+    project.edit("quality/classifier.py", "LEAST_EPOCHS, LEAST_STEPS = 3, 1500", "LEAST_EPOCHS, LEAST_STEPS = 3, 9")
+    write_config(project)
+    trained = project.run("learned", 0) / "metrics.json"
+    wanted = trained.relative_to(project.root).as_posix()
+    assert project.jobs("--", wanted) == ["data", "train_posterior_variance"]
+    return project
+
+
+def test_a_part_is_shown_shared_and_completed(
+    partial: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(FINISHED_ONLY, "1")
+    assert heavy(partial.jobs()) == ["classifier", *["evaluate_posterior_variance"] * 2]
+    assert "Nothing to be done" in partial.snakemake("-n").stdout
+    table = (partial.results / "tables" / "posterior_variance.md").read_text()
+    assert [line.split("|")[4].strip() for line in table.splitlines()[2:4]][1] == "*not run*"
+    assert "*not run*" in (partial.results / "tables" / "constant_variance.md").read_text()
+    assert "not run" in (partial.results / "claims.md").read_text()
+    assert "2 runs of 5: the others were not run" in (partial.results / "index.html").read_text()
+    captions = {name: (partial.results / "figures" / f"{name}.txt").read_text() for name in
+                ("fig04", "fig05", "fig13")}
+    assert "Not run: 2 of 4 runs of posterior_variance." in captions["fig04"]
+    assert captions["fig13"].startswith("Nothing to show yet. Not run: 2 of 2 runs")
+    assert partial.vaebench("verify").returncode == 0
+
+    # In a clone, from the folder that git keeps: drawn again to the byte, and nothing trained.
+    published = ("--out", "published/tiny", "--unpacked")
+    done = partial.vaebench("export", "--results", "results/tiny", *published)
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "elsewhere").mkdir()
+    elsewhere = copy_project(tmp_path / "elsewhere")
+    write_config(elsewhere)
+    elsewhere.edit("quality/classifier.py", "LEAST_EPOCHS, LEAST_STEPS = 3, 1500", "LEAST_EPOCHS, LEAST_STEPS = 3, 9")
+    folder = partial.root / "published" / "tiny"
+    monkeypatch.delenv(FINISHED_ONLY)
+    done = elsewhere.vaebench("import", str(folder))
+    assert (done.returncode, done.stdout.strip()) == (0, "results/tiny"), done.stderr
+    monkeypatch.setenv(FINISHED_ONLY, "1")
+    assert "Nothing to be done" in elsewhere.snakemake("-n").stdout
+    drawn = {p.name: p.read_bytes() for p in (elsewhere.results / "figures").iterdir()}
+    for path in (elsewhere.results / "figures").iterdir():
+        path.unlink()
+    assert set(elsewhere.jobs()) == {"figure", "report", "manifest"}
+    assert {p.name: p.read_bytes() for p in (elsewhere.results / "figures").iterdir()} == drawn
+
+    # The rest is trained when it is asked for, and only the rest.
+    monkeypatch.delenv(FINISHED_ONLY)
+    before = (elsewhere.run("learned", 0) / "metrics.json").stat().st_mtime_ns
+    assert heavy(elsewhere.jobs()) == [
+        "data",
+        "evaluate_posterior_variance",
+        "train_constant_variance",
+        "train_posterior_variance",
+    ]
+    assert (elsewhere.run("learned", 0) / "metrics.json").stat().st_mtime_ns == before
+    assert "*not run*" not in (elsewhere.results / "tables" / "posterior_variance.md").read_text()
+    assert elsewhere.vaebench("verify").returncode == 0
+
+
+def test_a_run_that_is_trained_later_is_shown_and_one_that_is_gone_is_not(
+    partial: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(FINISHED_ONLY, "1")
+    partial.jobs()
+    monkeypatch.delenv(FINISHED_ONLY)
+    wanted = partial.run("bilbo", 0).relative_to(partial.root) / "metrics.json"
+    assert partial.jobs("--", wanted.as_posix()) == ["train_posterior_variance"]
+    monkeypatch.setenv(FINISHED_ONLY, "1")
+    assert heavy(partial.jobs()) == ["evaluate_posterior_variance"] * 2
+    assert "*not run*" not in (partial.results / "tables" / "posterior_variance.md").read_text()
+    for path in (partial.run("bilbo", 1)).iterdir():
+        path.unlink()
+    assert "collect" in partial.jobs()
+    assert "| 1 of 2 " in (partial.results / "tables" / "posterior_variance.md").read_text()
+
+
+def test_nothing_trained_is_nothing_to_show(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = copy_project(tmp_path)
+    monkeypatch.setenv(FINISHED_ONLY, "1")
+    done = project.snakemake()
+    assert done.returncode != 0
+    assert "asks for what is trained of tier 'tiny', which is nothing yet" in done.stderr
