@@ -7,7 +7,7 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 CORES ?= all
 
 .DEFAULT_GOAL := help
-.PHONY: help setup smoke paper push pull faults slurm-up slurm-down test test-slurm lint format lock schema check-mnist benchmark benchmark-history clean
+.PHONY: help setup smoke paper publish pages push pull faults slurm-up slurm-down test test-slurm lint format lock schema check-mnist benchmark benchmark-history clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,16 @@ smoke: setup  ## run the whole pipeline on the reduced grid, with embedded data
 
 paper: setup  ## run the paper's grid on MNIST
 	$(BIN)/snakemake --cores $(CORES)
+
+publish: setup  ## show what is trained of the paper's grid: results/published, docs/results.md, README
+	test -e results/paper/config.yaml || $(BIN)/vaebench import results/published/paper
+	VAEBENCH_FINISHED_ONLY=1 $(BIN)/snakemake --cores $(CORES)
+	$(BIN)/vaebench export --results results/paper --out results/published/paper --unpacked
+	$(BIN)/vaebench verify results/published/paper
+	$(BIN)/vaebench pages
+
+pages: setup  ## write docs/results.md and the README's part from results/published/paper
+	$(BIN)/vaebench pages
 
 test: setup  ## run all tests that need no downloaded data
 	$(BIN)/pytest

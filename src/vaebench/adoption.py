@@ -16,7 +16,14 @@ from vaebench.manifest import read_manifest
 from vaebench.progress import say
 from vaebench.records import Manifest, read_record
 from vaebench.sources import code_digests
-from vaebench.training.store import FinishedRun, has_run, has_weights, put_run
+from vaebench.training.store import (
+    EVALUATION,
+    FinishedRun,
+    has_run,
+    has_weights,
+    keep_evaluation,
+    put_run,
+)
 from vaebench.verify import verify
 from vaebench.workflow import note_plan
 
@@ -37,6 +44,8 @@ def adopt_runs(layout: Layout, store: Path) -> int:
         weights = layout.weights(experiment, Path(*folders))
         content = weights.read_bytes() if weights.exists() else None
         known = has_run(store, record.run_hash)
+        if (path.parent / EVALUATION).exists():
+            keep_evaluation(store, record.run_hash, path.parent / EVALUATION)
         if known and (content is None or has_weights(store, record.run_hash)):
             continue
         put_run(store, FinishedRun(record, (path.parent / "arrays.npz").read_bytes(), content))

@@ -122,9 +122,25 @@ def untracked(
     return of_output
 
 
-def job_data(job: Job) -> str:
-    """The manifest of the dataset that the job trains on."""
-    return data_manifest(_first(job).settings.dataset).as_posix()
+def job_data(layout: Layout, experiment: str, result: str) -> Callable[[Job], list[str]]:
+    """The manifest of the dataset from which a job makes a file named `result` for each run."""
+
+    def needed(job: Job) -> list[str]:
+        made = [layout.run(experiment, r.folder) / result for p in job.packs for r in p.runs]
+        return needed_data(_first(job).settings.dataset, made)
+
+    return needed
+
+
+def needed_data(dataset: str, made: Sequence[Path]) -> list[str]:
+    """The manifest of a dataset; none if it is not here and what is made from it is.
+
+    For the sake of one run that is new, Snakemake would prepare the data, and then make everything
+    again that has them as input, in a clone that imported it.
+    """
+    manifest = data_manifest(dataset)
+    is_idle = not manifest.exists() and all(path.exists() for path in made)
+    return [] if is_idle else [manifest.as_posix()]
 
 
 def job_classifier(layout: Layout, job: Job) -> str:

@@ -1,5 +1,6 @@
 """A tier is shown before all of it has been run, and goes on from there, here and elsewhere."""
 
+import shutil
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -96,20 +97,27 @@ def test_a_part_is_shown_shared_and_completed(
 
 
 def test_a_run_that_is_trained_later_is_shown_and_one_that_is_gone_is_not(
-    partial: Project, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(FINISHED_ONLY, "1")
-    partial.jobs()
-    monkeypatch.delenv(FINISHED_ONLY)
-    wanted = partial.run("bilbo", 0).relative_to(partial.root) / "metrics.json"
-    assert partial.jobs("--", wanted.as_posix()) == ["train_posterior_variance"]
-    monkeypatch.setenv(FINISHED_ONLY, "1")
-    assert heavy(partial.jobs()) == ["evaluate_posterior_variance"] * 2
-    assert "*not run*" not in (partial.results / "tables" / "posterior_variance.md").read_text()
-    for path in (partial.run("bilbo", 1)).iterdir():
-        path.unlink()
-    assert "collect" in partial.jobs()
-    assert "| 1 of 2 " in (partial.results / "tables" / "posterior_variance.md").read_text()
+    project = copy_project(tmp_path)
+
+    def train(objective: str) -> None:
+        monkeypatch.delenv(FINISHED_ONLY, raising=False)
+        wanted = project.run(objective, 0).relative_to(project.root) / "metrics.json"
+        assert "train_posterior_variance" in project.jobs("--", wanted.as_posix())
+        monkeypatch.setenv(FINISHED_ONLY, "1")
+        assert heavy(project.jobs()) == []
+
+    def table() -> str:
+        return (project.results / "tables" / "posterior_variance.md").read_text()
+
+    train("learned")
+    assert "*not run*" in table()
+    train("bilbo")
+    assert "*not run*" not in table()
+    shutil.rmtree(project.run("bilbo", 1))
+    assert "collect" in project.jobs()
+    assert "| 1 of 2 " in table()
 
 
 def test_nothing_trained_is_nothing_to_show(

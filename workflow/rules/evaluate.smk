@@ -1,11 +1,14 @@
 # Sample quality, for the experiments that ask for it: a classifier a dataset, and from its features
 # the measures of each run. Needs the runs' weights, which training leaves beside its results.
 from vaebench.sources import quality_digest
+from vaebench.workflow import needed_data
 
 
 rule classifier:
     input:
-        data=ancient(data_manifest("{dataset}")),
+        data=lambda wildcards: ancient(
+            needed_data(wildcards.dataset, [LAYOUT.classifier(wildcards.dataset)])
+        ),
         config=ancient(LAYOUT.config),
     output:
         LAYOUT.classifier("{dataset}"),
@@ -42,7 +45,9 @@ for each in JOB_RULES:
                     for folder in each.run_patterns
                     for name in ("metrics.json", "arrays.npz")
                 ],
-                data=for_job(each, job_data, ancient),
+                data=for_job(
+                    each, job_data(LAYOUT, each.experiment, "evaluation.json"), ancient
+                ),
                 classifier=for_job(each, lambda job: job_classifier(LAYOUT, job)),
                 config=ancient(LAYOUT.config),
             output:

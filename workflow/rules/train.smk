@@ -7,7 +7,9 @@ for each in [] if ONLY_FINISHED else JOB_RULES:
         input:
             # Ancient, both: whether runs are current is told by what made them, below, which knows
             # the data, and not by the date of a copy of the data or of a file that names all runs.
-            data=for_job(each, job_data, ancient),
+            data=for_job(
+                each, job_data(LAYOUT, each.experiment, "metrics.json"), ancient
+            ),
             config=ancient(LAYOUT.config),
         output:
             metrics=[

@@ -5,7 +5,15 @@ from typing import Annotated
 import typer
 
 from vaebench.cli.app import TierOption, app
-from vaebench.cli.training import CellOption, DeviceOption, RunsOption, ThreadsOption, ensure_data
+from vaebench.cli.training import (
+    STORE,
+    CellOption,
+    DeviceOption,
+    RunsOption,
+    StoreOption,
+    ThreadsOption,
+    ensure_data,
+)
 from vaebench.config import find_tier, load_tier
 from vaebench.data import DATASETS
 from vaebench.errors import UserError
@@ -47,6 +55,7 @@ def evaluate(
     runs: RunsOption = None,
     device: DeviceOption = None,
     threads: ThreadsOption = None,
+    store: StoreOption = STORE,
 ) -> None:
     """Measure the samples of trained runs, from their weights: KID, FID and their like."""
     config = load_tier(find_tier(tier))
@@ -70,6 +79,6 @@ def evaluate(
         ]
         dataset = pack.runs[0].settings.dataset
         where = choose_device(device or config.execution.device)
-        evaluate_runs(targets, layout.classifier(dataset), DATA, where)
+        evaluate_runs(targets, layout.classifier(dataset), DATA, where, store)
         for target in targets:
             typer.echo(target.evaluation)

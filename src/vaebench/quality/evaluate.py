@@ -25,6 +25,7 @@ from vaebench.records import ClassifierRecord, EvaluationRecord, RunRecord, read
 from vaebench.sources import quality_digest
 from vaebench.streams import generator, normal
 from vaebench.training.device import describe_device
+from vaebench.training.store import has_run, keep_evaluation, kept_evaluation
 
 SAMPLES_AT_ONCE = 1000
 
@@ -71,7 +72,11 @@ def make_classifier(dataset: str, data: Path, record: Path, device: torch.device
 
 
 def evaluate_runs(
-    targets: Sequence[EvaluationTarget], classifier: Path, data: Path, device: torch.device
+    targets: Sequence[EvaluationTarget],
+    classifier: Path,
+    data: Path,
+    device: torch.device,
+    store: Path | None = None,
 ) -> None:
     """Measure the samples of each run; what is measured already is left as it is.
 
@@ -80,6 +85,7 @@ def evaluate_runs(
         classifier: the record of its classifier.
         data: the folder with `prepared/`.
         device: where to sample.
+        store: the store of finished runs, which keeps their measures too.
 
     Raises:
         UserError: weights are missing, or not those that a run's record names.
@@ -91,10 +97,15 @@ def evaluate_runs(
             f"{classifier.parent} and run the tier again"
         )
     records = [read_record(target.folder / "metrics.json") for target in targets]
+    if store is not None:
+        for target, record in zip(targets, records, strict=True):
+            kept = kept_evaluation(store, record.run_hash)
+            if _is_measured(kept, record, known):
+                write_atomically(target.evaluation, kept.read_bytes())
     todo = [
         (target, record)
         for target, record in zip(targets, records, strict=True)
-        if not _is_measured(target, record, known)
+        if not _is_measured(target.evaluation, record, known)
     ]
     for target, record in todo:
         _check_weights(target, record)
@@ -117,6 +128,8 @@ def evaluate_runs(
             floor=known.floor,
         )
         write_atomically(target.evaluation, written.to_json().encode())
+        if store is not None and has_run(store, record.run_hash):
+            keep_evaluation(store, record.run_hash, target.evaluation)
         say(f"[sample quality] {done + 1} of {len(todo)}: {target.folder}")
 
 
@@ -141,11 +154,11 @@ def sample(
     return torch.cat(images).view(count, *shape)
 
 
-def _is_measured(target: EvaluationTarget, record: RunRecord, classifier: ClassifierRecord) -> bool:
-    if not target.evaluation.exists():
+def _is_measured(evaluation: Path, record: RunRecord, classifier: ClassifierRecord) -> bool:
+    if not evaluation.exists():
         return False
     try:
-        found = read_as(EvaluationRecord, target.evaluation, "")
+        found = read_as(EvaluationRecord, evaluation, "")
     except UserError:
         return False
     return (found.run_hash, found.weights, found.classifier, found.sources) == (

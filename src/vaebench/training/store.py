@@ -19,6 +19,7 @@ from vaebench.progress import say
 from vaebench.records import RunRecord, read_record
 
 WEIGHTS = "model.safetensors"
+EVALUATION = "evaluation.json"
 STAGED = "metrics.staged.json"
 START_OVER = "--start-over (or VAEBENCH_START_OVER=1 before snakemake)"
 """How to say that what is saved and cannot be used is to be trained again."""
@@ -74,10 +75,20 @@ def put_run(store: Path, run: FinishedRun) -> None:
     release_runs(store, [run.record.run_hash])
 
 
+def kept_evaluation(store: Path, run_hash: str) -> Path:
+    """Where the measures of a finished run's samples are, if they are."""
+    return run_folder(store, run_hash) / EVALUATION
+
+
+def keep_evaluation(store: Path, run_hash: str, evaluation: Path) -> None:
+    """Keep the measures of a finished run's samples, which cannot be made again without weights."""
+    write_atomically(kept_evaluation(store, run_hash), evaluation.read_bytes())
+
+
 def remove_run(store: Path, run_hash: str) -> None:
     """Forget a finished run, its record first: without that, it is not there."""
     folder = run_folder(store, run_hash)
-    for name in ("metrics.json", STAGED, "arrays.npz", WEIGHTS):
+    for name in ("metrics.json", STAGED, EVALUATION, "arrays.npz", WEIGHTS):
         (folder / name).unlink(missing_ok=True)
 
 

@@ -1,0 +1,86 @@
+"""What the repository shows of the paper's grid: whole, and drawn from the runs beside it."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import PROJECT
+from vaebench.claims.ledger import Verdict
+from vaebench.config import load_tier
+from vaebench.errors import UserError
+from vaebench.figures.draw import draw_figure
+from vaebench.layout import PUBLISHED, Layout
+from vaebench.pages import BEGIN, END, write_pages
+from vaebench.results import load_results
+from vaebench.tables import write_tables
+from vaebench.verify import verify
+
+KEPT = Layout(PROJECT / PUBLISHED)
+MOST_BYTES = 60 * 1000**2
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Layout:
+    shutil.copytree(KEPT.root, tmp_path / "paper")
+    return Layout(tmp_path / "paper")
+
+
+def test_what_is_published_is_whole_and_by_these_sources() -> None:
+    found = verify(KEPT)
+    assert found.problems == []
+    assert found.other_sources == []
+    sizes = [path.stat().st_size for path in KEPT.root.rglob("*") if path.is_file()]
+    assert sum(sizes) < MOST_BYTES
+    assert max(sizes) < 3 * 1000**2
+    # The grid is the paper's, whatever of it was run.
+    assert load_tier(KEPT.config).experiments == (
+        load_tier(PROJECT / "config" / "paper.yaml").experiments
+    )
+
+
+def test_figures_and_tables_are_made_again_to_the_byte(copy: Layout) -> None:
+    results = load_results(copy.root)
+    for name in results.tier.figures:
+        draw_figure(results, name)
+    for experiment in results.tier.experiments:
+        write_tables(results, experiment.name, PROJECT / "config" / "paper_values.yaml")
+    for folder in ("figures", "tables"):
+        for path in sorted((KEPT.root / folder).iterdir()):
+            assert (copy.root / folder / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_the_pages_are_what_the_results_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(PROJECT)
+    results = load_results(PUBLISHED)
+    assert write_pages(results, Path("docs/results.md"), Path("README.md"), check=True) == []
+
+
+def test_pages_say_what_was_not_run_and_follow_the_results(copy: Layout, tmp_path: Path) -> None:
+    page, readme = tmp_path / "docs" / "results.md", tmp_path / "README.md"
+    page.parent.mkdir()
+    readme.write_text(f"# Mine\n{BEGIN}\nold\n{END}\nafter\n")
+    results = load_results(copy.root)
+    assert write_pages(results, page, readme, check=True) == [page, readme]
+    assert not page.exists()
+    assert write_pages(results, page, readme) == [page, readme]
+    assert write_pages(results, page, readme) == []
+    text = readme.read_text()
+    assert text.startswith(f"# Mine\n{BEGIN}\n")
+    assert text.endswith(f"{END}\nafter\n")
+    assert "old" not in text
+    shown = page.read_text()
+    for verdict in Verdict:
+        assert f"{shown.count(f'| **{verdict}**')} {verdict}" in shown
+    for name in results.tier.figures:
+        assert f"### Figure {int(name[3:])}:" in shown
+    claims = copy.claims("json")
+    claims.write_text(claims.read_text().replace('"inconclusive"', '"differs"', 1))
+    assert write_pages(results, page, readme, check=True) == [page, readme]
+
+
+def test_a_readme_without_marks_is_refused(copy: Layout, tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text("# Mine\n")
+    with pytest.raises(UserError, match="lacks the lines"):
+        write_pages(load_results(copy.root), tmp_path / "results.md", readme)
