@@ -1,21 +1,22 @@
 """The paper's MNIST runs in JAX, in an environment of its own: vmap over runs, scan over steps.
 
-Arguments: kind (ignored), latent dimension, runs, threads, images, device (JAX's default).
+The kind is ignored, and the device is JAX's default.
 """
 
 import os
-import sys
 from typing import Any
 
-LATENT, RUNS, THREADS, IMAGES = map(int, sys.argv[2:6])
+from turns import Task, take_turns
+
+TASK = Task.told()
+LATENT, RUNS, IMAGES = TASK.latent_dim, TASK.runs, TASK.images
 # XLA takes a thread for every core that it may run on, and reads it when it starts.
 if hasattr(os, "sched_setaffinity"):
-    os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[:THREADS]))
+    os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[: TASK.threads]))
 
 import jax  # noqa: E402
 import jax.numpy as jnp  # noqa: E402
 from jax import lax, random  # noqa: E402
-from turns import take_turns  # noqa: E402
 
 BATCH, PIXELS, HIDDEN = 300, 784, 200
 BETA1, BETA2, EPSILON, RATE = 0.9, 0.999, 1e-8, 1e-3

@@ -1,24 +1,27 @@
 """Packs side by side, a process and a thread each, as the workflow trains them.
 
-Arguments: ignored, latent dimension, runs of a pack, packs, images, device.
+As many packs as threads; the kind is ignored.
 """
 
 import subprocess
 import sys
 from pathlib import Path
 
-from turns import take_turns
+from turns import Task, take_turns
 
 
 def main() -> None:
-    latent_dim, runs, packs, images, device = sys.argv[2:7]
+    task = Task.told()
     ours = str(Path(__file__).with_name("ours.py"))
     workers = [
         subprocess.Popen(
-            [sys.executable, ours, "float32", latent_dim, runs, "1", images, device],
+            [
+                sys.executable, ours, "float32",
+                *map(str, (task.latent_dim, task.runs, 1, task.images)), task.device,
+            ],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )
-        for _ in range(int(packs))
+        for _ in range(task.threads)
     ]  # fmt: skip
 
     def all_work() -> None:

@@ -1,13 +1,8 @@
-"""This project's training.
-
-Arguments: precision, latent dimension, runs, threads, images, device.
-"""
-
-import sys
+"""This project's training; the kind is the precision."""
 
 import numpy as np
 import torch
-from turns import Turns
+from turns import Task, Turns
 
 from vaebench.data.prepared import Arrays
 from vaebench.settings import Settings
@@ -17,23 +12,22 @@ from vaebench.training.pack import Pack, begin
 
 
 def main() -> None:
-    latent_dim, runs, threads, images = map(int, sys.argv[2:6])
-    device = torch.device(sys.argv[6])
-    torch.set_num_threads(threads)
+    task, device = Task.told(), torch.device(Task.told().device)
+    torch.set_num_threads(task.threads)
     settings = [
         Settings.model_validate(
             {
                 "dataset": "mnist", "likelihood": "bernoulli", "objective": "learned",
-                "latent_dim": latent_dim, "network": "mlp", "hidden_units": 200,
+                "latent_dim": task.latent_dim, "network": "mlp", "hidden_units": 200,
                 "hidden_layers": 3, "batch_size": 300, "learning_rate": 0.001, "epochs": 10**6,
-                "precision": sys.argv[1], "seed": seed,
+                "precision": task.kind, "seed": seed,
             }
         )
-        for seed in range(runs)
+        for seed in range(task.runs)
     ]  # fmt: skip
     generator = np.random.default_rng(0)
-    levels = generator.integers(0, 256, (images, 28, 28), dtype=np.uint8)
-    labels = np.zeros(images, np.uint8)
+    levels = generator.integers(0, 256, (task.images, 28, 28), dtype=np.uint8)
+    labels = np.zeros(task.images, np.uint8)
     hold_memory()
     # History is recorded with an evaluation; of one test image it costs nothing worth naming.
     pack = Pack.of(settings, Arrays(levels, labels, levels[:1], labels[:1]), device)

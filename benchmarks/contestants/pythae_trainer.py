@@ -1,9 +1,8 @@
 """pythae's trainer on the paper's network, in an environment of its own.
 
-Arguments: kind (ignored), latent dimension, runs (ignored: one), threads, images, device (CPU).
+It trains one run, whatever the task says of kind and runs.
 """
 
-import sys
 import tempfile
 
 import torch
@@ -13,7 +12,7 @@ from pythae.models.base.base_utils import ModelOutput
 from pythae.models.nn import BaseDecoder, BaseEncoder
 from pythae.trainers import BaseTrainer, BaseTrainerConfig
 from torch import Tensor, nn
-from turns import take_turns
+from turns import Task, take_turns
 
 BATCH, PIXELS, HIDDEN = 300, 784, 200
 
@@ -52,21 +51,21 @@ class Decoder(BaseDecoder):  # type: ignore[misc]
 
 
 def main() -> None:
-    latent_dim, _, threads, images = map(int, sys.argv[2:6])
-    torch.set_num_threads(threads)
+    task = Task.told()
+    torch.set_num_threads(task.threads)
     torch.manual_seed(0)
-    config = VAEConfig(input_dim=(PIXELS,), latent_dim=latent_dim, reconstruction_loss="bce")
-    model = VAE(config, encoder=Encoder(latent_dim), decoder=Decoder(latent_dim))
+    config = VAEConfig(input_dim=(PIXELS,), latent_dim=task.latent_dim, reconstruction_loss="bce")
+    model = VAE(config, encoder=Encoder(task.latent_dim), decoder=Decoder(task.latent_dim))
     with tempfile.TemporaryDirectory() as folder:
         trainer = BaseTrainer(
             model=model,
-            train_dataset=BaseDataset(torch.rand(images, PIXELS), torch.zeros(images)),
+            train_dataset=BaseDataset(torch.rand(task.images, PIXELS), torch.zeros(task.images)),
             training_config=BaseTrainerConfig(
                 output_dir=folder,
                 num_epochs=1,
                 per_device_train_batch_size=BATCH,
                 learning_rate=1e-3,
-                no_cuda=sys.argv[6] != "cuda",
+                no_cuda=task.device != "cuda",
             ),
         )
         trainer.prepare_training()
