@@ -4,13 +4,14 @@ import http.server
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from vaebench.data import DATASETS, idx, prepared
+from vaebench.data import DATASETS, digits, idx, prepared
 from vaebench.data.digits import enlarge
 from vaebench.data.fetch import RawFile, fetch
 from vaebench.errors import UserError
@@ -187,8 +188,34 @@ def test_idx_files_are_read_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert arrays.train_images[300, 0, :2].tolist() == [300 % 256, 300 // 256]
     assert arrays.test_labels[:12].tolist() == [*range(10), 0, 1]
     # These are not the published images, so their preparation is refused and writes nothing.
-    with pytest.raises(UserError, match=r"have the digest .* not the registered"):
+    with pytest.raises(
+        UserError, match=r"have the digest .* not the registered .* enters the digest in"
+    ):
         prepared.prepare("mnist", tmp_path, [str(folder.parent)])
+    assert not (tmp_path / "prepared").exists()
+
+
+@pytest.mark.parametrize(
+    ("part", "changed", "message"),
+    [
+        ("train_images", np.zeros((2, 4, 4)), r"not float64 \[2, 4, 4\] and uint8 \[2\]"),
+        ("test_images", np.zeros((3, 4, 4), np.uint8), r"not uint8 \[3, 4, 4\] and uint8 \[2\]"),
+        ("test_images", np.zeros((2, 16), np.uint8), r"not uint8 \[2, 16\]"),
+        ("train_labels", np.zeros(2, np.int64), r"and int64 \[2\]"),
+    ],
+)
+def test_arrays_that_are_no_images_with_labels_are_refused(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    part: str,
+    changed: np.ndarray,
+    message: str,
+) -> None:
+    images, labels = np.zeros((2, 4, 4), np.uint8), np.zeros(2, np.uint8)
+    arrays = replace(prepared.Arrays(images, labels, images, labels), **{part: changed})
+    monkeypatch.setattr(digits, "prepare", lambda *_: arrays)
+    with pytest.raises(ValueError, match=message):
+        prepared.prepare("digits", tmp_path, [])
     assert not (tmp_path / "prepared").exists()
 
 

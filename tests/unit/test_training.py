@@ -266,8 +266,8 @@ def test_every_likelihood_trains_packed_as_alone(
     for k, run in enumerate(runs):
         assert_runs_close(packed, k, train_steps([run], digits, 20)[1])
     names = set(packed.parameters)
-    assert ("decoder.std.weight" in names) == (likelihood == "gaussian-learned")
-    assert ("decoder.shared_std" in names) == (likelihood == "gaussian-shared")
+    assert ("decoder.std.weight" in names) == (LIKELIHOODS[likelihood].std == "pixel")
+    assert ("decoder.shared_std" in names) == (LIKELIHOODS[likelihood].std == "shared")
     assert all(pack.evaluate(packed.parameters, "test").objective.isfinite())
 
 

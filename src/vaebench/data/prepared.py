@@ -68,15 +68,18 @@ def prepare(name: str, root: Path, mirrors: list[str]) -> Path:
 
     Raises:
         UserError: the data cannot be had or fail verification.
+        ValueError: what the dataset's module returns are no images with their labels.
     """
     unfinished = root / "prepared" / f".{name}.unfinished"
     arrays = DATASETS[name].prepare(name, root / "raw" / name, mirrors, unfinished)
+    _check(name, arrays)
     parts = {part: _digest_part(getattr(arrays, part)) for part in PARTS}
     found, registered = _combine(parts), DATASETS[name].digest
     if registered not in (None, found):
         raise UserError(
             f"the prepared arrays of '{name}' have the digest {found}, not the registered "
-            f"{registered}: nothing was written"
+            f"'{registered}': nothing was written. Who adds or changes this dataset enters the "
+            "digest in src/vaebench/data/__init__.py"
         )
     target = root / "prepared" / name
     for part in PARTS:
@@ -93,6 +96,21 @@ def prepare(name: str, root: Path, mirrors: list[str]) -> Path:
     path = manifest_path(root / "prepared", name)
     write_atomically(path, (json.dumps(manifest, indent=2) + "\n").encode())
     return path
+
+
+def _check(name: str, arrays: Arrays) -> None:
+    """Whether these are images and labels as `Arrays` has them; else training would take them."""
+    for images, labels in (
+        (arrays.train_images, arrays.train_labels),
+        (arrays.test_images, arrays.test_labels),
+    ):
+        has_shapes = images.ndim in (3, 4) and labels.shape == images.shape[:1]
+        if not (has_shapes and images.dtype == labels.dtype == np.uint8):
+            raise ValueError(
+                f"dataset '{name}': images have to be uint8 of shape [N, height, width(, colour)] "
+                f"and labels uint8 of shape [N], not {images.dtype} {list(images.shape)} and "
+                f"{labels.dtype} {list(labels.shape)}"
+            )
 
 
 def _store(array: Bytes, path: Path) -> None:
