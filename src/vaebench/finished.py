@@ -5,12 +5,12 @@ is trained, and what is not shows as *not run*.
 """
 
 import os
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator
+from itertools import groupby
 
 from vaebench.config import Tier, load_tier
-from vaebench.grid import Experiment, Run
-from vaebench.jobs import JobRule
+from vaebench.grid import Cell, Experiment, Run, expand
+from vaebench.jobs import Job, JobRule, Pack
 from vaebench.layout import Layout
 
 FINISHED_ONLY = "VAEBENCH_FINISHED_ONLY"
@@ -42,19 +42,24 @@ def is_partial(layout: Layout) -> bool:
     return len(finished_runs(tier, layout)) < len(tier.runs)
 
 
-def finished_jobs(layout: Layout, rules: Sequence[JobRule]) -> list[JobRule]:
-    """The rules with those of their jobs whose runs are all finished; none without a job."""
-    of_rules = (
-        replace(
-            rule,
-            jobs=tuple(
-                job
-                for job in rule.jobs
-                if all(
-                    is_finished(layout, rule.experiment, run) for p in job.packs for run in p.runs
-                )
-            ),
-        )
-        for rule in rules
-    )
-    return [rule for rule in of_rules if rule.jobs]
+def finished_jobs(tier: Tier, layout: Layout) -> list[JobRule]:
+    """A rule with one job for each stretch of finished runs of a cell."""
+    rules = []
+    for experiment in tier.experiments:
+        packs = [
+            pack
+            for cell in expand(experiment)
+            for pack in _stretches(layout, experiment.name, cell)
+        ]
+        for k, pack in enumerate(packs):
+            name = experiment.name if k == 0 else f"{experiment.name}__{k + 1}"
+            rules.append(JobRule(name, experiment.name, (Job((pack,)),), ()))
+    return rules
+
+
+def _stretches(layout: Layout, experiment: str, cell: Cell) -> Iterator[Pack]:
+    numbered = enumerate(cell.runs, 1)
+    for finished, runs in groupby(numbered, lambda run: is_finished(layout, experiment, run[1])):
+        if finished:
+            numbers = [number for number, _ in runs]
+            yield Pack(cell, numbers[0], numbers[-1])

@@ -90,13 +90,16 @@ def _render(template: str, results: Results, folder: Path, page: Path) -> str:
 def _figure(results: Results, name: str, claims: Sequence[Judged], folder: Path) -> dict[str, Any]:
     path = results.layout.figure(name, "png")
     about = [claim for claim in claims if _number_of(name) in _figures_of(claim.place)]
+    caption = results.layout.caption(name).read_text().strip()
     was_run = bool(figure_metadata(path)["Records"].split()) or not FIGURES[name].shows
     return {
         "name": name,
         "number": _number_of(name),
         "title": FIGURES[name].title,
         "path": _from(folder, path),
-        "caption": results.layout.caption(name).read_text().strip(),
+        "anchor": _anchor(f"Figure {_number_of(name)}: {FIGURES[name].title}"),
+        "caption": caption,
+        "shown": caption.partition("Shown: ")[2],
         "was_run": was_run,
         "claims": about,
         "counts": _counts(about),
@@ -144,6 +147,11 @@ def _number_of(figure: str) -> int:
 
 def _figures_of(place: str) -> set[int]:
     return {int(number) for number in re.findall(r"Fig\. (\d+)", place)}
+
+
+def _anchor(heading: str) -> str:
+    """What a heading of Markdown is called in links to it."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def _command(tier: str) -> str:

@@ -55,9 +55,9 @@ def runs_per_job(default_resources: Mapping[str, Any] | None) -> int | None:
         UserError: it is no positive whole number.
     """
     wish = (default_resources or {}).get("runs_per_job")
-    if wish is None:
-        return None
     text = str(getattr(wish, "raw", wish))
+    if text == "None":  # an empty `--default-resources` sets what it does not name to that
+        return None
     if not re.fullmatch(r"[1-9]\d*", text):
         raise UserError(
             f"default-resources: runs_per_job has to be a positive whole number (found {text})"

@@ -71,9 +71,11 @@ def test_pages_say_what_was_not_run_and_follow_the_results(copy: Layout, tmp_pat
     assert "old" not in text
     shown = page.read_text()
     for verdict in Verdict:
-        assert f"{shown.count(f'| **{verdict}**')} {verdict}" in shown
+        assert f"**{verdict}** {shown.count(f'| **{verdict}**')}" in shown
     for name in results.tier.figures:
         assert f"### Figure {int(name[3:])}:" in shown
+    # As forges make it from the heading "Figure 4: Three methods: bound during training, samples".
+    assert "docs/results.md#figure-4-three-methods-bound-during-training-samples)" in text
     claims = copy.claims("json")
     claims.write_text(claims.read_text().replace('"inconclusive"', '"differs"', 1))
     assert write_pages(results, page, readme, check=True) == [page, readme]

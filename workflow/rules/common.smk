@@ -65,14 +65,15 @@ if not RUNS:
     raise WorkflowError(
         f"{FINISHED_ONLY} asks for what is trained of tier '{TIER.tier}', which is nothing yet"
     )
-# A job of one run each where there is no saying which runs of a larger one are there.
-JOB_RULES = [
-    each
-    for experiment in TIER.experiments
-    for each in job_rules(experiment, 1 if ONLY_FINISHED else RUNS_PER_JOB)
-]
-if ONLY_FINISHED:
-    JOB_RULES = finished_jobs(LAYOUT, JOB_RULES)
+JOB_RULES = (
+    finished_jobs(TIER, LAYOUT)
+    if ONLY_FINISHED
+    else [
+        each
+        for experiment in TIER.experiments
+        for each in job_rules(experiment, RUNS_PER_JOB)
+    ]
+)
 
 put_own_commands_on_path()
 if workflow.is_main_process:
