@@ -11,6 +11,7 @@ separate and oneDNN's; `large` is the same amount of arithmetic in large square 
 
 import argparse
 import json
+import os
 import platform
 import statistics
 import subprocess
@@ -92,6 +93,7 @@ def start(options: argparse.Namespace, latent_dim: int, threads: int) -> list[Co
                     *map(str, (latent_dim, runs, threads, options.images)), options.device,
                 ],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                env=os.environ | {"PYTHONPATH": str(CONTESTANTS.parent)},  # for `packs`
             ),
         )
         for name, file, kind, runs, python in wanted

@@ -8,7 +8,7 @@ import argparse
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from test_history import pack_of  # isort: skip
+from packs import pack_of  # isort: skip
 from vaebench.training.device import choose_device, hold_memory
 from vaebench.training.loop import advance
 from vaebench.training.pack import Pack, TrainingState, begin
