@@ -309,9 +309,11 @@ def test_the_papers_numbers_stand_beside_its_settings_alone(results: Results) ->
         "dataset": "mnist", "epochs": 200, "batch_size": 300, "learning_rate": 0.001,
         "hidden_units": 200, "hidden_layers": 3,
     }  # fmt: skip
-    runs = results.runs.assign(**as_paper)
+    values = results.tier.model_dump()
+    for experiment in values["experiments"]:
+        experiment["settings"] |= as_paper
     table = experiment_table(
-        Results(results.layout, results.tier, runs, results.history),
+        replace(results, tier=Tier.model_validate(values), runs=results.runs.assign(**as_paper)),
         "posterior_variance",
         load_paper_values(PAPER).numbers,
     )

@@ -297,10 +297,18 @@ def test_sample_quality_is_measured_by_a_classifier_that_the_workflow_trains(
     jobs = project.jobs()
     assert {"classifier", "evaluate_quality", "evaluate_quality__2"} <= set(jobs)
     assert not any(job.startswith("train") for job in jobs)
-    # Without the weights, what is measured stands; what is not says what is missing.
+    # Without the weights, what is measured stands, and is in the store.
     shutil.rmtree(project.results / "weights" / "quality")
     assert "Nothing to be done" in project.snakemake().stdout + project.snakemake().stderr
-    (runs / "objective~learned" / "seed~0" / "evaluation.json").unlink()
+    evaluation = runs / "objective~learned" / "seed~0" / "evaluation.json"
+    before = evaluation.read_bytes()
+    evaluation.unlink()
+    assert "evaluate_quality" in project.jobs()
+    assert evaluation.read_bytes() == before
+    # What was never measured says what is missing.
+    for kept in (project.root / ".vaebench").rglob("evaluation.json"):
+        kept.unlink()
+    evaluation.unlink()
     done = project.snakemake()
     assert done.returncode != 0
     assert "samples are drawn from the weights" in done.stdout + done.stderr
