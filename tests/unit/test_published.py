@@ -59,7 +59,7 @@ def test_the_pages_are_what_the_results_give(monkeypatch: pytest.MonkeyPatch) ->
 def test_pages_say_what_was_not_run_and_follow_the_results(copy: Layout, tmp_path: Path) -> None:
     page, readme = tmp_path / "docs" / "results.md", tmp_path / "README.md"
     page.parent.mkdir()
-    readme.write_text(f"# Mine\n{BEGIN}\nold\n{END}\nafter\n")
+    readme.write_text(f"# Mine\n{BEGIN}\nbefore\n{END}\nafter\n")
     results = load_results(copy.root)
     assert write_pages(results, page, readme, check=True) == [page, readme]
     assert not page.exists()
@@ -68,7 +68,7 @@ def test_pages_say_what_was_not_run_and_follow_the_results(copy: Layout, tmp_pat
     text = readme.read_text()
     assert text.startswith(f"# Mine\n{BEGIN}\n")
     assert text.endswith(f"{END}\nafter\n")
-    assert "old" not in text
+    assert "\nbefore\n" not in text
     shown = page.read_text()
     for verdict in Verdict:
         assert f"**{verdict}** {shown.count(f'| **{verdict}**')}" in shown
