@@ -29,7 +29,7 @@ paper: setup  ## run the paper's grid on MNIST
 	$(BIN)/snakemake --cores $(CORES)
 
 publish: setup  ## show what is trained of the paper's grid: results/published, docs/results.md, README
-	test -e results/paper/config.yaml || $(BIN)/vaebench import results/published/paper
+	test -d results/paper/runs || $(BIN)/vaebench import results/published/paper
 	VAEBENCH_FINISHED_ONLY=1 $(BIN)/snakemake --cores $(CORES)
 	$(BIN)/vaebench export --results results/paper --out results/published/paper --unpacked
 	$(BIN)/vaebench verify results/published/paper

@@ -1,6 +1,6 @@
 """The paper's MNIST network as tutorials write it, and loops over it.
 
-Arguments: kind (dataloader, memory, vmap), latent dimension, runs, threads, images, device.
+Kinds: dataloader, memory, vmap.
 """
 
 from collections.abc import Callable, Iterable

@@ -1,8 +1,7 @@
 """The matrix products of a training step alone: what no training can be faster than.
 
-Arguments: kind (batched, separate, onednn, large), latent dimension, runs, threads, images, device.
-`batched` is one product for all runs, `separate` one for each, `onednn` likewise by oneDNN, and
-`large` does arithmetic of the same amount in products of 2,048 x 2,048, by the faster library.
+Kinds: `batched` is one product for all runs, `separate` one for each, `onednn` likewise by oneDNN,
+and `large` does arithmetic of the same amount in products of 2,048 x 2,048, by the faster library.
 """
 
 from collections.abc import Callable

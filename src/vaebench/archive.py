@@ -69,7 +69,7 @@ def publish_tier(layout: Layout, folder: Path, weights: bool) -> Path:
 
     Raises:
         UserError: the tier is not whole or shows images that may not be published, or the folder
-            holds something else than a tier.
+            holds something else than a tier, or a tier with runs that this one lacks.
     """
     private = [name for name in datasets(load_tier(layout.config)) if not DATASETS[name].is_public]
     if private:
@@ -80,6 +80,12 @@ def publish_tier(layout: Layout, folder: Path, weights: bool) -> Path:
     check_whole(layout, need_weights=weights)
     if folder.exists() and not (folder / MANIFEST).exists():
         raise UserError(f"{folder} is there, and is no tier: move it away first")
+    if folder.exists() and (lost := sorted(_runs(Layout(folder)) - _runs(layout))):
+        raise UserError(
+            f"{folder} has {len(lost)} runs that {layout.root} lacks, such as {lost[0]}: move "
+            f"{layout.root} away, `vaebench import {folder}`, and run the tier again (runs in the "
+            "store are taken as they are)"
+        )
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".publish.") as scratch:
         fresh = Layout(Path(scratch) / "tier")
@@ -207,11 +213,17 @@ def _write(archive: Path, layout: Layout, manifest: Manifest, name: str, content
     write_atomically(layout.root / name, content)
 
 
+def _runs(layout: Layout) -> set[str]:
+    """The records of a tier's runs, by their paths in its folder."""
+    return {name for name in read_manifest(layout).files if name.endswith("metrics.json")}
+
+
 def _differs(there: Layout, unpacked: Layout) -> bool:
-    same = there.manifest.exists() and (
-        there.manifest.read_bytes() == unpacked.manifest.read_bytes()
-    )
-    return not same
+    """Whether a folder is another tier; one that snakemake has only planned is none yet."""
+    if there.manifest.exists():
+        return there.manifest.read_bytes() != unpacked.manifest.read_bytes()
+    files = {path for path in there.root.rglob("*") if path.is_file()}
+    return not files <= {there.config, there.hashes}
 
 
 def _joined(parts: Sequence[Path]) -> IO[bytes]:

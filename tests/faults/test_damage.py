@@ -12,7 +12,7 @@ from tests.faults.conftest import Count
 from tests.faults.harness import LONG, Command, outcome, vaebench
 from tests.faults.test_kills import train
 from tests.tiers import make_finished_tier
-from tests.workflow.test_dag import copy_project
+from tests.workflow.project import copy_project
 
 pytestmark = pytest.mark.faults
 

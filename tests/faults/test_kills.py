@@ -18,7 +18,7 @@ from tests.faults.harness import (
     vaebench,
 )
 from tests.tiers import make_finished_tier
-from tests.workflow.test_dag import Project, copy_project
+from tests.workflow.project import Project, copy_project
 from vaebench.data.prepared import load
 from vaebench.layout import Layout
 from vaebench.verify import verify

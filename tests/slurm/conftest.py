@@ -18,7 +18,7 @@ import yaml
 from tests.conftest import PROJECT
 from tests.faults.harness import outcome
 from tests.tiers import CPU
-from tests.workflow.test_dag import copy_project
+from tests.workflow.project import copy_project
 from vaebench.config import load_tier
 from vaebench.jobs import job_rules
 from vaebench.layout import Layout

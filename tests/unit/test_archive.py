@@ -7,17 +7,23 @@ import tarfile
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from tests.tiers import PAPER_VALUES
 from vaebench.archive import export_tier, import_tier, publish_tier
+from vaebench.claims.ledger import write_ledger
 from vaebench.cli import app
 from vaebench.cli.sharing import parse_size
 from vaebench.data import DATASETS
 from vaebench.errors import UserError
+from vaebench.figures.draw import draw_figure
 from vaebench.layout import Layout
-from vaebench.manifest import read_manifest
+from vaebench.manifest import read_manifest, write_manifest
 from vaebench.records import read_record, seal
+from vaebench.results import load_results
+from vaebench.tables import write_tables
 from vaebench.training.store import get_run, has_run, has_weights
 from vaebench.verify import verify
 
@@ -86,6 +92,35 @@ def test_a_published_folder_holds_what_an_archive_does(layout: Layout, tmp_path:
     (folder / "manifest.json").write_text(json.dumps(sealed))
     with pytest.raises(UserError, match="no plain path inside the tier"):
         import_tier([folder], tmp_path / "elsewhere", tmp_path / "store")
+
+
+def test_published_runs_are_not_lost_by_publishing_fewer(layout: Layout, tmp_path: Path) -> None:
+    folder = publish_tier(layout, tmp_path / "small", False)
+    before = contents(Layout(folder))
+    fewer = Layout(tmp_path / "fewer")
+    shutil.copytree(layout.root, fewer.root)
+    gone = next(iter(sorted((fewer.root / "runs").rglob("metrics.json")))).parent
+    lost = gone.relative_to(fewer.root).as_posix()
+    rows = pd.read_parquet(fewer.runs)
+    is_left = "runs/" + rows["experiment"] + "/" + rows["folder"] != lost
+    rows[is_left].to_parquet(fewer.runs, index=False)
+    shutil.rmtree(gone)
+    results = load_results(fewer.root)
+    for name in results.tier.figures:
+        draw_figure(results, name)
+    write_tables(results, "posterior_variance", PAPER_VALUES)
+    write_ledger(results, PAPER_VALUES)
+    shutil.rmtree(fewer.root / "weights", ignore_errors=True)
+    write_manifest(fewer, PAPER_VALUES)
+    assert verify(fewer).problems == []
+    with pytest.raises(UserError, match=f"has 1 runs that .* lacks, such as {lost}/metrics.json"):
+        publish_tier(fewer, folder, False)
+    assert contents(Layout(folder)) == before
+    # More than before is what publishing again is for.
+    shutil.rmtree(folder)
+    publish_tier(fewer, folder, False)
+    publish_tier(layout, folder, False)
+    assert contents(Layout(folder)) == before
 
 
 def test_a_tier_that_shows_people_is_not_published(
@@ -180,6 +215,17 @@ def test_another_tier_of_that_name_is_not_overwritten(layout: Layout, tmp_path: 
     with pytest.raises(UserError, match="is there already"):
         import_tier([archive], tmp_path / "results", tmp_path / "store")
     assert [path.name for path in there.iterdir()] == ["mine.txt"]
+
+
+def test_a_tier_that_was_only_planned_is_in_nobodys_way(layout: Layout, tmp_path: Path) -> None:
+    """`snakemake -n` writes down what it plans."""
+    (archive,) = export_tier(layout, tmp_path / "small.tar", False, None)
+    planned = Layout(tmp_path / "results" / "small")
+    planned.root.mkdir(parents=True)
+    planned.config.write_text("tier: small\n")
+    planned.hashes.write_text("")
+    imported = import_tier([archive], tmp_path / "results", tmp_path / "store")
+    assert verify(imported).problems == []
 
 
 def test_the_commands(layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

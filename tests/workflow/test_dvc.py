@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from tests.conftest import PROJECT
-from tests.workflow.test_dag import TINY, Project, copy_project
+from tests.workflow.project import TINY, Project, copy_project
 
 pytestmark = pytest.mark.workflow
 

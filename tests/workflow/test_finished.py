@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.workflow.test_dag import TINY, Project, copy_project
+from tests.workflow.project import TINY, Project, copy_project
 from vaebench.finished import FINISHED_ONLY
 
 pytestmark = pytest.mark.workflow

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.workflow.test_dag import Project, copy_project
+from tests.workflow.project import Project, copy_project
 
 pytestmark = pytest.mark.workflow
 

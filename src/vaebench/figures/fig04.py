@@ -41,6 +41,7 @@ def draw(results: Results) -> Drawing:
             shown = runs[runs["status"] == "completed"]
             ax.set_title(f"{objective_name(objective)}, n = {n}")
             if shown.empty:
+                ax.set_axis_off()
                 write_in(ax, "not run" if runs.empty else "all runs diverged")
                 continue
             samples = results.arrays(first_seeds(shown).iloc[0])["samples"]
@@ -74,6 +75,7 @@ def _progress(ax: Axes, results: Results, rows: pd.DataFrame, objectives: list[s
     show_settled([ax])
     ax.set(xlabel="epoch", ylabel="test bound (nats)")
     if rows.empty:
+        ax.set_axis_off()
         write_in(ax, "not run")
         return
     ax.legend(frameon=False, loc="lower right")

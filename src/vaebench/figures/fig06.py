@@ -11,6 +11,7 @@ from vaebench.figures.style import (
     runs_text,
     setting_text,
     show_image,
+    write_in,
 )
 from vaebench.results import Results, select
 
@@ -77,8 +78,7 @@ def _panel(ax: Axes, results: Results, rows: pd.DataFrame) -> None:
     ax.set_xticks([])
     ax.set_yticks([])
     if rows.empty or rows.iloc[0]["status"] == "diverged":
-        text = "not run" if rows.empty else "diverged"
-        ax.text(0.5, 0.5, text, ha="center", va="center", transform=ax.transAxes)
+        write_in(ax, "not run" if rows.empty else "diverged")
         return
     samples = results.arrays(rows.iloc[0])["samples"][: SIDE * SIDE]
     show_image(ax, image_grid(samples, SIDE))

@@ -11,6 +11,7 @@ from vaebench.figures.style import (
     runs_text,
     setting_text,
     show_settled,
+    write_in,
 )
 from vaebench.results import Results
 
@@ -55,7 +56,7 @@ def _curves(
     ax: Axes, results: Results, rows: pd.DataFrame, colours: dict[float, tuple[float, ...]]
 ) -> None:
     if rows.empty:
-        ax.text(0.5, 0.5, "not run", ha="center", va="center", transform=ax.transAxes)
+        write_in(ax, "not run")
     completed = rows[rows["status"] == "completed"]
     columns = ["experiment", "folder", "objective", "posterior_std"]
     history = results.history.merge(completed[columns])

@@ -62,13 +62,14 @@ def not_run(nothing: pd.DataFrame) -> Drawing:
         nothing: no rows, with the columns of the collected table.
     """
     figure = Figure(figsize=(4, 1.2))
-    write_in(figure.subplots(), "not run")
+    ax = figure.subplots()
+    ax.set_axis_off()
+    write_in(ax, "not run")
     return Drawing(figure, "Nothing to show yet.", nothing)
 
 
 def write_in(ax: Axes, text: str) -> None:
     """Words in the middle of a panel that has nothing to show."""
-    ax.set_axis_off()
     ax.text(0.5, 0.5, text, ha="center", va="center", transform=ax.transAxes)
 
 

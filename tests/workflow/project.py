@@ -1,0 +1,99 @@
+"""A copy of the project with a tiny grid, for tests that run snakemake in it."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from tests.conftest import PROJECT
+
+TINY = {
+    "tier": "tiny",
+    "experiments": [
+        {
+            "name": "posterior_variance",
+            "settings": {
+                "dataset": "digits", "likelihood": "bernoulli", "epochs": 2,
+                "network": "mlp", "hidden_units": 16, "hidden_layers": 1, "batch_size": 100, "learning_rate": 0.001,
+            },
+            "axes": {"objective": ["learned", "bilbo"], "latent_dim": [2], "seed": [0, 1]},
+        }
+    ],
+    "figures": ["fig05"],
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Project:
+    root: Path
+
+    @property
+    def results(self) -> Path:
+        return self.root / "results" / "tiny"
+
+    def run(self, objective: str, seed: int, latent_dim: int = 2) -> Path:
+        folder = f"objective~{objective}/latent_dim~{latent_dim}/seed~{seed}"
+        return self.results / "runs" / "posterior_variance" / folder
+
+    def config(self, **axes: list[object]) -> None:
+        """Write the tiny config, with other values on some axes."""
+        values = json.loads(json.dumps(TINY))
+        values["experiments"][0]["axes"] |= axes
+        (self.root / "tiny.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+
+    def environment(self) -> dict[str, str]:
+        # Before the editable install, so that the copy's sources are the ones that run.
+        return os.environ | {"PYTHONPATH": str(self.root / "src"), "PYTHONUNBUFFERED": "1"}
+
+    def command(self, *arguments: str) -> list[str]:
+        snakemake = str(Path(sys.executable).parent / "snakemake")
+        return [snakemake, "--cores", "2", "--configfile", "tiny.yaml", *arguments]
+
+    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*arguments),
+            cwd=self.root,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+        )
+
+    def jobs(self, *arguments: str) -> list[str]:
+        """Run snakemake and tell the rules of the jobs that it ran, but for `all`."""
+        done = self.snakemake(*arguments)
+        text = done.stdout + done.stderr
+        assert done.returncode == 0, text
+        rules = re.findall(r"^Finished jobid: \d+ \(Rule: (\w+)\)", text, re.MULTILINE)
+        return sorted(rule for rule in rules if rule != "all")
+
+    def vaebench(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "vaebench", *arguments],
+            cwd=self.root,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+        )
+
+    def edit(self, file: str, old: str, new: str) -> None:
+        path = self.root / "src" / "vaebench" / file
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace(old, new))
+
+
+def copy_project(root: Path) -> Project:
+    for name in ("Snakefile", "requirements.lock"):
+        shutil.copy(PROJECT / name, root / name)
+    for name in ("workflow", "config", "profiles", "slurm", "src"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(PROJECT / name, root / name, ignore=ignored)
+    project = Project(root)
+    project.config()
+    return project
