@@ -22,8 +22,9 @@ setup: .venv/.installed  ## make the environment .venv from the lock
 	$(BIN)/uv pip install --python .venv --no-deps --editable .
 	touch $@
 
+# In jobs of many runs: with so little to train, most of a job would be its start.
 smoke: setup  ## run the whole pipeline on the reduced grid, with embedded data
-	$(BIN)/snakemake --cores $(CORES) --configfile config/smoke.yaml
+	$(BIN)/snakemake --cores $(CORES) --configfile config/smoke.yaml --default-resources runs_per_job=27
 
 paper: setup  ## run the paper's grid on MNIST
 	$(BIN)/snakemake --cores $(CORES)

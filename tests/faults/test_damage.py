@@ -158,8 +158,10 @@ def test_two_trainings_of_one_pack_at_once_train_it_once(
     count("pairs at once", 1)
 
 
-def test_two_workflows_at_once_end_in_whole_results(tmp_path: Path, count: Count) -> None:
-    project = copy_project(tmp_path)
+def test_two_workflows_at_once_end_in_whole_results(
+    tmp_path: Path, data_root: Path, count: Count
+) -> None:
+    project = copy_project(tmp_path, data_root)
     command = Command(project.command(), project.root, project.environment())
     both = [command.start(), command.start()]
     texts = [process.communicate(timeout=600)[0] for process in both]

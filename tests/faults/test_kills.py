@@ -132,7 +132,7 @@ def test_collecting_drawing_and_judging_killed_at_random_end_in_the_same_bytes(
 
 @pytest.mark.parametrize("orphans", [False, True])
 def test_the_workflow_killed_at_random_ends_bit_equal(
-    tmp_path: Path, orphans: bool, count: Count
+    tmp_path: Path, data_root: Path, orphans: bool, count: Count
 ) -> None:
     """The whole group gets the signal, or snakemake alone, whose jobs then race its successor."""
     if orphans and not LONG:
@@ -140,11 +140,12 @@ def test_the_workflow_killed_at_random_ends_bit_equal(
     projects = []
     for name in ("whole", "killed"):
         (tmp_path / name).mkdir()
-        projects.append(copy_project(tmp_path / name))
+        projects.append(copy_project(tmp_path / name, data_root))
     whole, killed = projects
     for project in projects:
         lengthen(project)
-    whole.jobs()
+    table = "tables/posterior_variance.csv"
+    whole.jobs("--", f"results/tiny/{table}")
     command = Command(killed.command(), killed.root, killed.environment())
     hit = kill_at_random(
         command, 8 if LONG else 2, 1, lambda: no_corrupt_output(killed), whole_group=not orphans
@@ -152,7 +153,6 @@ def test_the_workflow_killed_at_random_ends_bit_equal(
     count("kills of snakemake", hit)
     assert outcome(killed.results / "runs") == outcome(whole.results / "runs")
     assert outcome(killed.results / "weights") == outcome(whole.results / "weights")
-    table = "tables/posterior_variance.csv"
     assert (killed.results / table).read_bytes() == (whole.results / table).read_bytes()
     assert verify(Layout(killed.results)).problems == []
     assert "Nothing to be done" in killed.snakemake().stdout + killed.snakemake().stderr

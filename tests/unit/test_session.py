@@ -142,18 +142,28 @@ COMMAND = [
 ]
 
 
+def start(data_root: Path, out: Path, store: Path) -> subprocess.Popen[str]:
+    arguments = ["--out", str(out), "--store", str(store), "--data", str(data_root)]
+    return subprocess.Popen([*COMMAND, *arguments], stderr=subprocess.PIPE, text=True)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, data_root: Path) -> list[str]:
+    """The digests of the weights that nothing interrupted."""
+    folder = tmp_path_factory.mktemp("whole")
+    process = start(data_root, folder / "out", folder / "store")
+    text = process.communicate(timeout=120)[1]
+    assert process.returncode == 0, text
+    return weights(folder / "out")
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGKILL])
 def test_a_killed_process_continues_bit_equal(
-    tmp_path: Path, data_root: Path, number: signal.Signals
+    tmp_path: Path, data_root: Path, whole: list[str], number: signal.Signals
 ) -> None:
-    def start(out: str, store: str) -> subprocess.Popen[str]:
-        arguments = ["--out", str(tmp_path / out), "--store", str(tmp_path / store)]
-        return subprocess.Popen(
-            [*COMMAND, *arguments, "--data", str(data_root)], stderr=subprocess.PIPE, text=True
-        )
-
-    states = tmp_path / "broken" / "states"
-    process = start("b", "broken")
+    out, store = tmp_path / "out", tmp_path / "store"
+    states = store / "states"
+    process = start(data_root, out, store)
     deadline = time.monotonic() + 60
     while not (states.exists() and any(states.glob("*.state"))):
         assert time.monotonic() < deadline
@@ -162,17 +172,15 @@ def test_a_killed_process_continues_bit_equal(
     process.send_signal(number)
     text = process.communicate(timeout=60)[1]
     assert process.returncode != 0
-    assert not (tmp_path / "b").exists()
+    assert not out.exists()
     if number != signal.SIGKILL:
         assert process.returncode == 75
         assert "its state is saved" in text
-    again = start("b", "broken")
+    again = start(data_root, out, store)
     text = again.communicate(timeout=120)[1]
     assert again.returncode == 0, text
     assert "continues after step" in text
-    whole = start("a", "whole")
-    whole.communicate(timeout=120)
-    assert weights(tmp_path / "a") == weights(tmp_path / "b")
+    assert weights(out) == whole
 
 
 def stopped_state(targets: list[Target], resources: Resources) -> Path:

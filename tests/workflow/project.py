@@ -29,6 +29,10 @@ TINY = {
 }  # fmt: skip
 
 
+RUNS = "results/tiny/runs.parquet"
+"""A target: all is trained, measured and collected, and nothing is drawn or judged."""
+
+
 @dataclass(frozen=True)
 class Project:
     root: Path
@@ -72,6 +76,13 @@ class Project:
         rules = re.findall(r"^Finished jobid: \d+ \(Rule: (\w+)\)", text, re.MULTILINE)
         return sorted(rule for rule in rules if rule != "all")
 
+    def planned(self, *arguments: str) -> set[str]:
+        """The rules that snakemake would run now, but for `all`."""
+        done = self.snakemake("-n", *arguments)
+        text = done.stdout + done.stderr
+        assert done.returncode == 0, text
+        return set(re.findall(r"^(\w+) +\d+$", text, re.MULTILINE)) - {"all", "total"}
+
     def vaebench(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "vaebench", *arguments],
@@ -87,13 +98,20 @@ class Project:
         assert old in text
         path.write_text(text.replace(old, new))
 
+    def hasten_classifier(self) -> None:
+        """Let the classifier of sample quality take a few steps only."""
+        steps = "LEAST_EPOCHS, LEAST_STEPS = 3, "
+        self.edit("quality/classifier.py", f"{steps}1500", f"{steps}9")
 
-def copy_project(root: Path) -> Project:
+
+def copy_project(root: Path, data_root: Path | None = None) -> Project:
+    """A copy of the sources below `root`, with the prepared data of `data_root` if it is given."""
     for name in ("Snakefile", "requirements.lock"):
         shutil.copy(PROJECT / name, root / name)
     for name in ("workflow", "config", "profiles", "slurm", "src"):
-        ignored = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(PROJECT / name, root / name, ignore=ignored)
+        shutil.copytree(PROJECT / name, root / name)
+    if data_root is not None:
+        shutil.copytree(data_root, root / "data")
     project = Project(root)
     project.config()
     return project

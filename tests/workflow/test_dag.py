@@ -17,7 +17,7 @@ import yaml
 
 from tests.conftest import PROJECT, read_json
 from tests.tiers import forge
-from tests.workflow.project import TINY, Project, copy_project
+from tests.workflow.project import RUNS, TINY, Project, copy_project
 from vaebench.config import Tier
 
 pytestmark = pytest.mark.workflow
@@ -100,7 +100,7 @@ def test_an_imported_tier_is_checked_and_drawn_and_not_trained(
     assert elsewhere.vaebench("verify").returncode == 0
     # The import told snakemake by which code the runs were made, so it notices another.
     elsewhere.edit("figures/fig05.py", "}\\n{", "}, that is\\n{")
-    assert "figure" in elsewhere.jobs()
+    assert "figure" in elsewhere.planned()
     # What the store adopted is not trained again either, wherever it is asked for.
     shutil.rmtree(elsewhere.results)
     assert elsewhere.vaebench("run", "--tier", "tiny.yaml").returncode == 0
@@ -135,9 +135,7 @@ def test_a_change_in_plotting_redraws_and_retrains_nothing(project: Project) -> 
 def test_editing_an_objective_retrains_its_runs_alone(project: Project) -> None:
     before = {o: (project.run(o, 0) / "metrics.json").read_bytes() for o in ("learned", "bilbo")}
     project.edit("objectives.py", "- 0.5 * information", "- 0.25 * 2 * information")
-    jobs = project.jobs()
-    assert jobs.count("train_posterior_variance") == 1
-    assert "collect" in jobs
+    assert project.jobs("--", RUNS) == ["collect", "train_posterior_variance"]
     assert (project.run("learned", 0) / "metrics.json").read_bytes() == before["learned"]
     assert (project.run("bilbo", 0) / "metrics.json").read_bytes() != before["bilbo"]
 
@@ -145,7 +143,7 @@ def test_editing_an_objective_retrains_its_runs_alone(project: Project) -> None:
 def test_a_new_seed_trains_the_new_runs_alone(project: Project) -> None:
     before = (project.run("bilbo", 1) / "metrics.json").read_bytes()
     project.config(seed=[0, 1, 2])
-    assert project.jobs().count("train_posterior_variance") == 2
+    assert project.jobs("--", RUNS) == ["collect", *["train_posterior_variance"] * 2]
     log = project.results / "logs/train/posterior_variance/objective~bilbo/latent_dim~2.log"
     assert "2 of 3 runs are trained: taken as they are" in log.read_text()
     assert "training 1 run," in log.read_text()
@@ -155,15 +153,15 @@ def test_a_new_seed_trains_the_new_runs_alone(project: Project) -> None:
     project.config(seed=[0, 1])
     store = project.root / ".vaebench" / "runs"
     count = len(list(store.rglob("metrics.json")))
-    project.jobs()
+    assert "table" in project.jobs("--", "results/tiny/tables/posterior_variance.md")
     assert len(list(store.rglob("metrics.json"))) == count
 
 
 def test_a_new_value_on_a_job_axis_trains_its_jobs_alone(project: Project) -> None:
     project.config(latent_dim=[2, 3])
-    assert project.jobs().count("train_posterior_variance") == 2
+    assert project.jobs("--", RUNS) == ["collect", *["train_posterior_variance"] * 2]
     assert (project.run("learned", 0, latent_dim=3) / "metrics.json").exists()
-    assert "Nothing to be done" in project.snakemake().stdout + project.snakemake().stderr
+    assert project.planned("--", RUNS) == set()
 
 
 def test_a_change_in_the_claims_judges_and_retrains_nothing(project: Project) -> None:
@@ -172,31 +170,32 @@ def test_a_change_in_the_claims_judges_and_retrains_nothing(project: Project) ->
     # The tables stand beside the paper's numbers, which the same file holds.
     assert project.jobs() == ["claims", "manifest", "report", "summary", "table"]
     project.edit("claims/bounds.py", "0.1 * history", "0.2 * history")
-    assert project.jobs() == ["claims", "manifest", "report", "summary"]
+    assert project.planned() == {"claims", "manifest", "report", "summary"}
 
 
 def test_sample_quality_is_measured_by_a_classifier_that_the_workflow_trains(
     project: Project,
 ) -> None:
     """An experiment that asks for it, in two rules since `learned` takes no posterior_std."""
-    project.edit("quality/classifier.py", "LEAST_EPOCHS, LEAST_STEPS = 3, 1500", "LEAST_EPOCHS, LEAST_STEPS = 3, 9")
+    project.hasten_classifier()
     values = yaml.safe_load((project.root / "tiny.yaml").read_text())
     values["experiments"].append(
         values["experiments"][0]
         | {
             "name": "quality",
             "axes": {"objective": ["learned", "bilbo"], "posterior_std": [0.5, 2.0], "seed": [0]},
+            "packed": ["posterior_std", "seed"],
             "settings": values["experiments"][0]["settings"] | {"latent_dim": 3},
             "sample_quality": True,
         }
     )
     (project.root / "tiny.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
-    jobs = project.jobs()
-    assert [job for job in jobs if job.startswith(("train", "evaluate", "classifier"))] == [
-        "classifier", "evaluate_quality", "evaluate_quality__2", "evaluate_quality__2",
-        "train_quality", "train_quality__2", "train_quality__2",
+    table = "results/tiny/tables/quality.csv"
+    assert project.jobs("--", table) == [
+        "classifier", "collect", "evaluate_quality", "evaluate_quality__2", "table",
+        "train_quality", "train_quality__2",
     ]  # fmt: skip
-    assert "Nothing to be done" in project.snakemake().stdout + project.snakemake().stderr
+    assert project.planned("--", table) == set()
     runs = project.results / "runs" / "quality"
     folders = {path.parent.relative_to(runs).as_posix() for path in runs.rglob("evaluation.json")}
     assert folders == {
@@ -207,25 +206,27 @@ def test_sample_quality_is_measured_by_a_classifier_that_the_workflow_trains(
     classifier = read_json(project.results / "classifiers" / "digits" / "classifier.json")
     measured = read_json(runs / "objective~learned" / "seed~0" / "evaluation.json")
     assert measured["classifier"] == classifier["weights"]
-    assert "sample_kid_mean" in (project.results / "tables" / "quality.csv").read_text()
+    assert "sample_kid_mean" in (project.root / table).read_text()
     # Other code that measures: the samples are measured again, and nothing is trained.
     project.edit("quality/measures.py", "INK = 0.5", "INK = 0.6")
-    jobs = project.jobs()
-    assert {"classifier", "evaluate_quality", "evaluate_quality__2"} <= set(jobs)
-    assert not any(job.startswith("train") for job in jobs)
+    assert project.planned("--", RUNS) == {
+        *("classifier", "collect", "evaluate_quality", "evaluate_quality__2")
+    }
+    project.edit("quality/measures.py", "INK = 0.6", "INK = 0.5")
     # Without the weights, what is measured stands, and is in the store.
     shutil.rmtree(project.results / "weights" / "quality")
-    assert "Nothing to be done" in project.snakemake().stdout + project.snakemake().stderr
+    assert project.planned("--", RUNS) == set()
     evaluation = runs / "objective~learned" / "seed~0" / "evaluation.json"
     before = evaluation.read_bytes()
     evaluation.unlink()
-    assert "evaluate_quality" in project.jobs()
+    again = evaluation.relative_to(project.root).as_posix()
+    assert project.jobs("--", again) == ["evaluate_quality"]
     assert evaluation.read_bytes() == before
     # What was never measured says what is missing.
     for kept in (project.root / ".vaebench").rglob("evaluation.json"):
         kept.unlink()
     evaluation.unlink()
-    done = project.snakemake()
+    done = project.snakemake("--", again)
     assert done.returncode != 0
     assert "samples are drawn from the weights" in done.stdout + done.stderr
 
@@ -234,7 +235,7 @@ def test_stale_runs_are_refused_in_a_clone_without_metadata(project: Project) ->
     shutil.rmtree(project.root / ".snakemake")
     project.edit("objectives.py", "- 0.5 * information", "- 0.25 * 2 * information")
     (project.results / "runs.parquet").unlink()
-    done = project.snakemake()
+    done = project.snakemake("--", RUNS)
     text = done.stdout + done.stderr
     assert done.returncode != 0
     assert "objective~bilbo/latent_dim~2/seed~1: refused, made with other sources" in text
@@ -243,9 +244,7 @@ def test_stale_runs_are_refused_in_a_clone_without_metadata(project: Project) ->
     assert match
     arguments = [argument.strip("'") for argument in match[1].split()]
     assert project.vaebench(*arguments).returncode == 0
-    assert project.jobs() == [
-        *("claims", "collect", "figure", "manifest", "report", "summary", "table")
-    ]
+    assert project.jobs("--", RUNS) == ["collect"]
 
 
 def test_runs_of_other_settings_are_refused_in_a_clone_without_metadata(project: Project) -> None:
@@ -261,7 +260,7 @@ def test_results_without_the_data_are_checked_and_not_retrained(project: Project
     shutil.rmtree(project.root / "data")
     shutil.rmtree(project.root / ".snakemake")
     (project.results / "runs.parquet").unlink()
-    assert "train_posterior_variance" not in project.jobs()
+    assert project.jobs("--", RUNS) == ["collect"]
 
 
 def test_a_run_changed_by_hand_is_refused(project: Project) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.workflow.project import TINY, Project, copy_project
+from tests.workflow.project import RUNS, TINY, Project, copy_project
 from vaebench.finished import FINISHED_ONLY
 
 pytestmark = pytest.mark.workflow
@@ -28,7 +28,7 @@ def write_config(project: Project) -> None:
     later = first | {"name": "constant_variance", "sample_quality": False}
     later["axes"] = {"objective": ["bilbo"], "latent_dim": [2], "seed": [0]}
     values["experiments"].append(later | {"settings": first["settings"] | {"posterior_std": 2.0}})
-    values["figures"] = ["fig04", "fig05", "fig13"]
+    values["figures"] = ["fig04", "fig13"]
     (project.root / "tiny.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
 
 
@@ -37,7 +37,7 @@ def partial(tmp_path: Path) -> Project:
     """The runs of `learned` are trained and not yet measured, nothing else is."""
     (tmp_path / "here").mkdir()
     project = copy_project(tmp_path / "here")
-    project.edit("quality/classifier.py", "LEAST_EPOCHS, LEAST_STEPS = 3, 1500", "LEAST_EPOCHS, LEAST_STEPS = 3, 9")
+    project.hasten_classifier()
     write_config(project)
     trained = project.run("learned", 0) / "metrics.json"
     wanted = trained.relative_to(project.root).as_posix()
@@ -57,7 +57,7 @@ def test_a_part_is_shown_shared_and_completed(
     assert "not run" in (partial.results / "claims.md").read_text()
     assert "2 runs of 5: the others were not run" in (partial.results / "index.html").read_text()
     captions = {name: (partial.results / "figures" / f"{name}.txt").read_text() for name in
-                ("fig04", "fig05", "fig13")}
+                ("fig04", "fig13")}
     assert "Not run: 2 of 4 runs of posterior_variance." in captions["fig04"]
     assert captions["fig13"].startswith("Nothing to show yet. Not run: 2 of 2 runs")
     assert partial.vaebench("verify").returncode == 0
@@ -69,7 +69,7 @@ def test_a_part_is_shown_shared_and_completed(
     (tmp_path / "elsewhere").mkdir()
     elsewhere = copy_project(tmp_path / "elsewhere")
     write_config(elsewhere)
-    elsewhere.edit("quality/classifier.py", "LEAST_EPOCHS, LEAST_STEPS = 3, 1500", "LEAST_EPOCHS, LEAST_STEPS = 3, 9")
+    elsewhere.hasten_classifier()
     folder = partial.root / "published" / "tiny"
     monkeypatch.delenv(FINISHED_ONLY)
     done = elsewhere.vaebench("import", str(folder))
@@ -85,38 +85,38 @@ def test_a_part_is_shown_shared_and_completed(
     # The rest is trained when it is asked for, and only the rest.
     monkeypatch.delenv(FINISHED_ONLY)
     before = (elsewhere.run("learned", 0) / "metrics.json").stat().st_mtime_ns
-    assert heavy(elsewhere.jobs()) == [
-        "data",
-        "evaluate_posterior_variance",
-        "train_constant_variance",
-        "train_posterior_variance",
+    table = "results/tiny/tables/posterior_variance.md"
+    assert elsewhere.jobs("--", table) == [
+        *("collect", "data", "evaluate_posterior_variance", "table"),
+        *("train_constant_variance", "train_posterior_variance"),
     ]
     assert (elsewhere.run("learned", 0) / "metrics.json").stat().st_mtime_ns == before
-    assert "*not run*" not in (elsewhere.results / "tables" / "posterior_variance.md").read_text()
-    assert elsewhere.vaebench("verify").returncode == 0
+    assert "*not run*" not in (elsewhere.root / table).read_text()
+    assert {"figure", "claims", "report", "manifest"} <= elsewhere.planned()
 
 
 def test_a_run_that_is_trained_later_is_shown_and_one_that_is_gone_is_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, data_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    project = copy_project(tmp_path)
+    project = copy_project(tmp_path, data_root)
+    shown = "results/tiny/tables/posterior_variance.md"
 
     def train(objective: str) -> None:
         monkeypatch.delenv(FINISHED_ONLY, raising=False)
         wanted = project.run(objective, 0).relative_to(project.root) / "metrics.json"
         assert "train_posterior_variance" in project.jobs("--", wanted.as_posix())
         monkeypatch.setenv(FINISHED_ONLY, "1")
-        assert heavy(project.jobs()) == []
+        assert project.jobs("--", shown) == ["collect", "table"]
 
     def table() -> str:
-        return (project.results / "tables" / "posterior_variance.md").read_text()
+        return (project.root / shown).read_text()
 
     train("learned")
     assert "*not run*" in table()
     train("bilbo")
     assert "*not run*" not in table()
     shutil.rmtree(project.run("bilbo", 1))
-    assert "collect" in project.jobs()
+    assert project.jobs("--", shown) == ["collect", "table"]
     assert "| 1 of 2 " in table()
 
 

@@ -10,21 +10,21 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.workflow.project import Project, copy_project
+from tests.workflow.project import RUNS, Project, copy_project
 
 pytestmark = pytest.mark.workflow
 
 
-def start_long(root: Path) -> tuple[Project, subprocess.Popen[str]]:
+def start_long(root: Path, data_root: Path) -> tuple[Project, subprocess.Popen[str]]:
     """A snakemake at work that trains for some seconds and saves its state after each epoch."""
-    project = copy_project(root)
+    project = copy_project(root, data_root)
     values = yaml.safe_load((root / "tiny.yaml").read_text())
     values["experiments"][0]["settings"]["epochs"] = 60
     values["execution"] = {"save_every": 1}
     values["figures"] = []
     (root / "tiny.yaml").write_text(yaml.safe_dump(values))
     process = subprocess.Popen(
-        project.command(), cwd=root, env=project.environment(), start_new_session=True,
+        project.command("--", RUNS), cwd=root, env=project.environment(), start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     return project, process
@@ -39,22 +39,22 @@ def wait_until(reached: Callable[[], bool], process: subprocess.Popen[str]) -> N
         time.sleep(0.01)
 
 
-def test_snakemake_killed_in_the_middle_goes_on_where_it_stood(tmp_path: Path) -> None:
-    project, process = start_long(tmp_path)
+def test_snakemake_killed_in_the_middle_goes_on_where_it_stood(tmp_path: Path, data_root: Path) -> None:
+    project, process = start_long(tmp_path, data_root)
     states = tmp_path / ".vaebench" / "states"
     wait_until(lambda: any(states.glob("*.state")), process)
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
     # The kill leaves snakemake's lock on the folder behind; the next one clears it.
     assert any((tmp_path / ".snakemake" / "locks").iterdir())
-    project.jobs()
+    project.jobs("--", RUNS)
     logs = "".join(path.read_text() for path in project.results.rglob("logs/train/**/*.log"))
     assert "continues after step" in logs
     assert not any(states.glob("*.state"))
 
 
-def test_a_second_snakemake_is_told_who_works_here_and_changes_nothing(tmp_path: Path) -> None:
-    project, first = start_long(tmp_path)
+def test_a_second_snakemake_is_told_who_works_here_and_changes_nothing(tmp_path: Path, data_root: Path) -> None:
+    project, first = start_long(tmp_path, data_root)
     wait_until(lambda: any((tmp_path / ".snakemake" / "locks").glob("*")), first)
     second = project.snakemake()
     text = second.stdout + second.stderr
@@ -63,5 +63,4 @@ def test_a_second_snakemake_is_told_who_works_here_and_changes_nothing(tmp_path:
     assert "Directory cannot be locked" in text
     output = first.communicate(timeout=120)[0]
     assert first.returncode == 0, output
-    again = project.snakemake()
-    assert "Nothing to be done" in again.stdout + again.stderr
+    assert project.planned("--", RUNS) == set()
