@@ -38,7 +38,7 @@ def command(*arguments: str) -> str:
     return subprocess.run(arguments, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def wait_until(reached: Callable[[], bool], what: str, seconds: float = 120) -> None:
+def wait_until(reached: Callable[[], bool], what: str, seconds: float = 240) -> None:
     limit = time.monotonic() + seconds
     while not reached():
         assert time.monotonic() < limit, f"waited in vain until {what}"
@@ -79,7 +79,7 @@ class Cluster:
 
     def finish(self, process: subprocess.Popen[str]) -> str:
         """Wait for its end; returns what all snakemakes here printed."""
-        process.wait(timeout=400)
+        process.wait(timeout=900)
         text = (self.root / "snakemake.log").read_text()
         assert process.returncode == 0, text
         return text

@@ -123,5 +123,5 @@ def test_a_job_stops_itself_before_its_wall_time_and_goes_on_with_a_longer_one(
     limits = [int(job["TimeLimit"]) for job in cluster.jobs()]
     assert limits == list(range(1, len(limits) + 1))
     assert "continues after step" in cluster.logs()[0]
-    assert beside.wait(timeout=300) == 0
+    assert beside.wait(timeout=900) == 0
     assert cluster.outcome() == outcome(local.root / "results")
