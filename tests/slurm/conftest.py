@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,11 @@ class Cluster:
 
     def logs(self) -> list[str]:
         """What training jobs said, each in its last attempt."""
-        return [path.read_text() for path in sorted(self.root.rglob("logs/train/**/*.log"))]
+        said = []
+        for path in sorted(self.root.rglob("logs/train/**/*.log")):
+            with suppress(FileNotFoundError):  # the next attempt is about to write it
+                said.append(path.read_text())
+        return said
 
     def jobs(self) -> list[dict[str, str]]:
         """Slurm's account of the jobs of this folder that ended."""

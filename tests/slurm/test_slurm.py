@@ -63,7 +63,7 @@ def test_a_job_has_the_threads_of_the_config_and_the_gpu_of_the_site(make: Make)
 def test_jobs_that_were_cancelled_requeued_drained_or_preempted_go_on(
     make: Make, epochs_in: Epochs, tmp_path: Path
 ) -> None:
-    cluster = make(long(epochs_in(20), 2, 3), execution=SELDOM, VAEBENCH_SLURM_RUNS="2")
+    cluster = make(long(epochs_in(30), 2, 3), execution=SELDOM, VAEBENCH_SLURM_RUNS="2")
     process, node = cluster.start("collect"), command("hostname", "-s")
     cluster.wait_for(" epoch 1/", logs=2)
     cancelled, requeued = sorted(cluster.running())
@@ -92,7 +92,7 @@ def test_jobs_that_were_cancelled_requeued_drained_or_preempted_go_on(
 def test_a_killed_snakemake_leaves_its_job_and_the_next_one_trains_nothing_twice(
     make: Make, epochs_in: Epochs, tmp_path: Path
 ) -> None:
-    cluster = make(long(epochs_in(15), 2), execution=SELDOM)
+    cluster = make(long(epochs_in(25), 2), execution=SELDOM)
     process = cluster.start("collect")
     cluster.wait_for(" epoch 1/")
     (job,) = cluster.running()
@@ -110,7 +110,7 @@ def test_a_job_stops_itself_before_its_wall_time_and_goes_on_with_a_longer_one(
     make: Make, epochs_in: Epochs
 ) -> None:
     """Each attempt has a minute more than the one before."""
-    epochs = epochs_in(50)
+    epochs = epochs_in(55)
     cluster = make(long(epochs, 2), execution=SELDOM, VAEBENCH_SLURM_MINUTES="1")
     local = make(long(epochs, 2))
     beside = vaebench(local.root, "run", "--tier", "paper", "--threads", "1").start()
