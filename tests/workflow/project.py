@@ -20,7 +20,8 @@ TINY = {
             "name": "posterior_variance",
             "settings": {
                 "dataset": "digits", "likelihood": "bernoulli", "epochs": 2,
-                "network": "mlp", "hidden_units": 16, "hidden_layers": 1, "batch_size": 100, "learning_rate": 0.001,
+                "network": "mlp", "hidden_units": 16, "hidden_layers": 1, "batch_size": 100,
+                "learning_rate": 0.001,
             },
             "axes": {"objective": ["learned", "bilbo"], "latent_dim": [2], "seed": [0, 1]},
         }
@@ -81,7 +82,9 @@ class Project:
         done = self.snakemake("-n", *arguments)
         text = done.stdout + done.stderr
         assert done.returncode == 0, text
-        return set(re.findall(r"^(\w+) +\d+$", text, re.MULTILINE)) - {"all", "total"}
+        rules = set(re.findall(r"^(\w+) +\d+$", text, re.MULTILINE)) - {"all", "total"}
+        assert rules or "Nothing to be done" in text, text
+        return rules
 
     def vaebench(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

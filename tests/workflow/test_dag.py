@@ -1,21 +1,13 @@
 """snakemake for real, on a copy of the project with a tiny grid: what each change reruns."""
 
-import json
-import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.conftest import PROJECT, read_json
+from tests.conftest import read_json
 from tests.tiers import forge
 from tests.workflow.project import RUNS, TINY, Project, copy_project
 from vaebench.config import Tier
@@ -35,11 +27,11 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 @pytest.fixture
-def project(finished: Project, tmp_path: Path) -> Iterator[Project]:
+def project(finished: Project, tmp_path: Path) -> Project:
     """A copy of the finished tiny tier, dates of files and snakemake's metadata included."""
     root = tmp_path / "project"
     shutil.copytree(finished.root, root, symlinks=True)
-    yield Project(root)
+    return Project(root)
 
 
 def test_one_command_makes_everything(finished: Project) -> None:
@@ -127,7 +119,7 @@ def test_comments_new_objectives_and_other_networks_rerun_nothing(project: Proje
 
 def test_a_change_in_plotting_redraws_and_retrains_nothing(project: Project) -> None:
     before = (project.run("bilbo", 0) / "metrics.json").stat().st_mtime_ns
-    project.edit("figures/fig05.py", '}\\n{', '}, that is\\n{')
+    project.edit("figures/fig05.py", "}\\n{", "}, that is\\n{")
     assert project.jobs() == ["figure", "manifest", "report"]
     assert (project.run("bilbo", 0) / "metrics.json").stat().st_mtime_ns == before
 
@@ -283,7 +275,9 @@ def test_a_run_changed_by_hand_is_refused(project: Project) -> None:
         (["--configfile", "tiny.yaml", "config/smoke.yaml"], "tiers are never merged"),
         (["--config", "tier=other"], "--config (tier) is not taken"),
         (
-            ["results/tiny/runs/posterior_variance/objective~elbow/latent_dim~2/seed~0/metrics.json"],
+            [
+                "results/tiny/runs/posterior_variance/objective~elbow/latent_dim~2/seed~0/metrics.json"
+            ],
             "MissingRuleException",
         ),
         (["results/tiny/figures/fig02.svg"], "MissingRuleException"),
@@ -312,7 +306,9 @@ def test_data_that_cannot_be_had_end_with_one_error(project: Project) -> None:
     values["experiments"][0]["settings"]["dataset"] = "mnist"
     values["execution"] = {"mirrors": ["/nowhere"]}
     (project.root / "tiny.yaml").write_text(yaml.safe_dump(values))
-    project.edit("data/idx.py", "for host in dataset.mirrors", 'for host in ["http://127.0.0.1:9/"]')
+    project.edit(
+        "data/idx.py", "for host in dataset.mirrors", 'for host in ["http://127.0.0.1:9/"]'
+    )
     done = project.snakemake()
     text = done.stdout + done.stderr
     assert done.returncode != 0

@@ -129,7 +129,9 @@ def test_a_fresh_clone_pulls_and_has_nothing_to_do(origin: Clone) -> None:
 
 def test_stale_results_are_refused_and_stay_refused(origin: Clone) -> None:
     other = origin.clone("stale")
-    other.edit("training/loop.py", "time.perf_counter() - started", "time.perf_counter() - started + 0")
+    other.edit(
+        "training/loop.py", "time.perf_counter() - started", "time.perf_counter() - started + 0"
+    )
     pulled = other.vaebench("pull")
     assert pulled.returncode == 2
     assert "stale: other sources than this checkout's made 2 of its runs" in pulled.stderr
@@ -218,7 +220,10 @@ def test_s3_makes_the_round_trip(origin: Clone, s3: str, monkeypatch: pytest.Mon
     for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(key, "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    create = "import boto3, sys; boto3.client('s3', endpoint_url=sys.argv[1]).create_bucket(Bucket='vaebench')"
+    create = (
+        "import boto3, sys; "
+        "boto3.client('s3', endpoint_url=sys.argv[1]).create_bucket(Bucket='vaebench')"
+    )
     here = origin.clone("sender")
     here.run_command(sys.executable, "-c", create, s3)
     assert here.vaebench("pull").returncode == 0

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.workflow.project import RUNS, TINY, Project, copy_project
+from tests.workflow.project import TINY, Project, copy_project
 from vaebench.finished import FINISHED_ONLY
 
 pytestmark = pytest.mark.workflow
@@ -56,8 +56,10 @@ def test_a_part_is_shown_shared_and_completed(
     assert "*not run*" in (partial.results / "tables" / "constant_variance.md").read_text()
     assert "not run" in (partial.results / "claims.md").read_text()
     assert "2 runs of 5: the others were not run" in (partial.results / "index.html").read_text()
-    captions = {name: (partial.results / "figures" / f"{name}.txt").read_text() for name in
-                ("fig04", "fig13")}
+    captions = {
+        name: (partial.results / "figures" / f"{name}.txt").read_text()
+        for name in ("fig04", "fig13")
+    }
     assert "Not run: 2 of 4 runs of posterior_variance." in captions["fig04"]
     assert captions["fig13"].startswith("Nothing to show yet. Not run: 2 of 2 runs")
     assert partial.vaebench("verify").returncode == 0

@@ -39,7 +39,9 @@ def wait_until(reached: Callable[[], bool], process: subprocess.Popen[str]) -> N
         time.sleep(0.01)
 
 
-def test_snakemake_killed_in_the_middle_goes_on_where_it_stood(tmp_path: Path, data_root: Path) -> None:
+def test_snakemake_killed_in_the_middle_goes_on_where_it_stood(
+    tmp_path: Path, data_root: Path
+) -> None:
     project, process = start_long(tmp_path, data_root)
     states = tmp_path / ".vaebench" / "states"
     wait_until(lambda: any(states.glob("*.state")), process)
@@ -53,7 +55,9 @@ def test_snakemake_killed_in_the_middle_goes_on_where_it_stood(tmp_path: Path, d
     assert not any(states.glob("*.state"))
 
 
-def test_a_second_snakemake_is_told_who_works_here_and_changes_nothing(tmp_path: Path, data_root: Path) -> None:
+def test_a_second_snakemake_is_told_who_works_here_and_changes_nothing(
+    tmp_path: Path, data_root: Path
+) -> None:
     project, first = start_long(tmp_path, data_root)
     wait_until(lambda: any((tmp_path / ".snakemake" / "locks").glob("*")), first)
     second = project.snakemake()

@@ -52,7 +52,11 @@ def test_jobs_of_another_size_train_and_measure_nothing_again(
     # What decides a result does count, whatever the size.
     project.edit("objectives.py", "- 0.5 * information", "- 0.25 * 2 * information")
     again = project.planned("--default-resources", "runs_per_job=2", "--", RUNS)
-    assert {rule.split("__")[0] for rule in again} == {"collect", "evaluate_posterior_variance", "train_posterior_variance"}
+    assert {rule.split("__")[0] for rule in again} == {
+        "collect",
+        "evaluate_posterior_variance",
+        "train_posterior_variance",
+    }
 
 
 def test_a_size_that_cannot_be_is_refused_while_planning(tmp_path: Path) -> None:
