@@ -22,7 +22,7 @@ from pathlib import Path
 
 import torch
 
-from vaebench.training.device import choose_device, describe_device
+from vaebench.execution.device import choose_device, describe_device
 
 CONTESTANTS = Path(__file__).with_name("contestants")
 BATCH = 300

@@ -19,11 +19,11 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad, softplus
 
 from vaebench.data.prepared import Arrays
+from vaebench.execution.device import describe_device
+from vaebench.experiment.settings import Settings
 from vaebench.models.conv import DOWN, SLOPE, UP, same_convolution, same_transposed
-from vaebench.settings import Settings
-from vaebench.training.device import describe_device
-from vaebench.training.loop import advance
-from vaebench.training.pack import Pack, begin
+from vaebench.training.loop import train
+from vaebench.training.pack import Pack, init_state
 
 BATCH, SIDE, LATENT, IMAGES = 32, 64, 16, 1024
 ENCODER = (3, *DOWN, 4 * LATENT)
@@ -91,11 +91,11 @@ def ours(images: Arrays, device: torch.device, precision: str) -> Callable[[], N
         }
     )  # fmt: skip
     pack = Pack.of([run], images, device)
-    state = begin(pack)
+    state = init_state(pack)
 
     def turn() -> None:
         state.step, left = 0, iter(range(STEPS - 1))
-        advance(pack, state, lambda: next(left, None) is None, lambda _: None)
+        train(pack, state, lambda: next(left, None) is None, lambda _: None)
 
     return turn
 

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from vaebench.data.prepared import Arrays
-from vaebench.settings import Settings
+from vaebench.experiment.settings import Settings
 from vaebench.training.pack import Pack
 
 CPU = torch.device("cpu")

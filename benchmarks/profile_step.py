@@ -9,15 +9,15 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 
 from packs import pack_of  # isort: skip
-from vaebench.training.device import choose_device, hold_memory
-from vaebench.training.loop import advance
-from vaebench.training.pack import Pack, TrainingState, begin
+from vaebench.execution.device import choose_device, hold_memory
+from vaebench.training.loop import train
+from vaebench.training.pack import Pack, TrainingState, init_state
 
 
 def one_epoch(pack: Pack, state: TrainingState) -> None:
     """All steps of an epoch, stopped before the next."""
     finished: list[int] = []
-    advance(pack, state, lambda: bool(finished), finished.append)
+    train(pack, state, lambda: bool(finished), finished.append)
 
 
 def main() -> None:
@@ -31,7 +31,7 @@ def main() -> None:
     torch.set_num_threads(1)
     device = choose_device(options.device)
     pack = pack_of(options.latent_dim, options.runs, options.objective, device)
-    state = begin(pack)
+    state = init_state(pack)
     one_epoch(pack, state)
     activities = [ProfilerActivity.CPU] + [ProfilerActivity.CUDA] * (device.type == "cuda")
     with profile(activities=activities) as seen:

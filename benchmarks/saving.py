@@ -16,12 +16,12 @@ import torch
 from safetensors.torch import save
 
 from vaebench.data import prepared
+from vaebench.execution.checkpoint import identity, save_checkpoint
+from vaebench.experiment.settings import Settings
 from vaebench.files import digest_bytes
-from vaebench.layout import DATA
-from vaebench.settings import Settings
-from vaebench.training.loop import advance
-from vaebench.training.pack import Pack, TrainingState, begin
-from vaebench.training.state import identity, save_state
+from vaebench.paths import DATA
+from vaebench.training.loop import train
+from vaebench.training.pack import Pack, TrainingState, init_state
 
 EPOCHS, SAVE_EVERY, REPEATS = 200, 10, 5
 
@@ -35,7 +35,7 @@ def seconds(work: Callable[[], object]) -> float:
 def one_epoch(pack: Pack, state: TrainingState) -> None:
     """Steps and evaluation, as in training."""
     asked = count(1)  # after each step
-    advance(pack, state, lambda: next(asked) >= pack.steps_per_epoch, lambda _: None)
+    train(pack, state, lambda: next(asked) >= pack.steps_per_epoch, lambda _: None)
 
 
 def share_of(latent_dim: int) -> None:
@@ -53,7 +53,7 @@ def share_of(latent_dim: int) -> None:
     data = prepared.load(DATA / "prepared", "mnist")
     checking = seconds(lambda: prepared.digest(data))
     pack = Pack.of(runs, data, torch.device("cpu"))
-    state = begin(pack)
+    state = init_state(pack)
     known = identity(pack, prepared.digest(data))
     one_epoch(pack, state)
     epochs, saves = [], []
@@ -61,7 +61,7 @@ def share_of(latent_dim: int) -> None:
         path = Path(folder) / "a.state"
         for _ in range(REPEATS):
             epochs.append(seconds(lambda: one_epoch(pack, state)))
-            saves.append(seconds(lambda: save_state(path, known, state)))
+            saves.append(seconds(lambda: save_checkpoint(path, known, state)))
         size = path.stat().st_size / 1e6
     weights = save({name: stack.detach() for name, stack in state.parameters.items()})
     at_end = seconds(lambda: digest_bytes(weights))

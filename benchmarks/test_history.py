@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from packs import pack_of  # isort: skip
-from vaebench.kernels import bernoulli_log_likelihood
-from vaebench.training.device import hold_memory
-from vaebench.training.loop import advance
-from vaebench.training.pack import begin
+from vaebench.core.kernels import bernoulli_log_likelihood
+from vaebench.execution.device import hold_memory
+from vaebench.training.loop import train
+from vaebench.training.pack import init_state
 
 Benchmark = Callable[..., object]
 STEPS = 10
@@ -31,11 +31,11 @@ def one_thread() -> None:
 @pytest.mark.parametrize("runs", [1, 5])
 def test_steps(benchmark: Benchmark, latent_dim: int, runs: int, objective: str) -> None:
     pack = pack_of(latent_dim, runs, objective)
-    state = begin(pack)
+    state = init_state(pack)
 
     def steps() -> None:
         asked = count(1)
-        advance(pack, state, lambda: next(asked) >= STEPS, lambda _: None)
+        train(pack, state, lambda: next(asked) >= STEPS, lambda _: None)
 
     benchmark(steps)
 
@@ -43,7 +43,7 @@ def test_steps(benchmark: Benchmark, latent_dim: int, runs: int, objective: str)
 @pytest.mark.parametrize("latent_dim", [2, 100])
 def test_evaluation(benchmark: Benchmark, latent_dim: int) -> None:
     pack = pack_of(latent_dim, 1, "bilbo")
-    parameters = begin(pack).parameters
+    parameters = init_state(pack).parameters
     benchmark(lambda: pack.evaluate(parameters, "test"))
 
 

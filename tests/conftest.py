@@ -8,11 +8,13 @@ import pytest
 import torch
 
 from vaebench.data.prepared import Arrays, load, prepare
-from vaebench.settings import Settings
+from vaebench.experiment.settings import Settings
+from vaebench.progress import show_log_lines
 
 # One thread, also for commands that tests start: several spin at each other while cores are short.
 os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
+show_log_lines()
 # Times vary with the machine; no test is about time.
 hypothesis.settings.register_profile("steady", deadline=None)
 hypothesis.settings.load_profile("steady")

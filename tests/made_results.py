@@ -6,11 +6,11 @@ from typing import Any
 import pandas as pd
 
 from tests.conftest import PROJECT
-from vaebench.claims import compute
 from vaebench.claims.paper import Claim
+from vaebench.claims.registry import compute
 from vaebench.claims.select import Watched
-from vaebench.config import Tier, load_tier
-from vaebench.layout import Layout
+from vaebench.experiment.tier import Tier, load_tier
+from vaebench.paths import Layout
 
 PAPER = PROJECT / "config" / "paper_values.yaml"
 TIER = load_tier(PROJECT / "config" / "smoke.yaml")

@@ -9,21 +9,21 @@ import torch
 
 from tests.conftest import PROJECT
 from vaebench.claims.ledger import write_ledger
-from vaebench.collect import collect
-from vaebench.config import Tier, dump_tier
+from vaebench.execution.session import Resources, targets_of, train_targets
+from vaebench.experiment.grid import expand
+from vaebench.experiment.tier import Tier, dump_tier
 from vaebench.figures.draw import draw_figure
 from vaebench.files import write_atomically
-from vaebench.grid import expand
-from vaebench.layout import Layout
-from vaebench.manifest import write_manifest
+from vaebench.paths import Layout
+from vaebench.provenance.manifest import write_manifest
 from vaebench.quality import classifier as classifiers
 from vaebench.quality.evaluate import EvaluationTarget, evaluate_runs, make_classifier
-from vaebench.records import SEAL, seal
-from vaebench.report import write_report
-from vaebench.results import load_results
-from vaebench.summary import write_summary
-from vaebench.tables import write_tables
-from vaebench.training.session import Resources, targets_of, train_targets
+from vaebench.reporting.page import write_report
+from vaebench.reporting.summary import write_summary
+from vaebench.reporting.tables import write_tables
+from vaebench.results.collect import collect
+from vaebench.results.read import load_results
+from vaebench.runs.record import CHECKSUM, checksum
 
 CPU = torch.device("cpu")
 PAPER_VALUES = PROJECT / "config" / "paper_values.yaml"
@@ -34,8 +34,8 @@ def forge(path: Path, old: str, new: str) -> None:
     text = path.read_text()
     assert old in text
     values = json.loads(text.replace(old, new, 1))
-    del values[SEAL]
-    path.write_text(json.dumps(values | {SEAL: seal(values)}, indent=2) + "\n")
+    del values[CHECKSUM]
+    path.write_text(json.dumps(values | {CHECKSUM: checksum(values)}, indent=2) + "\n")
 
 
 def train_tier(tier: Tier, root: Path) -> list[list[EvaluationTarget]]:

@@ -4,9 +4,9 @@ import torch
 from packs import pack_of
 from turns import Task, Turns
 
-from vaebench.training.device import hold_memory
-from vaebench.training.loop import advance
-from vaebench.training.pack import begin
+from vaebench.execution.device import hold_memory
+from vaebench.training.loop import train
+from vaebench.training.pack import init_state
 
 
 def main() -> None:
@@ -24,7 +24,7 @@ def main() -> None:
         turns.begin()
 
     turns.begin()
-    advance(pack, begin(pack), lambda: False, after_epoch)
+    train(pack, init_state(pack), lambda: False, after_epoch)
 
 
 if __name__ == "__main__":

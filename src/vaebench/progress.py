@@ -1,17 +1,42 @@
-"""What a person sees of long work: a bar on a terminal, plain lines elsewhere."""
+"""What a person sees of long work: log lines, and a bar where there is a terminal.
+
+Lines go through the logger `vaebench` of the standard `logging` module.
+"""
 
 import contextlib
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
 
 SECONDS_BETWEEN_LINES = 5.0
 
+log = logging.getLogger("vaebench")
 
-def say(text: str) -> None:
-    """Print a line for the person who watches; a reader that went away ends no work."""
-    with contextlib.suppress(BrokenPipeError):
-        print(text, file=sys.stderr, flush=True)
+
+class _Lines(logging.StreamHandler):  # type: ignore[type-arg]
+    """Writes each message as a line to what is standard error at that moment."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.stderr)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        # The work goes on when the reader of a pipe has gone away.
+        if not isinstance(sys.exc_info()[1], BrokenPipeError):
+            super().handleError(record)
+
+
+def show_log_lines() -> None:
+    """Show the lines of this package on standard error, without a prefix."""
+    if not log.handlers:
+        log.addHandler(_Lines())
+    log.setLevel(logging.INFO)
+    # Snakemake has handlers of its own, which would print each line once more.
+    log.propagate = False
 
 
 @contextlib.contextmanager
@@ -23,7 +48,7 @@ def byte_progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
         total: its size in bytes, 0 if it is not known.
     """
     if not sys.stderr.isatty():
-        say(f"downloading {what}")
+        log.info(f"downloading {what}")
         yield lambda _: None
         return
     from rich.console import Console
@@ -52,7 +77,7 @@ def count_progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
         done += count
         if done >= total or time.monotonic() - line_printed > SECONDS_BETWEEN_LINES:
             line_printed = time.monotonic()
-            say(f"{what}: {min(done, total)} of {total}")
+            log.info(f"{what}: {min(done, total)} of {total}")
 
     yield advance
 
@@ -60,16 +85,16 @@ def count_progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
 class TrainingProgress:
     """Shows a training job: how far it is, steps per second of each run, bound, remaining time."""
 
-    def __init__(self, label: str, stretches: int, unit: str = "epoch", size: int = 1) -> None:
+    def __init__(self, label: str, intervals: int, unit: str = "epoch", size: int = 1) -> None:
         """Start showing a job.
 
         Args:
             label: names the job.
-            stretches: how many it has in all, such as epochs.
+            intervals: how many evaluations it has in all, such as one an epoch.
             unit: what is counted for the person who watches, such as epochs or steps.
-            size: how many of these units a stretch has.
+            size: how many of these units an interval has.
         """
-        self._label, self._stretches, self._unit, self._size = label, stretches, unit, size
+        self._label, self._intervals, self._unit, self._size = label, intervals, unit, size
         self._started = self._line_printed = time.monotonic()
         self._first: int | None = None
         self._bar: Callable[[int, str], None] | None = None
@@ -83,8 +108,8 @@ class TrainingProgress:
     def __exit__(self, *_: object) -> None:
         self._close()
 
-    def stretch(self, number: int, steps_per_second: float | None, objective: float | None) -> None:
-        """Report a finished stretch.
+    def report(self, number: int, steps_per_second: float | None, objective: float | None) -> None:
+        """Show that an interval has ended.
 
         Args:
             number: its number, from 1.
@@ -101,7 +126,7 @@ class TrainingProgress:
         now = time.monotonic()
         if self._first is None:
             self._first = number - 1
-        last = number == self._stretches
+        last = number == self._intervals
         if (
             not last
             and number > self._first + 1
@@ -109,10 +134,10 @@ class TrainingProgress:
         ):
             return
         self._line_printed = now
-        left = (now - self._started) / (number - self._first) * (self._stretches - number)
+        left = (now - self._started) / (number - self._first) * (self._intervals - number)
         shown = ", ".join(part for part in (text, f"{_duration(left)} left") if part)
-        counted = f"{number * self._size}/{self._stretches * self._size}"
-        say(f"[{self._label}] {self._unit} {counted}, {shown}")
+        counted = f"{number * self._size}/{self._intervals * self._size}"
+        log.info(f"[{self._label}] {self._unit} {counted}, {shown}")
 
     def _open_bar(self) -> None:
         from rich.console import Console
@@ -125,7 +150,7 @@ class TrainingProgress:
             TimeRemainingColumn(),
             console=Console(stderr=True),
         )
-        task = bar.add_task(self._label, total=self._stretches * self._size, text="starting")
+        task = bar.add_task(self._label, total=self._intervals * self._size, text="starting")
         bar.start()
         self._bar = lambda number, text: bar.update(task, completed=number * self._size, text=text)
         self._close = bar.stop

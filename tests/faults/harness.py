@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vaebench.files import digest_file
-from vaebench.records import read_record
+from vaebench.runs.record import read_record
 
 LONG = os.environ.get("VAEBENCH_FAULTS") == "long"
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)

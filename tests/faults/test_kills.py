@@ -20,8 +20,8 @@ from tests.faults.harness import (
 from tests.tiers import make_finished_tier
 from tests.workflow.project import Project, copy_project
 from vaebench.data.prepared import load
-from vaebench.layout import Layout
-from vaebench.verify import verify
+from vaebench.paths import Layout
+from vaebench.provenance.verify import verify
 
 pytestmark = pytest.mark.faults
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import torch
 
-from vaebench.data import DATASETS
 from vaebench.data.prepared import prepare
-from vaebench.records import RunRecord, read_record
-from vaebench.settings import Settings
-from vaebench.training.session import Resources, Target, train_targets
+from vaebench.data.registry import DATASETS
+from vaebench.execution.session import Resources, Target, train_targets
+from vaebench.experiment.settings import Settings
+from vaebench.runs.record import RunRecord, read_record
 
 pytestmark = pytest.mark.mnist
 

@@ -20,10 +20,10 @@ from tests.conftest import PROJECT
 from tests.faults.harness import outcome
 from tests.tiers import CPU
 from tests.workflow.project import copy_project
-from vaebench.config import load_tier
-from vaebench.jobs import job_rules
-from vaebench.layout import Layout
-from vaebench.training.session import Resources, targets_of, train_targets
+from vaebench.execution.session import Resources, targets_of, train_targets
+from vaebench.experiment.jobs import job_rules
+from vaebench.experiment.tier import load_tier
+from vaebench.paths import Layout
 
 ONE_NODE = PROJECT / "slurm" / "one-node"
 COMPLETED = Path("/run/vaebench-slurm/log/completed")
@@ -156,7 +156,7 @@ def trained_here(cluster: Cluster, runs_per_job: int, folder: Path) -> dict[str,
     resources = Resources(CPU, cluster.root / "data", folder / ".vaebench", 10)
     for experiment in tier.experiments:
         for rule in job_rules(experiment, runs_per_job):
-            for pack in (pack for job in rule.jobs for pack in job.packs):
+            for pack in (pack for job in rule.jobs for pack in job.blocks):
                 targets = targets_of(layout, experiment.name, pack.runs)
                 assert train_targets(pack.label, targets, resources)
     return outcome(folder / "results")

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from tests.tiers import make_finished_tier
-from vaebench.layout import Layout
+from vaebench.paths import Layout
 
 
 @pytest.fixture(scope="session")

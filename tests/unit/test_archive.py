@@ -12,20 +12,20 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.tiers import PAPER_VALUES
-from vaebench.archive import export_tier, import_tier, publish_tier
 from vaebench.claims.ledger import write_ledger
 from vaebench.cli import app
 from vaebench.cli.sharing import parse_size
-from vaebench.data import DATASETS
+from vaebench.data.registry import DATASETS
 from vaebench.errors import UserError
 from vaebench.figures.draw import draw_figure
-from vaebench.layout import Layout
-from vaebench.manifest import read_manifest, write_manifest
-from vaebench.records import read_record, seal
-from vaebench.results import load_results
-from vaebench.tables import write_tables
-from vaebench.training.store import get_run, has_run, has_weights
-from vaebench.verify import verify
+from vaebench.paths import Layout
+from vaebench.provenance.manifest import read_manifest, write_manifest
+from vaebench.provenance.verify import verify
+from vaebench.reporting.tables import write_tables
+from vaebench.results.read import load_results
+from vaebench.runs.record import checksum, read_record
+from vaebench.runs.store import get_run, has_run, has_weights
+from vaebench.sharing.archive import export_tier, import_tier, publish_tier
 
 
 def contents(layout: Layout) -> dict[str, bytes]:
@@ -88,7 +88,7 @@ def test_a_published_folder_holds_what_an_archive_does(layout: Layout, tmp_path:
     manifest = json.loads((folder / "manifest.json").read_text())
     del manifest["sha256"]
     manifest["files"]["../../escaped"] = "0" * 64
-    sealed = manifest | {"sha256": seal(manifest)}
+    sealed = manifest | {"sha256": checksum(manifest)}
     (folder / "manifest.json").write_text(json.dumps(sealed))
     with pytest.raises(UserError, match="no plain path inside the tier"):
         import_tier([folder], tmp_path / "elsewhere", tmp_path / "store")

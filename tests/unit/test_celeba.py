@@ -12,12 +12,13 @@ import pytest
 import torch
 from PIL import Image
 
-from vaebench.data import DATASETS, celeba, decode, prepared
+from vaebench.data import celeba, decode, prepared
 from vaebench.data.crop import SIDE, crop_and_resize, crop_side
 from vaebench.data.jpegs import Jpegs
+from vaebench.data.registry import DATASETS
 from vaebench.errors import UserError
-from vaebench.provenance import run_hash
-from vaebench.settings import Settings
+from vaebench.experiment.settings import Settings
+from vaebench.runs.run_hash import run_hash
 
 NAME = "celeba-folder"
 Size = tuple[int, int]

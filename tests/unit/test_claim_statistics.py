@@ -8,8 +8,9 @@ import pytest
 from scipy import stats
 
 from tests.made_results import claim, made, parts_of, values_of
-from vaebench.claims import codes, compute
+from vaebench.claims import codes
 from vaebench.claims.ledger import Verdict, judge_claim
+from vaebench.claims.registry import compute
 from vaebench.claims.select import NotRun, Watched
 
 

@@ -14,9 +14,9 @@ from pydantic import ValidationError
 from scipy import stats
 
 from tests.made_results import PAPER, claim, made, parts_of
-from vaebench.claims import compute, describe, load_statistics
 from vaebench.claims.ledger import Verdict, judge_claim, judge_number, runs_with
 from vaebench.claims.paper import Number, PaperValues, load_paper_values
+from vaebench.claims.registry import compute, describe, load_statistics
 from vaebench.claims.select import NotRun, Watched
 from vaebench.errors import UserError
 

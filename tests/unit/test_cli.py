@@ -10,7 +10,7 @@ from tests.conftest import PROJECT, read_json
 from vaebench.cli import app
 from vaebench.cli.app import parse_duration, parse_list
 from vaebench.errors import UserError
-from vaebench.settings import Settings
+from vaebench.experiment.settings import Settings
 
 TRAIN = [
     *("train", "--dataset", "digits", "--likelihood", "bernoulli", "--latent-dim", "2"),
@@ -157,7 +157,7 @@ def test_run_stops_within_its_budget_and_goes_on_later(tmp_path: Path) -> None:
 
 def test_planning_and_help_do_not_import_torch() -> None:
     script = (
-        "import sys, vaebench.cli, vaebench.workflow, vaebench.sources, vaebench.training.device\n"
+        "import sys, vaebench.cli, vaebench.workflow.rules, vaebench.runs.sources, vaebench.execution.device\n"
         "print([m for m in ('torch', 'pandas', 'matplotlib', 'seaborn') if m in sys.modules])"
     )
     done = subprocess.run(

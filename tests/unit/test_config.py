@@ -8,12 +8,12 @@ import yaml
 from pydantic import ValidationError
 
 from tests.conftest import PROJECT
-from vaebench.config import Tier, dump_tier, load_tier
 from vaebench.errors import UserError
-from vaebench.grid import expand
-from vaebench.jobs import job_rules
-from vaebench.layout import Layout
-from vaebench.workflow import tier_file
+from vaebench.experiment.grid import expand
+from vaebench.experiment.jobs import job_rules
+from vaebench.experiment.tier import Tier, dump_tier, load_tier
+from vaebench.paths import Layout
+from vaebench.workflow.rules import tier_file
 
 TIERS = [
     PROJECT / "config" / f"{name}.yaml"
@@ -234,7 +234,7 @@ def test_an_axis_is_left_out_for_objectives_that_do_not_take_it(packed: list[str
     assert (learn.name, bilbo.name) == ("posterior_variance", "posterior_variance__2")
     assert [part.constraints["objective"] for part in (learn, bilbo)] == ["learned", "bilbo"]
     assert ("posterior_std" in bilbo.pattern) == ("posterior_std" not in packed)
-    packs = [pack for rule in (learn, bilbo) for job in rule.jobs for pack in job.packs]
+    packs = [pack for rule in (learn, bilbo) for job in rule.jobs for pack in job.blocks]
     assert sum(len(pack.runs) for pack in packs) == len(runs)
 
 

@@ -137,7 +137,7 @@ def test_the_example_of_a_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_the_example_of_a_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     module = run_module("src/vaebench/figures/rates.py", monkeypatch)
     name, spec = registered("src/vaebench/figures/__init__.py", figures)
-    assert module.__name__ == f"vaebench.figures.{name}"
+    assert module.__name__ == f"vaebench.experiment.figures.{name}"
     assert set(spec.shows) == {"posterior_variance"}
     names = dict(vars(test_results)) | {name: module, "made": made}
     run_tests_of("tests/unit/test_results.py", names)

@@ -10,17 +10,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vaebench.core.network import per_run
+from vaebench.core.streams import generator, normal, order
 from vaebench.data.faces import draw
 from vaebench.data.prepared import Arrays
 from vaebench.errors import UserError
-from vaebench.evaluation.bounds import to_pixels
+from vaebench.evaluation.elbo import to_pixels
+from vaebench.experiment.settings import Settings
 from vaebench.models import conv
-from vaebench.models.base import per_run
-from vaebench.settings import Settings
-from vaebench.streams import generator, normal, order
-from vaebench.training.finish import measure
-from vaebench.training.loop import advance
-from vaebench.training.pack import Pack, TrainingState, begin
+from vaebench.training.final_metrics import measure
+from vaebench.training.loop import train
+from vaebench.training.pack import Pack, TrainingState, init_state
 from vaebench.training.step import training_bound
 
 CPU = torch.device("cpu")
@@ -55,8 +55,8 @@ def net(run: Settings, *image_shape: int) -> conv.Net:
 
 def trained(runs: list[Settings], data: Arrays) -> tuple[Pack, TrainingState]:
     pack = Pack.of(runs, data, CPU)
-    state = begin(pack)
-    assert advance(pack, state, lambda: False, lambda _: None)
+    state = init_state(pack)
+    assert train(pack, state, lambda: False, lambda _: None)
     return pack, state
 
 
@@ -193,18 +193,18 @@ def test_the_initial_bound_is_that_of_its_definition(
     run = convolutional(objective=objective, **({} if objective == "learned" else
                                                 {"posterior_std": 0.1}))  # fmt: skip
     pack = Pack.of([run], faces, CPU)
-    parameters = begin(pack).parameters
+    parameters = init_state(pack).parameters
     test = pack.evaluate(parameters, "test")
     x = faces.test_images.reshape(8, -1) / 255.0
     with torch.no_grad():
         doubled = {name: tensor.double() for name, tensor in parameters.items()}
-        posterior = pack.network.encode(doubled, torch.from_numpy(x)[None])
+        posterior = pack.vae.network.encode(doubled, torch.from_numpy(x)[None])
         std = posterior.std[0].double().expand(8, 16).numpy()
         mean = posterior.mean[0].double().numpy()
         noise = torch.empty(8, 16)
         noise.normal_(generator=generator(run.seed, "evaluation", "test"))
         z = torch.from_numpy(mean + std * noise.numpy())
-        logits = pack.network.decode(doubled, z[None]).output[0].double().numpy()
+        logits = pack.vae.network.decode(doubled, z[None]).output[0].double().numpy()
     nu = 1 / (1 + np.exp(-logits))
     densities = -0.5 * log(2 * pi) - log(0.01) - 0.5 * ((x - nu) / 0.01) ** 2
     if objective == "learned":
@@ -283,7 +283,7 @@ def test_steps_are_those_of_torchs_adam(convolutional: MakeSettings, faces: Arra
     """Gradients of convolutions lie in memory otherwise than the parameters."""
     run = convolutional(steps=3, schedule="constant")
     pack, state = trained([run], faces)
-    reference = begin(pack).parameters
+    reference = init_state(pack).parameters
     optimizer = torch.optim.Adam(list(reference.values()), lr=0.001, maximize=True)
     for k in range(3):
         rows = order([run.seed], 0, 32)[:, 8 * k : 8 * (k + 1)]
@@ -326,7 +326,7 @@ def test_pictures_show_and_measure_what_they_say(
 
     def image(z: Tensor) -> NDArray[np.float64]:
         with torch.no_grad():
-            logits = pack.network.decode(state.parameters, z).output[0].double()
+            logits = pack.vae.network.decode(state.parameters, z).output[0].double()
         return logits.sigmoid().numpy().reshape(-1, 32, 32, 3)
 
     mean_image = image(test.posterior.mean)

@@ -6,15 +6,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from vaebench.core.streams import normal, order
 from vaebench.data.prepared import Arrays
+from vaebench.execution.session import Resources, Target, train_targets
+from vaebench.experiment.settings import Settings
 from vaebench.objectives import OBJECTIVES
-from vaebench.records import read_record
-from vaebench.settings import Settings
-from vaebench.streams import normal, order
-from vaebench.training.loop import advance
-from vaebench.training.pack import Pack, begin
-from vaebench.training.replay import STEPS_A_REPLAY, replayed
-from vaebench.training.session import Resources, Target, train_targets
+from vaebench.runs.record import read_record
+from vaebench.training.cuda_graph import STEPS_A_REPLAY, by_graph
+from vaebench.training.loop import train
+from vaebench.training.pack import Pack, init_state
 from vaebench.training.step import step
 
 pytestmark = [
@@ -46,7 +46,7 @@ def test_initial_weights_and_data_are_the_same_on_cuda(
     settings: MakeSettings, digits: Arrays
 ) -> None:
     packs = [Pack.of([settings()], digits, torch.device(name)) for name in ("cpu", "cuda")]
-    on_cpu, on_cuda = (begin(pack).parameters for pack in packs)
+    on_cpu, on_cuda = (init_state(pack).parameters for pack in packs)
     for name, tensor in on_cpu.items():
         assert torch.equal(tensor, on_cuda[name].cpu()), name
     assert torch.equal(packs[0].train_images, packs[1].train_images.cpu())
@@ -62,11 +62,11 @@ def test_replayed_steps_are_those_taken_one_by_one(
     runs = [settings(objective=objective, precision=precision, seed=seed) for seed in (0, 1, 2)]
     pack = Pack.of(runs, digits, device)
     count, size = 2 * STEPS_A_REPLAY + 3, runs[0].batch_size
-    rows = order(pack.seeds, 0, len(pack.train_images)).to(device)
+    rows = order(pack.vae.seeds, 0, len(pack.train_images)).to(device)
     rows = rows.repeat(1, -(-count * size // rows.shape[1]))[:, : count * size]
-    noise = normal(pack.seeds, "noise", 0, (count * size, pack.network.latent_dim), device)
+    noise = normal(pack.vae.seeds, "noise", 0, (count * size, pack.vae.network.latent_dim), device)
     rates = [0.001 / (k + 1) for k in range(count)]
-    by_one, by_many = begin(pack), begin(pack)
+    by_one, by_many = init_state(pack), init_state(pack)
     expected = torch.stack(
         [
             step(pack, by_one, *inputs)
@@ -78,7 +78,7 @@ def test_replayed_steps_are_those_taken_one_by_one(
             )
         ]
     )
-    got = replayed(pack, by_many)(rows, noise, rates, lambda: False)
+    got = by_graph(pack, by_many)(rows, noise, rates, lambda: False)
     assert torch.equal(got, expected)
     assert by_many.moments.step == count
     for name, tensor in by_one.parameters.items():
@@ -91,9 +91,9 @@ def test_training_on_cuda_that_is_stopped_ends_as_one_that_is_not(
     """It stops between two graphs, in the middle of an epoch."""
     runs = [settings(objective="bilbo", epochs=3, batch_size=20, seed=seed) for seed in (0, 1)]
     pack = Pack.of(runs, digits, torch.device("cuda"))
-    whole, parts = begin(pack), begin(pack)
-    assert advance(pack, whole, lambda: False, lambda _: None)
-    while not advance(pack, parts, lambda: True, lambda _: None):
+    whole, parts = init_state(pack), init_state(pack)
+    assert train(pack, whole, lambda: False, lambda _: None)
+    while not train(pack, parts, lambda: True, lambda _: None):
         assert parts.step % pack.steps_per_epoch % STEPS_A_REPLAY == 0
     assert [run[-1].objective for run in whole.history] == [
         run[-1].objective for run in parts.history

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vaebench.data import DATASETS, digits, idx, prepared
+from vaebench.data import digits, idx, prepared
 from vaebench.data.digits import enlarge
 from vaebench.data.fetch import RawFile, fetch
+from vaebench.data.registry import DATASETS
 from vaebench.errors import UserError
 from vaebench.files import write_atomically
 

@@ -6,15 +6,15 @@ import pytest
 import torch
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
+from vaebench.core.streams import normal
 from vaebench.data.prepared import Arrays
-from vaebench.evaluation import bounds
+from vaebench.evaluation import elbo as bounds
 from vaebench.evaluation.arrays import MANIFOLD_SIDE, SAMPLES, run_arrays, to_npz
+from vaebench.experiment.settings import Settings
 from vaebench.models import mlp
 from vaebench.objectives import OBJECTIVES, Posterior
-from vaebench.settings import Settings
-from vaebench.streams import normal
-from vaebench.training.finish import measure
-from vaebench.training.pack import Pack, begin
+from vaebench.training.final_metrics import measure
+from vaebench.training.pack import Pack, init_state
 
 CPU = torch.device("cpu")
 MakeSettings = Callable[..., Settings]
@@ -26,14 +26,14 @@ def test_the_bound_is_that_of_torch_distributions(
 ) -> None:
     monkeypatch.setattr(mlp.Net, "images_at_once", 100)  # 297 test images: a block is not whole
     pack = Pack.of([settings(objective=objective, seed=s) for s in (0, 5)], digits, CPU)
-    parameters = begin(pack).parameters
+    parameters = init_state(pack).parameters
     test, train = pack.evaluate(parameters, "test"), pack.evaluate(parameters, "train")
     x = torch.from_numpy(digits.test_images.copy()).flatten(1).double() / 255
     doubled = {name: tensor.detach().double() for name, tensor in parameters.items()}
-    posterior = pack.network.encode(doubled, x.expand(2, -1, -1))
+    posterior = pack.vae.network.encode(doubled, x.expand(2, -1, -1))
     std = posterior.std.double().expand_as(posterior.mean)
     z = posterior.mean + std * normal([0, 5], "evaluation", "test", (297, 2), CPU).double()
-    logits = pack.network.decode(doubled, z).output
+    logits = pack.vae.network.decode(doubled, z).output
     grey = Bernoulli(logits=logits, validate_args=False).log_prob(x.expand(2, -1, -1))
     distortion = -grey.sum(-1).mean(-1)
 
@@ -62,14 +62,14 @@ def test_evaluation_and_training_agree_on_the_bound(
 ) -> None:
     """On the whole set, the objective itself is the evaluated bound."""
     pack = Pack.of([settings(objective=objective)], digits, CPU)
-    parameters = begin(pack).parameters
+    parameters = init_state(pack).parameters
     test = pack.evaluate(parameters, "test")
     torch.testing.assert_close(test.objective, test.elbo, rtol=1e-9, atol=0)
 
 
 def test_the_floating_prior_is_the_best_one(settings: MakeSettings, digits: Arrays) -> None:
     pack = Pack.of([settings(objective="bilbo")], digits, CPU)
-    test = pack.evaluate(begin(pack).parameters, "test")
+    test = pack.evaluate(init_state(pack).parameters, "test")
     for factor in (0.8, 1.25):
         assert (test.elbo_with_prior(test.prior_variance * factor) < test.elbo).all()
 
@@ -82,7 +82,7 @@ def test_baggins_is_evaluated_with_the_training_sets_scalar_variance(
     run = settings(objective="bilbo", likelihood="baggins", tau=0.2, data_scale=scale)
     other = run.model_copy(update={"seed": 4})
     pack, network = Pack.of([run, other], digits, CPU), Pack.of([other], digits, CPU).network
-    state = begin(pack)
+    state = init_state(pack)
     final = measure(pack, state, digits)[1].final
     values = {}
     for which, images in (("train", digits.train_images), ("test", digits.test_images)):
@@ -127,7 +127,7 @@ def test_bounds_of_scaled_data_agree_after_m_log_lambda(
         settings(objective="bilbo", likelihood=likelihood, data_scale=scale) for scale in (1.0, 4.0)
     ]
     pack = Pack.of(runs, digits, CPU)
-    state = begin(pack)
+    state = init_state(pack)
     with torch.no_grad():
         # The second run reads and writes four times larger numbers by weights that undo the scale.
         state.parameters["encoder.hidden1.weight"][1] /= 4
@@ -154,7 +154,7 @@ def test_information_of_learned_variances_is_a_mean_over_examples(
     settings: MakeSettings, digits: Arrays
 ) -> None:
     pack = Pack.of([settings(objective="learned")], digits, CPU)
-    test = pack.evaluate(begin(pack).parameters, "test")
+    test = pack.evaluate(init_state(pack).parameters, "test")
     expected = (1 / test.posterior.std.double().square()).sum(-1).mean(-1)
     torch.testing.assert_close(test.information, expected)
 
@@ -181,11 +181,11 @@ def test_arrays_are_small_and_what_figures_need(
 ) -> None:
     run = settings(objective=objective, latent_dim=latent_dim)
     pack = Pack.of([run], digits, CPU)
-    parameters = begin(pack).parameters
+    parameters = init_state(pack).parameters
     train, test = (pack.evaluate(parameters, which) for which in ("train", "test"))
     (arrays,) = run_arrays(
-        pack.network,
-        pack.likelihood,
+        pack.vae.network,
+        pack.vae.likelihood,
         parameters,
         [0],
         train,
@@ -209,7 +209,7 @@ def test_the_manifold_runs_from_left_to_right_and_from_bottom_to_top(
 ) -> None:
     """With a decoder that writes z_1 and z_2 into two pixels, the grid can be read off."""
     pack = Pack.of([settings(hidden_layers=1, hidden_units=2)], digits, CPU)
-    parameters = begin(pack).parameters
+    parameters = init_state(pack).parameters
     with torch.no_grad():
         for name in ("decoder.hidden1", "decoder.output"):
             parameters[f"{name}.weight"].zero_()
@@ -219,8 +219,8 @@ def test_the_manifold_runs_from_left_to_right_and_from_bottom_to_top(
         parameters["decoder.output.bias"][0] -= 10
     test = pack.evaluate(parameters, "test")
     (arrays,) = run_arrays(
-        pack.network,
-        pack.likelihood,
+        pack.vae.network,
+        pack.vae.likelihood,
         parameters,
         [0],
         test,

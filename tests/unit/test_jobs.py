@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from tests.conftest import PROJECT
-from vaebench.config import load_tier
 from vaebench.errors import UserError
-from vaebench.grid import Experiment
-from vaebench.jobs import Job, JobRule, chosen_packs, job_rules
-from vaebench.workflow import for_job, gpu_of_a_job, job_made_from, runs_per_job, untracked
+from vaebench.experiment.grid import Experiment
+from vaebench.experiment.jobs import Job, JobRule, chosen_blocks, job_rules
+from vaebench.experiment.tier import load_tier
+from vaebench.workflow.rules import for_job, gpu_of_a_job, job_made_from, runs_per_job, untracked
 
 Make = Callable[..., Experiment]
 
@@ -41,7 +41,7 @@ def jobs_of(rules: list[JobRule]) -> list[Job]:
 
 
 def folders(job: Job) -> list[str]:
-    return [run.folder.as_posix() for pack in job.packs for run in pack.runs]
+    return [run.folder.as_posix() for pack in job.blocks for run in pack.runs]
 
 
 def test_without_a_size_each_cell_is_a_job_and_wildcards_name_it(grid: Make) -> None:
@@ -87,7 +87,7 @@ def test_runs_of_other_code_or_other_settings_never_share_a_job(grid: Make) -> N
 def test_every_run_is_in_one_job_and_what_is_compared_is_its_own(
     tier: str, most: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vaebench.workflow.dataset_digest", lambda name: name)
+    monkeypatch.setattr("vaebench.workflow.rules.dataset_digest", lambda name: name)
     for experiment in load_tier(PROJECT / "config" / f"{tier}.yaml").experiments:
         rules, made_from = job_rules(experiment, most), job_made_from(experiment)
         alone = {
@@ -123,12 +123,12 @@ def test_a_rule_finds_the_job_of_its_wildcards(grid: Make) -> None:
 
 def test_cells_and_runs_are_chosen_on_the_command_line(grid: Make) -> None:
     one, other = grid(), grid({"latent_dim": [9], "seed": [0]}, name="other")
-    assert len(chosen_packs([one, other], None, None)) == 4
-    assert [p.label for _, p in chosen_packs([one], ["latent_dim~4", "latent_dim~2"], None)] == [
+    assert len(chosen_blocks([one, other], None, None)) == 4
+    assert [p.label for _, p in chosen_blocks([one], ["latent_dim~4", "latent_dim~2"], None)] == [
         "latent_dim~2",
         "latent_dim~4",
     ]
-    ((name, pack),) = chosen_packs([one, other], ["latent_dim~3"], "2-3")
+    ((name, pack),) = chosen_blocks([one, other], ["latent_dim~3"], "2-3")
     assert (name, pack.label) == ("grid", "latent_dim~3 runs 2-3")
     assert [run.settings.seed for run in pack.runs] == [1, 2]
     for cells, runs, message in (
@@ -139,7 +139,7 @@ def test_cells_and_runs_are_chosen_on_the_command_line(grid: Make) -> None:
         (None, "1-2", "'1-2' are no runs of one --cell"),
     ):
         with pytest.raises(UserError, match=message):
-            chosen_packs([one], cells, runs)
+            chosen_blocks([one], cells, runs)
 
 
 def test_the_profile_says_how_large_jobs_are_and_how_a_gpu_is_asked_for() -> None:

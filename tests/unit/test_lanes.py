@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from vaebench.data.prepared import Arrays
-from vaebench.settings import Settings
-from vaebench.training import lanes
-from vaebench.training.loop import advance
-from vaebench.training.pack import Pack, TrainingState, begin
+from vaebench.experiment.settings import Settings
+from vaebench.training import cpu_threads as lanes
+from vaebench.training.loop import train
+from vaebench.training.pack import Pack, TrainingState, init_state
 from vaebench.training.step import step
 
 CPU = torch.device("cpu")
@@ -29,8 +29,8 @@ def threads() -> Iterator[Callable[[int], None]]:
 
 def train(runs: Sequence[Settings], data: Arrays) -> TrainingState:
     pack = Pack.of(runs, data, CPU)
-    state = begin(pack)
-    assert advance(pack, state, lambda: False, lambda _: None)
+    state = init_state(pack)
+    assert train(pack, state, lambda: False, lambda _: None)
     return state
 
 
@@ -83,9 +83,9 @@ def test_runs_that_are_stopped_stop_at_one_step_and_go_on_the_same(
     monkeypatch.setattr(lanes, "step", slowly)
     threads(3)
     pack = Pack.of(runs, digits, CPU)
-    state = begin(pack)
+    state = init_state(pack)
     stops = 0
-    while not advance(pack, state, lambda: uneven.random() < 0.4, lambda _: None):
+    while not train(pack, state, lambda: uneven.random() < 0.4, lambda _: None):
         stops += 1
         assert int(state.moments.step) == state.step
     assert stops

@@ -9,7 +9,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.distributions import Independent, Normal
 
-from vaebench.density import information, isotropic_log_likelihood, training_log_likelihood
+from vaebench.core.log_likelihood import (
+    information,
+    isotropic_log_likelihood,
+    training_log_likelihood,
+)
 from vaebench.likelihoods import LIKELIHOODS, Decoded
 from vaebench.objectives import OBJECTIVES, Posterior
 

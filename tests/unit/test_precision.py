@@ -7,9 +7,9 @@ import torch
 
 from vaebench.data.prepared import Arrays
 from vaebench.errors import UserError
-from vaebench.settings import Settings
-from vaebench.training.loop import advance
-from vaebench.training.pack import Pack, begin
+from vaebench.experiment.settings import Settings
+from vaebench.training.loop import train
+from vaebench.training.pack import Pack, init_state
 
 CPU = torch.device("cpu")
 MakeSettings = Callable[..., Settings]
@@ -27,8 +27,8 @@ def test_bfloat16_is_close_and_another_run(
     bounds = []
     for precision in ("float32", "bfloat16"):
         pack = Pack.of([settings(likelihood=likelihood, precision=precision)], digits, CPU)
-        state = begin(pack)
-        assert advance(pack, state, lambda: False, lambda _: None)
+        state = init_state(pack)
+        assert train(pack, state, lambda: False, lambda _: None)
         assert all(tensor.dtype == torch.float32 for tensor in state.parameters.values())
         bounds.append(pack.evaluate(state.parameters, "test").elbo.item())
     assert bounds[0] != bounds[1]

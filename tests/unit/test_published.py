@@ -7,14 +7,14 @@ import pytest
 
 from tests.conftest import PROJECT
 from vaebench.claims.ledger import Verdict
-from vaebench.config import load_tier
 from vaebench.errors import UserError
+from vaebench.experiment.tier import load_tier
 from vaebench.figures.draw import draw_figure
-from vaebench.layout import PUBLISHED, Layout
-from vaebench.pages import BEGIN, END, write_pages
-from vaebench.results import load_results
-from vaebench.tables import write_tables
-from vaebench.verify import verify
+from vaebench.paths import PUBLISHED, Layout
+from vaebench.provenance.verify import verify
+from vaebench.reporting.published import BEGIN, END, write_pages
+from vaebench.reporting.tables import write_tables
+from vaebench.results.read import load_results
 
 KEPT = Layout(PROJECT / PUBLISHED)
 MOST_BYTES = 60 * 1000**2

@@ -13,18 +13,18 @@ from matplotlib import image as mpimage
 from tests.conftest import PROJECT, read_json
 from tests.tiers import CPU, forge, train_tier
 from vaebench.claims.ledger import write_ledger
-from vaebench.collect import collect
-from vaebench.config import Tier, load_tier
 from vaebench.errors import UserError
+from vaebench.experiment.grid import expand
+from vaebench.experiment.tier import Tier, load_tier
 from vaebench.figures.draw import draw_figure
-from vaebench.grid import expand
-from vaebench.layout import Layout
+from vaebench.paths import Layout
 from vaebench.quality import classifier as classifiers
 from vaebench.quality.evaluate import EvaluationTarget, evaluate_runs, make_classifier
-from vaebench.report import write_report
-from vaebench.results import load_results
-from vaebench.summary import write_summary
-from vaebench.tables import write_tables
+from vaebench.reporting.page import write_report
+from vaebench.reporting.summary import write_summary
+from vaebench.reporting.tables import write_tables
+from vaebench.results.collect import collect
+from vaebench.results.read import load_results
 
 FACES = ("fig07", "fig16", "fig17")
 PAPER_VALUES = PROJECT / "config" / "paper_values.yaml"

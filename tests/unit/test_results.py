@@ -20,18 +20,25 @@ from tests.tiers import forge, train_tier
 from vaebench.claims.ledger import write_ledger
 from vaebench.claims.paper import load_paper_values
 from vaebench.cli.results import collect as collect_command
-from vaebench.collect import collect
-from vaebench.config import Tier, load_tier
-from vaebench.data import DATASETS
+from vaebench.data.registry import DATASETS
 from vaebench.errors import UserError
-from vaebench.figures import FIGURES, fig04
+from vaebench.experiment.figures import FIGURES
+from vaebench.experiment.settings import Settings
+from vaebench.experiment.tier import Tier, load_tier
+from vaebench.figures import fig04
 from vaebench.figures.draw import draw_figure
-from vaebench.layout import Layout
-from vaebench.report import write_report
-from vaebench.results import Results, load_results, select
-from vaebench.settings import Settings
-from vaebench.statistics import estimate
-from vaebench.tables import _difference, experiment_table, to_csv, to_markdown, write_tables
+from vaebench.paths import Layout
+from vaebench.reporting.page import write_report
+from vaebench.reporting.tables import (
+    _difference,
+    experiment_table,
+    to_csv,
+    to_markdown,
+    write_tables,
+)
+from vaebench.results.collect import collect
+from vaebench.results.intervals import estimate
+from vaebench.results.read import Results, load_results, select
 
 PAPER = Path(__file__).parents[2] / "config" / "paper_values.yaml"
 MakeSettings = Callable[..., Settings]
@@ -158,7 +165,7 @@ def test_runs_of_other_settings_sources_or_data_are_refused(
         collect(Tier.model_validate(values), layout)
     assert str(error.value).count("refused") == 18
     with monkeypatch.context() as patch:
-        for module in ("vaebench.collect", "vaebench.provenance"):
+        for module in ("vaebench.results.collect", "vaebench.runs.run_hash"):
             patch.setattr(f"{module}.source_digest", lambda *_: "other")
         with pytest.raises(UserError, match="made with other sources"):
             recollect(project)

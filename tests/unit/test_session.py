@@ -17,13 +17,13 @@ from safetensors.torch import load_file
 
 from tests.conftest import read_json
 from vaebench.errors import UserError
+from vaebench.execution.checkpoint import identity
+from vaebench.execution.session import Resources, Target, train_targets
+from vaebench.experiment.settings import Settings
 from vaebench.files import digest_file
-from vaebench.records import read_record
-from vaebench.settings import Settings
-from vaebench.training.pack import Pack, TrainingState, begin
-from vaebench.training.session import Resources, Target, train_targets
-from vaebench.training.state import identity
-from vaebench.training.store import locked
+from vaebench.runs.record import read_record
+from vaebench.runs.store import locked
+from vaebench.training.pack import Pack, TrainingState, init_state
 
 MakeSettings = Callable[..., Settings]
 
@@ -85,10 +85,10 @@ def test_finished_runs_are_not_trained_again(
     packs: list[list[int]] = []
 
     def noting(pack: Pack) -> TrainingState:
-        packs.append(pack.seeds)
-        return begin(pack)
+        packs.append(pack.vae.seeds)
+        return init_state(pack)
 
-    monkeypatch.setattr("vaebench.training.session.begin", noting)
+    monkeypatch.setattr("vaebench.execution.session.begin", noting)
     train_targets("test", targets_in(tmp_path / "b", runs), resources)
     assert packs == []
     train_targets("test", targets_in(tmp_path / "c", [*runs, settings(seed=2)]), resources)
@@ -223,7 +223,7 @@ def test_a_state_of_other_sources_version_settings_data_or_device_is_refused_wit
         ({"device": "cuda"}, "it was made on cpu: continue with --device cpu"),
     ):
         monkeypatch.setattr(
-            "vaebench.training.session.identity",
+            "vaebench.execution.session.identity",
             lambda pack, data, change=change: identity(pack, data).model_copy(update=change),
         )
         with pytest.raises(UserError, match=rf"{reason}.*--start-over"):
@@ -262,9 +262,9 @@ def test_a_kill_while_the_runs_of_a_pack_are_stored_trains_none_of_them_in_anoth
 
     def noting(pack: Pack) -> TrainingState:
         packs.append(len(pack.runs))
-        return begin(pack)
+        return init_state(pack)
 
-    monkeypatch.setattr("vaebench.training.session.begin", noting)
+    monkeypatch.setattr("vaebench.execution.session.begin", noting)
     replacements = 0
     for last in range(100):
         other = replace(resources, store=tmp_path / f"store{last}")

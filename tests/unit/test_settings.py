@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from vaebench.settings import Settings, axis_folder, format_value
+from vaebench.experiment.settings import Settings, axis_folder, format_value
 
 MakeSettings = Callable[..., Settings]
 positive = st.floats(min_value=1e-12, max_value=1e12, allow_nan=False)

@@ -10,8 +10,8 @@ import pytest
 
 from tests.conftest import PROJECT
 from vaebench.errors import UserError
-from vaebench.slurm_job import describe_job, job_deadline, seconds
-from vaebench.slurm_site import Site, read_site
+from vaebench.execution.slurm_job import describe_job, job_deadline, seconds
+from vaebench.workflow.slurm_site import Site, read_site
 
 
 def test_a_site_that_sets_nothing_has_defaults() -> None:

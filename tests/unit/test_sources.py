@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import PROJECT
-from vaebench.models import NETWORKS
-from vaebench.settings import Settings
-from vaebench.sources import (
+from vaebench.experiment.settings import Settings
+from vaebench.networks import NETWORKS
+from vaebench.runs.sources import (
     CORE,
     PACKAGE,
     _definition_text,
@@ -117,7 +117,7 @@ def test_whatever_an_objective_uses_counts(module: Path, definition: str, edited
 
 
 def test_a_helper_of_another_module_counts_with_all_of_it(module: Path) -> None:
-    line = "from vaebench.records import finite\n"
+    line = "from vaebench.runs.record import finite\n"
     text = module.read_text().replace("- 0.5 * information", "- finite(0.5) * information")
     module.write_text(text)
     assert changed(module, "from dataclasses", line + "from dataclasses") == {"bilbo"}
@@ -158,7 +158,7 @@ def test_editing_a_network_changes_its_runs_alone(
 ) -> None:
     conv = settings(network="conv", hidden_units=None, hidden_layers=None)
     shutil.copytree(PACKAGE, tmp_path / "vaebench")
-    monkeypatch.setattr("vaebench.sources.PACKAGE", tmp_path / "vaebench")
+    monkeypatch.setattr("vaebench.runs.sources.PACKAGE", tmp_path / "vaebench")
     before = {run.network: source_digest(run) for run in (settings(), conv)}
     path = tmp_path / "vaebench" / "models" / "conv.py"
     path.write_text(path.read_text().replace("SLOPE = 0.2", "SLOPE = 0.3"))
@@ -189,7 +189,7 @@ def test_every_module_that_training_imports_is_core_or_exempt_for_a_reason() -> 
     # A network takes nothing from another, so that its own module is all that its runs depend on.
     for file in networks:
         assert not re.search(
-            rf"vaebench.models.({'|'.join(NETWORKS)})", (PACKAGE / file).read_text()
+            rf"vaebench.networks.({'|'.join(NETWORKS)})", (PACKAGE / file).read_text()
         )
     assert set(CORE) <= seen
 
@@ -208,8 +208,8 @@ def test_digests_are_the_same_in_other_versions_of_python(version: str) -> None:
     script = (
         "import ast, sys, types\n"
         "stub = types.ModuleType('stub')\n"
-        "for name in ('vaebench', 'vaebench.files', 'vaebench.figures', 'vaebench.likelihoods',"
-        " 'vaebench.objectives', 'vaebench.settings'):\n"
+        "for name in ('vaebench', 'vaebench.files', 'vaebench.experiment.figures', 'vaebench.likelihoods',"
+        " 'vaebench.objectives', 'vaebench.experiment.settings'):\n"
         "    sys.modules[name] = m = types.ModuleType(name)\n"
         "    m.digest_bytes = m.digest_file = m.FIGURES = m.LIKELIHOODS = m.OBJECTIVES = None\n"
         "    m.Settings = None\n"

@@ -9,16 +9,16 @@ import pytest
 import torch
 from torch import Tensor
 
+from vaebench.core.adam import Moments, adam_step
+from vaebench.core.network import Parameters
+from vaebench.core.streams import normal, order
 from vaebench.data.prepared import Arrays
+from vaebench.experiment.settings import Settings
 from vaebench.likelihoods import LIKELIHOODS
 from vaebench.models import mlp
-from vaebench.models.base import Parameters
 from vaebench.objectives import OBJECTIVES
-from vaebench.settings import Settings
-from vaebench.streams import normal, order
-from vaebench.training.adam import Moments, ascend
-from vaebench.training.loop import advance, is_recorded, step_size
-from vaebench.training.pack import Pack, TrainingState, begin
+from vaebench.training.loop import is_recorded, step_size, train
+from vaebench.training.pack import Pack, TrainingState, init_state
 from vaebench.training.step import training_bound
 
 CPU = torch.device("cpu")
@@ -27,9 +27,9 @@ MakeSettings = Callable[..., Settings]
 
 def train_steps(runs: Sequence[Settings], data: Arrays, steps: int) -> tuple[Pack, TrainingState]:
     pack = Pack.of(runs, data, CPU)
-    state = begin(pack)
+    state = init_state(pack)
     asked = count(1)  # after each step
-    advance(pack, state, lambda: next(asked) >= steps, lambda _: None)
+    train(pack, state, lambda: next(asked) >= steps, lambda _: None)
     assert state.step == min(steps, pack.steps)
     return pack, state
 
@@ -83,12 +83,14 @@ def test_each_run_of_a_pack_has_its_own_numeric_settings(
 
 def test_a_seed_pairs_objectives(settings: MakeSettings, digits: Arrays) -> None:
     """The same initial weights where shapes agree, the same data order and noise."""
-    states = {name: begin(Pack.of([settings(objective=name)], digits, CPU)) for name in OBJECTIVES}
+    states = {
+        name: init_state(Pack.of([settings(objective=name)], digits, CPU)) for name in OBJECTIVES
+    }
     learned, bilbo = states["learned"].parameters, states["bilbo"].parameters
     assert set(learned) - set(bilbo) == {"encoder.std.weight", "encoder.std.bias"}
     for name, tensor in bilbo.items():
         assert torch.equal(tensor, learned[name]), name
-    other = begin(Pack.of([settings(seed=1)], digits, CPU)).parameters
+    other = init_state(Pack.of([settings(seed=1)], digits, CPU)).parameters
     assert not torch.equal(other["encoder.hidden1.weight"], learned["encoder.hidden1.weight"])
 
 
@@ -98,7 +100,7 @@ def test_a_seed_pairs_data_order_and_noise(
     seen: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in OBJECTIVES}
 
     def noting(pack: Pack, parameters: Parameters, x: Tensor, noise: Tensor) -> Tensor:
-        seen[pack.objective.name].append((x, noise))
+        seen[pack.vae.objective.name].append((x, noise))
         return training_bound(pack, parameters, x, noise)
 
     monkeypatch.setattr("vaebench.training.step.training_bound", noting)
@@ -132,7 +134,7 @@ def test_streams_depend_on_seed_purpose_and_index_alone() -> None:
 
 
 def test_initial_weights_are_glorot_uniform(settings: MakeSettings, digits: Arrays) -> None:
-    parameters = begin(Pack.of([settings(hidden_units=200)], digits, CPU)).parameters
+    parameters = init_state(Pack.of([settings(hidden_units=200)], digits, CPU)).parameters
     for name, tensor in parameters.items():
         if name.endswith("bias"):
             assert not tensor.any()
@@ -161,7 +163,7 @@ def test_latent_scale_multiplies_codes_and_divides_the_decoders_input(
     x = torch.rand(1, 5, 784)
     plain = Pack.of([settings()], digits, CPU)
     scaled = Pack.of([settings(latent_scale=3.0)], digits, CPU)
-    parameters = begin(plain).parameters
+    parameters = init_state(plain).parameters
     a, b = plain.network.encode(parameters, x), scaled.network.encode(parameters, x)
     torch.testing.assert_close(b.mean, 3 * a.mean)
     torch.testing.assert_close(b.std, 3 * a.std)
@@ -175,7 +177,9 @@ def test_one_step_is_adams_on_the_objective(settings: MakeSettings, digits: Arra
     """The first step written out plainly: forward, gradient, Adam's update."""
     run = settings(objective="learned", hidden_layers=1)
     pack = Pack.of([run], digits, CPU)
-    before = {k: v.detach()[0].clone().requires_grad_() for k, v in begin(pack).parameters.items()}
+    before = {
+        k: v.detach()[0].clone().requires_grad_() for k, v in init_state(pack).parameters.items()
+    }
     rows = order([0], 0, 1500)[0][:100]
     x = torch.from_numpy(digits.train_images.copy()).flatten(1)[rows].float() / 255
     noise = normal([0], "noise", 0, (1500, 2), CPU)[0][:100]
@@ -211,7 +215,7 @@ def test_adam_is_torchs() -> None:
     moments, reference = Moments.zero(ours), torch.optim.Adam(theirs, lr=0.003, fused=True)
     for _ in range(10):
         gradients = [torch.randn(t.shape, generator=generator) for t in ours]
-        ascend(ours, gradients, moments, 0.003)
+        adam_step(ours, gradients, moments, 0.003)
         for tensor, gradient in zip(theirs, gradients, strict=True):
             tensor.grad = -gradient
         reference.step()
@@ -273,7 +277,7 @@ def test_every_likelihood_trains_packed_as_alone(
 
 def test_the_step_of_divergence_is_recorded(settings: MakeSettings, digits: Arrays) -> None:
     pack = Pack.of([settings(epochs=3)] * 2, digits, CPU)
-    state = begin(pack)
+    state = init_state(pack)
 
     asked = count(1)
 
@@ -283,7 +287,7 @@ def test_the_step_of_divergence_is_recorded(settings: MakeSettings, digits: Arra
                 state.parameters["decoder.output.bias"][1] = torch.nan
         return False
 
-    advance(pack, state, poison_after_17_steps, lambda _: None)
+    train(pack, state, poison_after_17_steps, lambda _: None)
     assert state.diverged == [None, 18]
     assert state.history[1][-1].elbo is None
     assert state.history[0][-1].elbo is not None
@@ -299,8 +303,8 @@ def test_the_history_has_epochs_1_to_10_every_fifth_and_the_last(
         23,
     ]
     pack = Pack.of([settings(epochs=12, batch_size=500)], digits, CPU)
-    state = begin(pack)
-    assert advance(pack, state, lambda: False, lambda _: None)
+    state = init_state(pack)
+    assert train(pack, state, lambda: False, lambda _: None)
     assert [point.epoch for point in state.history[0]] == [*range(1, 11), 12]
     last = state.history[0][-1]
     assert last.elbo == pytest.approx(-(last.rate or 0) - (last.distortion or 0))
@@ -311,9 +315,9 @@ def test_training_counted_in_steps_takes_the_steps_of_epochs(
 ) -> None:
     """37 steps of 15 an epoch: the same batches and noise, whatever is evaluated in between."""
     pack = Pack.of([settings(epochs=None, steps=37)], digits, CPU)
-    state = begin(pack)
+    state = init_state(pack)
     stretches: list[int] = []
-    assert advance(pack, state, lambda: False, stretches.append)
+    assert train(pack, state, lambda: False, stretches.append)
     assert state.step == pack.steps == 37
     assert (pack.stretch, pack.stretches) == (1, 37)
     assert stretches == list(range(1, 38))
@@ -326,13 +330,13 @@ def test_steps_are_evaluated_at_every_twentieth_and_at_the_end(
     settings: MakeSettings, digits: Arrays
 ) -> None:
     pack = Pack.of([settings(epochs=None, steps=50)], digits, CPU)
-    state = begin(pack)
-    assert advance(pack, state, lambda: False, lambda _: None)
+    state = init_state(pack)
+    assert train(pack, state, lambda: False, lambda _: None)
     assert [point.step for point in state.history[0]] == [*range(2, 51, 2)]
     assert {point.epoch for point in state.history[0]} == {None}
     odd = Pack.of([settings(epochs=None, steps=59)], digits, CPU)
-    state = begin(odd)
-    assert advance(odd, state, lambda: False, lambda _: None)
+    state = init_state(odd)
+    assert train(odd, state, lambda: False, lambda _: None)
     assert [point.step for point in state.history[0]][-2:] == [58, 59]
 
 
@@ -353,9 +357,9 @@ def test_the_step_size_reaches_the_optimiser(
 
     def noting(*values: Any) -> None:
         rates.append(values[-1])
-        ascend(*values)
+        adam_step(*values)
 
-    monkeypatch.setattr("vaebench.training.step.ascend", noting)
+    monkeypatch.setattr("vaebench.training.step.adam_step", noting)
     run = settings(epochs=None, steps=40, schedule="constant-cosine")
     train_steps([run], digits, 40)
     assert rates == [step_size(run, step, 40) for step in range(40)]
@@ -377,7 +381,7 @@ def test_training_raises_the_bound(settings: MakeSettings, digits: Arrays) -> No
         assert first is not None
         assert last is not None
         assert last > first + 20
-        assert pack.objective.name == objective
+        assert pack.vae.objective.name == objective
 
 
 def test_bound_of_a_pack_of_two_scales_is_that_of_scaled_data(
@@ -385,11 +389,11 @@ def test_bound_of_a_pack_of_two_scales_is_that_of_scaled_data(
 ) -> None:
     run = settings(likelihood="gaussian", objective="bilbo", data_scale=2.0)
     pack = Pack.of([run], digits, CPU)
-    unit = replace(pack, network=replace(pack.network, data_scale=None))
-    parameters = begin(pack).parameters
+    unit = replace(pack, network=replace(pack.vae.network, data_scale=None))
+    parameters = init_state(pack).parameters
     pixels = torch.rand(1, 4, 784)
     noise = torch.zeros(1, 4, 2)
     torch.testing.assert_close(
-        training_bound(pack, parameters, pack.network.scale(pixels), noise),
+        training_bound(pack, parameters, pack.vae.network.scale(pixels), noise),
         training_bound(unit, parameters, 2 * pixels, noise),
     )

@@ -11,11 +11,11 @@ import yaml
 from tests.conftest import PROJECT
 from tests.tiers import forge
 from vaebench.errors import UserError
-from vaebench.explain import explain
-from vaebench.layout import Layout
-from vaebench.manifest import read_manifest, write_manifest
-from vaebench.metadata import figure_metadata
-from vaebench.verify import find_tiers, verify
+from vaebench.paths import Layout
+from vaebench.provenance.figure_metadata import figure_metadata
+from vaebench.provenance.manifest import read_manifest, write_manifest
+from vaebench.provenance.trace import explain
+from vaebench.provenance.verify import find_tiers, verify
 
 PAPER_VALUES = PROJECT / "config" / "paper_values.yaml"
 RUN = "posterior_variance/objective~bilbo/latent_dim~2/seed~1"
@@ -124,7 +124,7 @@ def test_a_figure_of_other_runs_is_found(layout: Layout) -> None:
 def test_other_sources_are_reported_and_no_problem(
     layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vaebench.verify.source_digest", lambda *_: "other")
+    monkeypatch.setattr("vaebench.provenance.verify.source_digest", lambda *_: "other")
     found = verify(layout)
     assert found.problems == []
     assert len(found.other_sources) == 4

@@ -10,7 +10,7 @@ import yaml
 from tests.conftest import read_json
 from tests.tiers import forge
 from tests.workflow.project import RUNS, TINY, Project, copy_project
-from vaebench.config import Tier
+from vaebench.experiment.tier import Tier
 
 pytestmark = pytest.mark.workflow
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests.workflow.project import TINY, Project, copy_project
-from vaebench.finished import FINISHED_ONLY
+from vaebench.runs.finished import FINISHED_ONLY
 
 pytestmark = pytest.mark.workflow
 

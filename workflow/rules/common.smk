@@ -3,18 +3,14 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-from vaebench.config import load_tier
+from vaebench.experiment.tier import load_tier
 from vaebench.errors import UserError
-from vaebench.finished import (
-    FINISHED_ONLY,
-    finished_jobs,
-    finished_only,
-    finished_runs,
-)
-from vaebench.jobs import job_rules
-from vaebench.layout import CLAIM_FORMATS, FIGURE_FORMATS, TABLE_FORMATS, Layout
-from vaebench.snakemake_lock import hold_folder
-from vaebench.sources import (
+from vaebench.runs.finished import FINISHED_ONLY, finished_jobs, finished_only, finished_runs
+from vaebench.experiment.jobs import job_rules
+from vaebench.paths import CLAIM_FORMATS, FIGURE_FORMATS, TABLE_FORMATS, Layout
+from vaebench.progress import show_log_lines
+from vaebench.workflow.lock import hold_folder
+from vaebench.provenance.stages import (
     claims_digest,
     collect_digest,
     figure_digest,
@@ -22,8 +18,8 @@ from vaebench.sources import (
     summary_digest,
     table_digest,
 )
-from vaebench.training.device import expects_gpu
-from vaebench.workflow import (
+from vaebench.execution.device import expects_gpu
+from vaebench.workflow.rules import (
     beside_snakefile,
     dataset_digest,
     datasets,
@@ -77,6 +73,7 @@ JOB_RULES = (
 
 put_own_commands_on_path()
 if workflow.is_main_process:
+    show_log_lines()
     hold_folder(Path(".snakemake"))
 
 

@@ -1,5 +1,5 @@
 # Raw data, verified and prepared as uint8 arrays. The manifest stands for them in the workflow.
-from vaebench.layout import data_manifest
+from vaebench.workflow.rules import data_manifest
 
 
 rule data:

@@ -1,7 +1,7 @@
 # Sample quality, for the experiments that ask for it: a classifier a dataset, and from its features
 # the measures of each run. Needs the runs' weights, which training leaves beside its results.
-from vaebench.sources import quality_digest
-from vaebench.workflow import needed_data
+from vaebench.runs.sources import lasting_quality_digest
+from vaebench.workflow.rules import needed_data
 
 
 rule classifier:
@@ -24,7 +24,7 @@ rule classifier:
         **GPU,
         cpus_per_task=THREADS,
     params:
-        code=quality_digest(),
+        code=lasting_quality_digest(),
         data=lambda wildcards: dataset_digest(wildcards.dataset),
     message:
         "training the classifier of {wildcards.dataset}"
@@ -67,7 +67,7 @@ for each in JOB_RULES:
                 cpus_per_task=THREADS,
             params:
                 experiment=each.experiment,
-                code=quality_digest(),
+                code=lasting_quality_digest(),
                 label=untracked(each, lambda job: job.label),
                 options=untracked(each, lambda job: job.options),
             message:

@@ -1,5 +1,5 @@
 # Each figure from the collected runs alone.
-from vaebench.figures import FIGURES
+from vaebench.experiment.figures import FIGURES
 
 
 rule figure:

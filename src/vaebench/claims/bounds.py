@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from vaebench.claims import Values, statistic
+from vaebench.claims.registry import Values, statistic
 from vaebench.claims.select import (
     Dim,
     NotRun,
@@ -20,8 +20,8 @@ from vaebench.claims.select import (
     paired,
     runs_of,
 )
-from vaebench.settings import format_value
-from vaebench.statistics import CONFIDENCE, Estimate
+from vaebench.experiment.settings import format_value
+from vaebench.results.intervals import CONFIDENCE, Estimate
 
 
 @statistic

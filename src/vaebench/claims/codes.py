@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-from vaebench.claims import Values, statistic
+from vaebench.claims.registry import Values, statistic
 from vaebench.claims.select import NotRun, Watched, against, by_seed, by_seed_and, paired, runs_of
 
 Array = NDArray[np.float64]

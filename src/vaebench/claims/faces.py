@@ -5,7 +5,7 @@ from math import log
 import numpy as np
 import pandas as pd
 
-from vaebench.claims import Values, statistic
+from vaebench.claims.registry import Values, statistic
 from vaebench.claims.select import Watched, by_seed, paired, runs_of
 
 

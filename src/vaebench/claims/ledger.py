@@ -10,16 +10,16 @@ from typing import Literal, NamedTuple
 import pandas as pd
 from scipy import stats
 
-from vaebench.claims import Values, compute, describe
 from vaebench.claims.paper import Claim, Number, PaperValues, load_paper_values
+from vaebench.claims.registry import Values, compute, describe
 from vaebench.claims.select import NotRun, Watched, latent_dim
+from vaebench.experiment.grid import Strict
+from vaebench.experiment.settings import AxisValue
 from vaebench.files import write_atomically
-from vaebench.grid import Strict
-from vaebench.provenance import account, as_comment
-from vaebench.results import Results, training_text
-from vaebench.settings import AxisValue
-from vaebench.sources import claims_digest
-from vaebench.statistics import BOOTSTRAP_FROM, CONFIDENCE, Estimate, estimate
+from vaebench.provenance.account import account, as_comment
+from vaebench.provenance.stages import claims_digest
+from vaebench.results.intervals import BOOTSTRAP_FROM, CONFIDENCE, Estimate, estimate
+from vaebench.results.read import Results, training_text
 
 Interval = Literal["Student's t", "bootstrap", "chi-squared", "prediction", "none"]
 """Of the mean by one of two methods, of a standard deviation, or of a single run by Student's t."""

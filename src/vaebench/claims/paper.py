@@ -6,11 +6,11 @@ from typing import Annotated
 import yaml
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from vaebench.claims import load_statistics, wrong_arguments
-from vaebench.config import describe as describe_error
+from vaebench.claims.registry import load_statistics, wrong_arguments
 from vaebench.errors import UserError
-from vaebench.grid import Strict
-from vaebench.settings import AxisValue, Name, Settings
+from vaebench.experiment.grid import Strict
+from vaebench.experiment.settings import AxisValue, Name, Settings
+from vaebench.experiment.tier import describe as describe_error
 
 
 def _check_settings(settings: dict[str, AxisValue]) -> dict[str, AxisValue]:

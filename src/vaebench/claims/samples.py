@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from vaebench.claims import Values, statistic
+from vaebench.claims.registry import Values, statistic
 from vaebench.claims.select import (
     Dim,
     NotRun,
@@ -23,7 +23,7 @@ from vaebench.claims.select import (
     range_of,
     runs_of,
 )
-from vaebench.settings import format_value
+from vaebench.experiment.settings import format_value
 
 LEAST_KID = 1e-6
 

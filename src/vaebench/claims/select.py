@@ -5,8 +5,8 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from vaebench.results import Results
-from vaebench.settings import format_value
+from vaebench.experiment.settings import format_value
+from vaebench.results.read import Results
 
 Dim = Literal["low", "high"]
 """The paper's 2 and 100 latent dimensions; a tier may have another number in place of 100."""

@@ -9,12 +9,14 @@ import sys
 from vaebench.cli import quality, results, sharing, training
 from vaebench.cli.app import app
 from vaebench.errors import UserError
+from vaebench.progress import show_log_lines
 
 __all__ = ["app", "main", "quality", "results", "sharing", "training"]
 
 
 def main() -> None:
     """Run the command line; the user's mistakes end without a traceback."""
+    show_log_lines()
     try:
         app()
     except UserError as error:

@@ -14,11 +14,11 @@ from vaebench.cli.training import (
     ThreadsOption,
     ensure_data,
 )
-from vaebench.config import find_tier, load_tier
-from vaebench.data import DATASETS
+from vaebench.data.registry import DATASETS
 from vaebench.errors import UserError
-from vaebench.jobs import chosen_packs
-from vaebench.layout import DATA, Layout
+from vaebench.experiment.jobs import chosen_blocks
+from vaebench.experiment.tier import find_tier, load_tier
+from vaebench.paths import DATA, Layout
 
 
 @app.command()
@@ -37,8 +37,8 @@ def classifier(
     ensure_data(dataset, DATA, config.execution.mirrors)
     import torch
 
+    from vaebench.execution.device import choose_device
     from vaebench.quality.evaluate import make_classifier
-    from vaebench.training.device import choose_device
 
     if threads is not None:
         torch.set_num_threads(threads)
@@ -60,11 +60,11 @@ def evaluate(
     """Measure the samples of trained runs, from their weights: KID, FID and their like."""
     config = load_tier(find_tier(tier))
     layout = Layout.of(config.tier)
-    packs = chosen_packs([config.experiment(experiment)], cell or None, runs)
+    packs = chosen_blocks([config.experiment(experiment)], cell or None, runs)
     import torch
 
+    from vaebench.execution.device import choose_device
     from vaebench.quality.evaluate import EvaluationTarget, evaluate_runs
-    from vaebench.training.device import choose_device
 
     if threads is not None:
         torch.set_num_threads(threads)
@@ -77,7 +77,7 @@ def evaluate(
             )
             for run in pack.runs
         ]
-        dataset = pack.runs[0].settings.dataset
+        dataset = pack.shared.dataset
         where = choose_device(device or config.execution.device)
         evaluate_runs(targets, layout.classifier(dataset), DATA, where, store)
         for target in targets:

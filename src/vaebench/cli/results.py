@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 
 from vaebench.cli.app import DataOption, TierOption, app
-from vaebench.config import Tier, dump_tier, find_tier, load_tier
-from vaebench.data import DATASETS
+from vaebench.data.registry import DATASETS
 from vaebench.errors import UserError
-from vaebench.figures import FIGURES
+from vaebench.experiment.figures import FIGURES
+from vaebench.experiment.tier import Tier, dump_tier, find_tier, load_tier
 from vaebench.files import write_atomically
-from vaebench.layout import DATA, PAPER_VALUES, PUBLISHED, Layout
+from vaebench.paths import DATA, PAPER_VALUES, PUBLISHED, Layout
 
 ResultsOption = Annotated[Path, typer.Option(help="A tier's folder, such as results/smoke.")]
 
@@ -79,7 +79,7 @@ def collect(
     ] = False,
 ) -> None:
     """Check every run of a tier against settings, sources and data, and collect them in a table."""
-    from vaebench.collect import collect as collect_runs
+    from vaebench.results.collect import collect as collect_runs
 
     loaded = load_tier(find_tier(tier))
     layout = Layout.of(loaded.tier)
@@ -96,7 +96,7 @@ def draw(
 ) -> None:
     """Draw figures from a tier's collected runs."""
     from vaebench.figures.draw import draw_figure
-    from vaebench.results import load_results
+    from vaebench.results.read import load_results
 
     loaded = load_results(results)
     for name in names:
@@ -111,8 +111,8 @@ def table(
     paper_values: PaperValuesOption = PAPER_VALUES,
 ) -> None:
     """Write the tables of experiments from a tier's collected runs."""
-    from vaebench.results import load_results
-    from vaebench.tables import write_tables
+    from vaebench.reporting.tables import write_tables
+    from vaebench.results.read import load_results
 
     loaded = load_results(results)
     for name in names:
@@ -127,7 +127,7 @@ def claims(
 ) -> None:
     """Judge every number and claim of the paper by a tier's runs."""
     from vaebench.claims.ledger import write_ledger
-    from vaebench.results import load_results
+    from vaebench.results.read import load_results
 
     loaded = load_results(results)
     for line in write_ledger(loaded, paper_values):
@@ -138,8 +138,8 @@ def claims(
 @app.command()
 def summary(results: ResultsOption) -> None:
     """Write a tier's few numbers for `dvc metrics` and `dvc plots`."""
-    from vaebench.results import load_results
-    from vaebench.summary import write_summary
+    from vaebench.reporting.summary import write_summary
+    from vaebench.results.read import load_results
 
     loaded = load_results(results)
     write_summary(loaded)
@@ -151,8 +151,8 @@ def report(
     results: ResultsOption,
 ) -> None:
     """Write the page that shows a tier's figures and tables."""
-    from vaebench.report import write_report
-    from vaebench.results import load_results
+    from vaebench.reporting.page import write_report
+    from vaebench.results.read import load_results
 
     typer.echo(write_report(load_results(results)))
 
@@ -167,8 +167,8 @@ def pages(
     ] = False,
 ) -> None:
     """Write the page of results and the README's part from a published tier."""
-    from vaebench.pages import write_pages
-    from vaebench.results import load_results
+    from vaebench.reporting.published import write_pages
+    from vaebench.results.read import load_results
 
     changed = write_pages(load_results(results), page, readme, check)
     for path in changed:

@@ -10,8 +10,8 @@ from vaebench.cli.app import app
 from vaebench.cli.results import PaperValuesOption
 from vaebench.cli.training import STORE, StoreOption
 from vaebench.errors import UserError
-from vaebench.layout import CONFIGS, PAPER_VALUES, RESULTS, Layout
-from vaebench.progress import say
+from vaebench.paths import CONFIGS, PAPER_VALUES, RESULTS, Layout
+from vaebench.progress import log
 
 TierFolder = Annotated[Path, typer.Option("--results", help="A tier's folder: results/smoke.")]
 
@@ -19,7 +19,7 @@ TierFolder = Annotated[Path, typer.Option("--results", help="A tier's folder: re
 @app.command()
 def manifest(results: TierFolder, paper_values: PaperValuesOption = PAPER_VALUES) -> None:
     """Write down the digest of every file that a tier made; the workflow does it last."""
-    from vaebench.manifest import write_manifest
+    from vaebench.provenance.manifest import write_manifest
 
     typer.echo(write_manifest(Layout(results), paper_values))
 
@@ -38,14 +38,19 @@ def verify(
     Names each file that was changed, is missing or does not belong; exit status 1 if there is one.
     Weights that are not here are counted, and sources other than this checkout's are reported.
     """
-    from vaebench.verify import find_tiers
-    from vaebench.verify import verify as verify_tier
+    from vaebench.provenance.verify import find_tiers
+    from vaebench.provenance.verify import verify as verify_tier
 
     whole = True
     for layout in find_tiers(path):
         found = verify_tier(layout, weights)
         for problem in found.problems:
             typer.echo(problem)
+        for level, count in sorted(found.attested.items()):
+            typer.echo(
+                f"{layout.root}: {count} of {found.runs} runs were made by sources that are "
+                f"attested to compute the same as this checkout's ({level})"
+            )
         if found.other_sources:
             typer.echo(
                 f"{layout.root}: {len(found.other_sources)} of {found.runs} runs were made by "
@@ -67,7 +72,7 @@ def explain(
     file: Annotated[Path, typer.Argument(help="A file below results/, such as a figure.")],
 ) -> None:
     """Say where a figure, table or run comes from: runs, weights, code, data, commit and device."""
-    from vaebench.explain import explain as explain_file
+    from vaebench.provenance.trace import explain as explain_file
 
     typer.echo(explain_file(file))
 
@@ -87,7 +92,7 @@ def export(
     ] = None,
 ) -> None:
     """Pack a tier into one archive, volumes or a folder, for `vaebench import` elsewhere."""
-    from vaebench.archive import export_tier, publish_tier
+    from vaebench.sharing.archive import export_tier, publish_tier
 
     if unpacked:
         if volume_size is not None:
@@ -107,8 +112,8 @@ def import_(
     store: StoreOption = STORE,
 ) -> None:
     """Check an archive, unpack it below results/ and adopt its runs: they are not trained again."""
-    from vaebench.adoption import check_current, mark_current
-    from vaebench.archive import import_tier
+    from vaebench.sharing.adopt import check_current, mark_current
+    from vaebench.sharing.archive import import_tier
 
     for path in archive:
         if not path.exists():
@@ -121,7 +126,7 @@ def import_(
         check_current(layout, CONFIGS)
     except UserError as error:
         # To look at, verify and explain; snakemake refuses to collect it.
-        say(f"it can be looked at, but this checkout does not go on from it: {error}")
+        log.info(f"it can be looked at, but this checkout does not go on from it: {error}")
         return
     mark_current(layout, PAPER_VALUES)
 
@@ -134,7 +139,7 @@ TiersArgument = Annotated[
 @app.command()
 def push(tiers: TiersArgument = None) -> None:
     """Record finished tiers with DVC, send their bytes to its remote, stage their text for git."""
-    from vaebench.versioning import push as push_tiers
+    from vaebench.sharing.dvc import push as push_tiers
 
     staged = push_tiers(tiers or [])
     typer.echo(f"staged for git: {len(staged)} paths; `git commit` keeps this version")
@@ -143,7 +148,7 @@ def push(tiers: TiersArgument = None) -> None:
 @app.command()
 def pull(tiers: TiersArgument = None, store: StoreOption = STORE) -> None:
     """Bring recorded tiers from DVC's remote, check them, and let snakemake go on from them."""
-    from vaebench.versioning import pull as pull_tiers
+    from vaebench.sharing.dvc import pull as pull_tiers
 
     for layout in pull_tiers(tiers or [], store):
         typer.echo(layout.root)

@@ -9,20 +9,20 @@ import typer
 from pydantic import ValidationError
 
 from vaebench.cli.app import DataOption, TierOption, app, parse_duration, parse_list
-from vaebench.config import describe, find_tier, load_tier
-from vaebench.data import DATASETS
+from vaebench.data.registry import DATASETS
 from vaebench.errors import UserError
-from vaebench.grid import Experiment, expand
-from vaebench.jobs import chosen_packs
-from vaebench.layout import DATA, Layout
+from vaebench.execution.slurm_job import job_deadline
+from vaebench.experiment.grid import Experiment, expand
+from vaebench.experiment.jobs import chosen_blocks
+from vaebench.experiment.tier import describe, find_tier, load_tier
 from vaebench.likelihoods import LIKELIHOODS
-from vaebench.models import NETWORKS
+from vaebench.networks import NETWORKS
 from vaebench.objectives import OBJECTIVES
-from vaebench.progress import say
-from vaebench.slurm_job import job_deadline
+from vaebench.paths import DATA, Layout
+from vaebench.progress import log
 
 if TYPE_CHECKING:
-    from vaebench.training.session import Resources
+    from vaebench.execution.session import Resources
 
 STOPPED = 75
 """Exit status of a training that was stopped with its state saved (EX_TEMPFAIL)."""
@@ -168,7 +168,7 @@ def train(
         device or "auto", threads, data, store, save_every, job_deadline(), start_over
     )
 
-    from vaebench.training.session import Target, train_targets
+    from vaebench.execution.session import Target, train_targets
 
     targets = [
         Target(run.settings, out / run.folder, out / run.folder / "model.safetensors")
@@ -206,8 +206,8 @@ def run(
     config = load_tier(find_tier(tier))
     deadline = job_deadline() if budget is None else time.monotonic() + parse_duration(budget)
     chosen = config.experiments if experiment is None else [config.experiment(experiment)]
-    packs = chosen_packs(chosen, cell or None, runs)
-    for dataset in dict.fromkeys(pack.runs[0].settings.dataset for _, pack in packs):
+    packs = chosen_blocks(chosen, cell or None, runs)
+    for dataset in dict.fromkeys(pack.shared.dataset for _, pack in packs):
         ensure_data(dataset, DATA, config.execution.mirrors)
     execution = config.execution
     resources = _resources(
@@ -220,7 +220,7 @@ def run(
         start_over,
     )
 
-    from vaebench.training.session import targets_of, train_targets
+    from vaebench.execution.session import targets_of, train_targets
 
     for done, (name, pack) in enumerate(packs):
         targets = targets_of(Layout.of(config.tier), name, pack.runs)
@@ -228,9 +228,9 @@ def run(
             if deadline is None or time.monotonic() < deadline:
                 raise typer.Exit(STOPPED)
             spent = "wall time is nearly over" if budget is None else "budget is spent"
-            say(f"the {spent}: {done} of {len(packs)} jobs are complete")
+            log.info(f"the {spent}: {done} of {len(packs)} jobs are complete")
             raise typer.Exit(STOPPED if budget is None else 0)
-    say(f"{len(packs)} of {len(packs)} jobs are complete")
+    log.info(f"{len(packs)} of {len(packs)} jobs are complete")
 
 
 def ensure_data(dataset: str, root: Path, mirrors: list[str]) -> None:
@@ -238,7 +238,7 @@ def ensure_data(dataset: str, root: Path, mirrors: list[str]) -> None:
     from vaebench.data.prepared import manifest_path, prepare
 
     if not manifest_path(root / "prepared", dataset).exists():
-        say(f"preparing dataset {dataset}")
+        log.info(f"preparing dataset {dataset}")
         prepare(dataset, root, mirrors)
 
 
@@ -254,8 +254,8 @@ def _resources(
     """How and where to train; sets the process's number of threads."""
     import torch
 
-    from vaebench.training.device import choose_device
-    from vaebench.training.session import Resources
+    from vaebench.execution.device import choose_device
+    from vaebench.execution.session import Resources
 
     if threads is not None:
         torch.set_num_threads(threads)

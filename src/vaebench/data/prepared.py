@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vaebench.data import DATASETS
+from vaebench.data.registry import DATASETS
 from vaebench.errors import UserError
 from vaebench.files import digest_bytes, write_atomically
 

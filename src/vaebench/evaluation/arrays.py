@@ -1,7 +1,6 @@
 """The small arrays that a run leaves for figures: images as uint8, and codes of the test set."""
 
 import io
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,11 +8,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vaebench.evaluation.bounds import Evaluation
-from vaebench.evaluation.pictures import decode_pixels, picture_arrays, to_levels
-from vaebench.likelihoods import Likelihood
-from vaebench.models.base import Network, Parameters
-from vaebench.streams import normal
+from vaebench.core.network import Parameters
+from vaebench.core.streams import normal
+from vaebench.core.vae import VAE
+from vaebench.evaluation.elbo import Evaluation
+from vaebench.evaluation.pictures import picture_arrays, to_levels
 
 SAMPLES = 32
 MANIFOLD_SIDE = 12
@@ -21,10 +20,8 @@ MANIFOLD_SIDE = 12
 
 @torch.no_grad()
 def run_arrays(
-    network: Network,
-    likelihood: Likelihood,
+    vae: VAE,
     parameters: Parameters,
-    seeds: Sequence[int],
     train: Evaluation,
     test: Evaluation,
     test_images: Tensor,
@@ -40,12 +37,13 @@ def run_arrays(
     r-th quantile of z_2 from the top, column c the c-th of z_1. For images in colour also: see
     `pictures.picture_arrays`.
     """
+    network, runs = vae.network, len(vae.seeds)
     device = next(iter(parameters.values())).device
     prior_std = train.prior_variance.sqrt().float().to(device)
-    draws = normal(seeds, "samples", 0, (SAMPLES, network.latent_dim), device)
+    draws = normal(vae.seeds, "samples", 0, (SAMPLES, network.latent_dim), device)
 
     def images(z: Tensor) -> NDArray[np.uint8]:
-        return to_levels(decode_pixels(network, likelihood, parameters, z), network.image_shape)
+        return to_levels(vae.decode_pixels(parameters, z), network.image_shape)
 
     stacked: dict[str, NDArray[Any]] = {
         "samples": images(draws * prior_std),
@@ -64,8 +62,8 @@ def run_arrays(
     if network.latent_dim == 2 or not network.learns_std:
         stacked["posterior_std"] = test.posterior.std.half().cpu().numpy()
     if len(network.image_shape) == 3:
-        stacked |= picture_arrays(network, likelihood, parameters, seeds, train, test, test_images)
-    return [{name: stack[k] for name, stack in stacked.items()} | shared for k in range(len(seeds))]
+        stacked |= picture_arrays(vae, parameters, train, test, test_images)
+    return [{name: stack[k] for name, stack in stacked.items()} | shared for k in range(runs)]
 
 
 def to_npz(arrays: dict[str, NDArray[Any]]) -> bytes:

@@ -4,7 +4,6 @@ Of CelebA these show faces, so they are results for the machine that has the dat
 ignored by git.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,26 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vaebench.evaluation.bounds import Evaluation, blocks, fitted_prior, to_pixels
-from vaebench.likelihoods import Likelihood
-from vaebench.models.base import Network, Parameters
-from vaebench.streams import normal
+from vaebench.core.network import Parameters
+from vaebench.core.streams import normal
+from vaebench.core.vae import VAE, to_pixels
+from vaebench.evaluation.elbo import Evaluation, fitted_prior
 
 SHOWN = 32
 MEASURED = 1000
 """Images whose variation is measured, or as many as there are test images."""
-
-
-@torch.no_grad()
-def decode_pixels(
-    network: Network, likelihood: Likelihood, parameters: Parameters, z: Tensor
-) -> Tensor:
-    """The decoder's means for z of shape [run, N, latent] as pixels in [0, 1], [run, N, pixel]."""
-    means = [
-        network.image(likelihood.mean(network.decode(parameters, z[:, block]).output))
-        for block in blocks(z.shape[1], network.images_at_once)
-    ]
-    return torch.cat(means, 1)
 
 
 def to_levels(pixels: Tensor, image_shape: tuple[int, ...]) -> NDArray[np.uint8]:
@@ -41,10 +28,8 @@ def to_levels(pixels: Tensor, image_shape: tuple[int, ...]) -> NDArray[np.uint8]
 
 
 def picture_arrays(
-    network: Network,
-    likelihood: Likelihood,
+    vae: VAE,
     parameters: Parameters,
-    seeds: Sequence[int],
     train: Evaluation,
     test: Evaluation,
     test_images: Tensor,
@@ -59,22 +44,20 @@ def picture_arrays(
     over up to 1,000 images, in the mean over the pixels, which lie in [0, 1].
 
     Args:
-        network: the pack's.
-        likelihood: the pack's.
-        parameters: trained.
-        seeds: of the runs.
+        vae: the pack's model.
+        parameters: trained, stacked.
         train: the pack on the training set.
         test: the pack on the test set.
         test_images: uint8 of shape [N, pixel].
     """
-    device, runs = test_images.device, len(seeds)
+    network, runs, device = vae.network, len(vae.seeds), test_images.device
     count = min(MEASURED, len(test_images))
     std = fitted_prior(train.posterior).sqrt().float().to(device)
-    standard = normal(seeds, "samples", "pictures", (count, network.latent_dim), device)
+    standard = normal(vae.seeds, "samples", "pictures", (count, network.latent_dim), device)
     pixels = {
         "inputs": to_pixels(test_images[:count]).expand(runs, -1, -1),
         **{
-            name: decode_pixels(network, likelihood, parameters, z)
+            name: vae.decode_pixels(parameters, z)
             for name, z in {
                 "reconstructions": test.posterior.mean[:, :count].to(device),
                 "standard": standard,

@@ -7,12 +7,12 @@ import pandas as pd
 from matplotlib import pyplot as plt
 
 from vaebench.errors import UserError
-from vaebench.figures import FIGURES
+from vaebench.experiment.figures import FIGURES
 from vaebench.figures.style import Drawing, not_run, save, set_style
 from vaebench.files import write_atomically
-from vaebench.layout import FIGURE_FORMATS
-from vaebench.results import Results
-from vaebench.sources import figure_digest
+from vaebench.paths import FIGURE_FORMATS
+from vaebench.provenance.stages import figure_digest
+from vaebench.results.read import Results
 
 
 def draw_figure(results: Results, name: str) -> None:
@@ -38,7 +38,7 @@ def draw_figure(results: Results, name: str) -> None:
     if there and all(runs.empty for runs in there):
         drawing: Drawing = not_run(pd.concat(there))
     else:
-        drawing = import_module(f"vaebench.figures.{name}").draw(results)
+        drawing = import_module(f"vaebench.experiment.figures.{name}").draw(results)
     if lacking:
         drawing = replace(drawing, caption=f"{drawing.caption} Not run: {', '.join(lacking)}.")
     metadata = {

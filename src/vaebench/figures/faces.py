@@ -10,14 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from vaebench.figures.style import (
-    first_seeds,
-    image_grid,
-    objective_name,
-    setting_text,
-    show_image,
-)
-from vaebench.results import Results
+from vaebench.figures.style import first_seeds, image_grid, objective_name, setting_text, show_image
+from vaebench.results.read import Results
 
 COLUMNS = 8
 NOTE = (

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Circle, Ellipse, FancyArrowPatch, Polygon
 
 from vaebench.figures.style import Drawing
-from vaebench.results import Results
+from vaebench.results.read import Results
 
 DATA, LATENT = "#0173b2", "#de8f05"
 MU, X, NU = (0.45, 0.35), (-0.5, 0.45), (-0.42, 0.3)

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from vaebench.figures.style import OBJECTIVE_COLOURS, Drawing, first_seeds, runs_text
-from vaebench.results import Results
+from vaebench.results.read import Results
 
 BINS = 20
 NAMES = ("x", "y")

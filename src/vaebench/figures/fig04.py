@@ -16,8 +16,8 @@ from vaebench.figures.style import (
     show_settled,
     write_in,
 )
-from vaebench.results import Results
-from vaebench.statistics import estimate
+from vaebench.results.intervals import estimate
+from vaebench.results.read import Results
 
 LINES = ("-", "--", ":")
 SAMPLE_COLUMNS, SAMPLE_ROWS = 8, 4

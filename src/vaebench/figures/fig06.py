@@ -13,7 +13,7 @@ from vaebench.figures.style import (
     show_image,
     write_in,
 )
-from vaebench.results import Results, select
+from vaebench.results.read import Results, select
 
 SIDE = 4
 """Samples in a row and in a column of a panel."""

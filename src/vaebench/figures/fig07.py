@@ -1,15 +1,8 @@
 """Figure 7: the standard ELBO and BILBO on CelebA, reconstructions and samples."""
 
-from vaebench.figures.faces import (
-    NOTE,
-    Panel,
-    draw_panels,
-    method_name,
-    methods,
-    smaller_stds,
-)
+from vaebench.figures.faces import NOTE, Panel, draw_panels, method_name, methods, smaller_stds
 from vaebench.figures.style import Drawing, bound_text, runs_text
-from vaebench.results import Results
+from vaebench.results.read import Results
 
 IMAGES = 16
 

@@ -13,7 +13,7 @@ from vaebench.figures.style import (
     show_settled,
     write_in,
 )
-from vaebench.results import Results
+from vaebench.results.read import Results
 
 
 def draw(results: Results) -> Drawing:

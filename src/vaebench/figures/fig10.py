@@ -2,7 +2,7 @@
 
 from vaebench.figures.scatter import scatter_row
 from vaebench.figures.style import Drawing, bound_text, first_seeds, runs_text, setting_text
-from vaebench.results import Results
+from vaebench.results.read import Results
 
 AXIS = "data_scale"
 

@@ -2,7 +2,7 @@
 
 from vaebench.figures.manifold import draw_manifold
 from vaebench.figures.style import Drawing, first_seeds
-from vaebench.results import Results
+from vaebench.results.read import Results
 
 
 def draw(results: Results) -> Drawing:

@@ -2,7 +2,7 @@
 
 from vaebench.figures.faces import NOTE, Panel, draw_panels, method_name, methods
 from vaebench.figures.style import Drawing, bound_text, runs_text
-from vaebench.results import Results
+from vaebench.results.read import Results
 
 IMAGES = 32
 

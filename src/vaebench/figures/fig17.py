@@ -4,7 +4,7 @@ import pandas as pd
 
 from vaebench.figures.faces import NOTE, Panel, draw_panels, method_name, methods
 from vaebench.figures.style import Drawing, bound_text, runs_text
-from vaebench.results import Results
+from vaebench.results.read import Results
 
 IMAGES = 32
 

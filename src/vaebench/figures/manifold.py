@@ -17,7 +17,7 @@ from vaebench.figures.style import (
     scatter_by_label,
     show_image,
 )
-from vaebench.results import Results
+from vaebench.results.read import Results
 
 
 def draw_manifold(results: Results, rows: pd.DataFrame, note: str = "") -> Drawing:

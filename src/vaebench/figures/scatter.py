@@ -7,7 +7,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from vaebench.figures.style import label_legend, scatter_by_label
-from vaebench.results import Results
+from vaebench.results.read import Results
 
 
 def scatter_row(results: Results, rows: pd.DataFrame, title: Callable[[pd.Series], str]) -> Figure:

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from vaebench.experiment.settings import format_value
 from vaebench.objectives import OBJECTIVES
-from vaebench.results import training_text
-from vaebench.settings import format_value
+from vaebench.results.read import training_text
 
 DPI = 120
 NAMED_RUNS = 4

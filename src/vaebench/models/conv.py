@@ -17,13 +17,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu, pad, softplus
 
+from vaebench.core.kernels import dense
+from vaebench.core.network import SOFTPLUS_IS_ONE, Network, Parameters, layer
+from vaebench.core.streams import glorot_uniform
 from vaebench.errors import UserError
-from vaebench.kernels import dense
+from vaebench.experiment.settings import Settings
 from vaebench.likelihoods import Decoded
-from vaebench.models.base import SOFTPLUS_IS_ONE, Network, Parameters, layer
 from vaebench.objectives import Posterior
-from vaebench.settings import Settings
-from vaebench.streams import glorot_uniform
 
 KERNEL = 5
 SLOPE = 0.2

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from vaebench.kernels import dense
+from vaebench.core.kernels import dense
+from vaebench.core.network import Network, Parameters, layer
+from vaebench.core.streams import glorot_uniform
+from vaebench.experiment.settings import Settings
 from vaebench.likelihoods import Decoded
-from vaebench.models.base import Network, Parameters, layer
 from vaebench.objectives import Posterior
-from vaebench.settings import Settings
-from vaebench.streams import glorot_uniform
 
 
 class Net(Network):
@@ -72,8 +72,8 @@ class Net(Network):
 
     @property
     def _units(self) -> int:
-        return self.first.hidden_units or 0
+        return self.shared.hidden_units or 0
 
     @property
     def _depth(self) -> int:
-        return self.first.hidden_layers or 0
+        return self.shared.hidden_layers or 0

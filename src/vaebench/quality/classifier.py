@@ -14,12 +14,12 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 from torch.nn.functional import conv2d, cross_entropy
 
+from vaebench.core.adam import Moments, adam_step
+from vaebench.core.streams import generator, order
 from vaebench.data.prepared import Arrays, Bytes
 from vaebench.errors import UserError
 from vaebench.files import digest_bytes, digest_file, write_atomically
 from vaebench.progress import TrainingProgress
-from vaebench.streams import generator, order
-from vaebench.training.adam import Moments, ascend
 
 FEATURES = 64
 CHANNELS = (16, 32)
@@ -82,8 +82,8 @@ def train_classifier(label: str, data: Arrays, device: torch.device) -> Classifi
                 logits = _logits(parameters, _features(parameters, images[batch]))
                 log_likelihood = -cross_entropy(logits, labels[batch])
                 gradients = torch.autograd.grad(log_likelihood, tensors)
-                ascend(tensors, gradients, moments, LEARNING_RATE)
-            progress.stretch(epoch + 1, None, None)
+                adam_step(tensors, gradients, moments, LEARNING_RATE)
+            progress.report(epoch + 1, None, None)
     trained = {name: tensor.detach() for name, tensor in parameters.items()}
     raw = _in_blocks(trained, images)
     # A feature that hardly any image excites has a deviation near 0: it would count without limit

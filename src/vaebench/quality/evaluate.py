@@ -4,16 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from vaebench.core.streams import generator
 from vaebench.data.prepared import Arrays, data_digest, load
 from vaebench.errors import UserError
+from vaebench.execution.device import describe_device
 from vaebench.files import digest_file, write_atomically
-from vaebench.likelihoods import LIKELIHOODS
-from vaebench.models import make_network
-from vaebench.progress import say
+from vaebench.progress import log
 from vaebench.quality.classifier import (
     load_classifier,
     save_classifier,
@@ -21,13 +22,10 @@ from vaebench.quality.classifier import (
     train_classifier,
 )
 from vaebench.quality.measures import Reference, compare, components
-from vaebench.records import ClassifierRecord, EvaluationRecord, RunRecord, read_as, read_record
-from vaebench.sources import quality_digest
-from vaebench.streams import generator, normal
-from vaebench.training.device import describe_device
-from vaebench.training.store import has_run, keep_evaluation, kept_evaluation
-
-SAMPLES_AT_ONCE = 1000
+from vaebench.quality.samples import sample_images
+from vaebench.runs.record import ClassifierRecord, EvaluationRecord, RunRecord, read_as, read_record
+from vaebench.runs.sources import accepted_quality, quality_digest
+from vaebench.runs.store import has_run, keep_evaluation, kept_evaluation
 
 
 @dataclass(frozen=True)
@@ -91,7 +89,7 @@ def evaluate_runs(
         UserError: weights are missing, or not those that a run's record names.
     """
     known = read_as(ClassifierRecord, classifier, "run the tier, which trains it")
-    if known.sources != quality_digest():
+    if known.sources not in accepted_quality():
         raise UserError(
             f"{classifier} was made by other code than this checkout's: remove "
             f"{classifier.parent} and run the tier again"
@@ -118,7 +116,7 @@ def evaluate_runs(
     )
     for done, (target, record) in enumerate(todo):
         diverged = record.status == "diverged"
-        samples = None if diverged else compare(reference, sample(target, record, arrays, device))
+        samples = None if diverged else compare(reference, _samples(target, record, arrays, device))
         written = EvaluationRecord(
             run_hash=record.run_hash,
             weights=record.digests.weights,
@@ -130,28 +128,17 @@ def evaluate_runs(
         write_atomically(target.evaluation, written.to_json().encode())
         if store is not None and has_run(store, record.run_hash):
             keep_evaluation(store, record.run_hash, target.evaluation)
-        say(f"[sample quality] {done + 1} of {len(todo)}: {target.folder}")
+        log.info(f"[sample quality] {done + 1} of {len(todo)}: {target.folder}")
 
 
-def sample(
+def _samples(
     target: EvaluationTarget, record: RunRecord, data: Arrays, device: torch.device
 ) -> Tensor:
-    """As many samples as there are test images: the decoder's means of z ~ N(0, S^2) in [0, 1]."""
-    from numpy import load as load_arrays
-
-    count, shape = len(data.test_images), data.test_images.shape[1:]
-    network = make_network([record.run], shape, device)
-    likelihood = LIKELIHOODS[record.run.likelihood]
-    parameters = {name: t[None].to(device) for name, t in load_file(target.weights).items()}
-    with load_arrays(target.folder / "arrays.npz", allow_pickle=False) as archive:
-        prior_std = torch.from_numpy(archive["prior_std"]).to(device)
-    draws = normal([record.run.seed], "samples", "quality", (count, len(prior_std)), device)
-    with torch.no_grad():
-        images = [
-            network.image(likelihood.mean(network.decode(parameters, z * prior_std).output))[0]
-            for z in draws.split(SAMPLES_AT_ONCE, 1)
-        ]
-    return torch.cat(images).view(count, *shape)
+    with np.load(target.folder / "arrays.npz", allow_pickle=False) as archive:
+        prior_std = torch.from_numpy(archive["prior_std"])
+    return sample_images(
+        record.run, load_file(target.weights), prior_std, data.test_images.shape, device
+    )
 
 
 def _is_measured(evaluation: Path, record: RunRecord, classifier: ClassifierRecord) -> bool:
@@ -161,12 +148,11 @@ def _is_measured(evaluation: Path, record: RunRecord, classifier: ClassifierReco
         found = read_as(EvaluationRecord, evaluation, "")
     except UserError:
         return False
-    return (found.run_hash, found.weights, found.classifier, found.sources) == (
-        record.run_hash,
-        record.digests.weights,
-        classifier.weights,
-        quality_digest(),
-    )
+    return found.sources in accepted_quality() and (
+        found.run_hash,
+        found.weights,
+        found.classifier,
+    ) == (record.run_hash, record.digests.weights, classifier.weights)
 
 
 def _check_weights(target: EvaluationTarget, record: RunRecord) -> None:

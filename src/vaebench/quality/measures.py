@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from vaebench.data.torchvision_import import import_torchvision
 from vaebench.quality.classifier import Classifier
-from vaebench.records import Quality
+from vaebench.runs.record import Quality
 
 KID_SUBSETS, KID_SUBSET_SIZE = 20, 1000
 NEIGHBOURS = 5

@@ -6,23 +6,23 @@ from math import ceil, cos, pi
 
 from torch import Tensor
 
-from vaebench.records import HistoryPoint, finite
-from vaebench.settings import Settings
-from vaebench.streams import normal, order
-from vaebench.training.lanes import in_lanes
+from vaebench.core.streams import normal, order
+from vaebench.experiment.settings import Settings
+from vaebench.runs.record import HistoryPoint, finite
+from vaebench.training.cpu_threads import on_threads
+from vaebench.training.cuda_graph import by_graph
 from vaebench.training.pack import Pack, TrainingState
-from vaebench.training.replay import replayed
 from vaebench.training.step import Steps, one_by_one
 
 CONSTANT_PART = 0.8
 """Of the steps, before the step size of `constant-cosine` falls."""
 
 
-def advance(
+def train(
     pack: Pack,
     state: TrainingState,
     should_stop: Callable[[], bool],
-    after_stretch: Callable[[int], None],
+    after_evaluation: Callable[[int], None],
 ) -> bool:
     """Train `state` in place to its end, or until `should_stop` says so.
 
@@ -30,30 +30,30 @@ def advance(
         pack: what is trained.
         state: where training stands; it may be in the middle of an epoch.
         should_stop: asked after every step, on a GPU after every few.
-        after_stretch: called with the number of each finished stretch, after its evaluation; an
-            epoch, unless training is counted in steps.
+        after_evaluation: called with the number of each interval that has ended, after its
+            evaluation. An interval is an epoch, unless training is counted in steps.
 
     Returns:
         Whether training is complete.
     """
     device = pack.train_images.device.type
-    steps = {"cpu": in_lanes, "cuda": replayed}.get(device, one_by_one)(pack, state)
+    steps = {"cpu": on_threads, "cuda": by_graph}.get(device, one_by_one)(pack, state)
     orders = _Orders(pack)
     while state.step < pack.steps:
         _train_in_epoch(pack, state, steps, orders, should_stop)
-        if state.step % pack.stretch == 0 or state.step == pack.steps:
-            number = ceil(state.step / pack.stretch)
-            if is_recorded(pack.runs[0], number):
+        if state.step % pack.eval_interval == 0 or state.step == pack.steps:
+            number = ceil(state.step / pack.eval_interval)
+            if is_recorded(pack.shared, number):
                 _record_history(pack, state, number)
-            after_stretch(number)
+            after_evaluation(number)
         if state.step < pack.steps and should_stop():
             return False
     return True
 
 
-def is_recorded(run: Settings, stretch: int) -> bool:
-    """Whether the history has this stretch: all, or epochs 1 to 10, every fifth and the last."""
-    return run.epochs is None or stretch <= 10 or stretch % 5 == 0 or stretch == run.epochs
+def is_recorded(run: Settings, number: int) -> bool:
+    """Whether the history has this interval: all, or epochs 1 to 10, every fifth and the last."""
+    return run.epochs is None or number <= 10 or number % 5 == 0 or number == run.epochs
 
 
 def step_size(run: Settings, step: int, steps: int) -> float:
@@ -85,7 +85,7 @@ class _Orders:
     def draw(self, epoch: int) -> None:
         """Have the order of an epoch ready."""
         if epoch not in self._drawn:
-            self._drawn[epoch] = order(self._pack.seeds, epoch, len(self._pack.train_images))
+            self._drawn[epoch] = order(self._pack.vae.seeds, epoch, len(self._pack.train_images))
 
 
 def _train_in_epoch(
@@ -95,17 +95,17 @@ def _train_in_epoch(
     orders: _Orders,
     should_stop: Callable[[], bool],
 ) -> None:
-    """Take the steps that the current epoch and stretch still lack, or some if it should stop."""
+    """Take the steps that the current epoch and interval still lack, or fewer if it should stop."""
     started = time.perf_counter()
     epoch, first = divmod(state.step, pack.steps_per_epoch)
-    size, device = pack.runs[0].batch_size, pack.train_images.device
-    # An epoch that begins in one stretch may end in another.
-    left = min(pack.stretch - state.step % pack.stretch, pack.steps - state.step)
+    size, device = pack.shared.batch_size, pack.train_images.device
+    # An epoch that begins in one interval may end in another.
+    left = min(pack.eval_interval - state.step % pack.eval_interval, pack.steps - state.step)
     last = min(first + left, pack.steps_per_epoch)
     examples = pack.steps_per_epoch * size
     rows = orders.of(epoch)
-    noise = normal(pack.seeds, "noise", epoch, (examples, pack.network.latent_dim), device)
-    rates = [step_size(pack.runs[0], state.step + k, pack.steps) for k in range(last - first)]
+    noise = normal(pack.vae.seeds, "noise", epoch, (examples, pack.vae.network.latent_dim), device)
+    rates = [step_size(pack.shared, state.step + k, pack.steps) for k in range(last - first)]
     wanted = slice(first * size, last * size)
     bounds = steps(rows[:, wanted], noise[:, wanted], rates, should_stop)
     if last == pack.steps_per_epoch and state.step + len(bounds) < pack.steps:
@@ -122,19 +122,19 @@ def _note_divergence(state: TrainingState, bounds: Tensor) -> None:
             state.diverged[run] = state.step + int(finite_steps.int().argmin()) + 1
 
 
-def _record_history(pack: Pack, state: TrainingState, stretch: int) -> None:
+def _record_history(pack: Pack, state: TrainingState, number: int) -> None:
     test = pack.evaluate(state.parameters, "test")
     # The T of a likelihood that takes it from a batch would need the whole training set here.
-    is_density = pack.likelihood.variance is None
+    is_density = pack.vae.likelihood.variance is None
     for run, points in enumerate(state.history):
         points.append(
             HistoryPoint(
-                epoch=None if pack.runs[0].epochs is None else stretch,
+                epoch=None if pack.shared.epochs is None else number,
                 step=state.step,
                 objective=finite(test.objective[run]),
                 elbo=finite(test.elbo[run]) if is_density else None,
                 rate=finite(test.rate[run]),
                 distortion=finite(test.distortion[run]) if is_density else None,
-                mse=finite(pack.network.mse(test.squared_residual)[run]),
+                mse=finite(pack.vae.network.mse(test.squared_residual)[run]),
             )
         )

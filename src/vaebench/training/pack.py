@@ -3,23 +3,23 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
+from typing import Literal
 
 import torch
 from torch import Tensor
 
+from vaebench.core.adam import Moments
+from vaebench.core.network import Parameters
+from vaebench.core.vae import VAE
 from vaebench.data.prepared import Arrays
 from vaebench.errors import UserError
-from vaebench.evaluation.bounds import Evaluation, evaluate
-from vaebench.likelihoods import LIKELIHOODS, Likelihood
-from vaebench.models import make_network
-from vaebench.models.base import Network, Parameters
-from vaebench.objectives import OBJECTIVES, Objective
-from vaebench.records import HistoryPoint
-from vaebench.settings import Settings
-from vaebench.training.adam import Moments
+from vaebench.evaluation.elbo import Evaluation, evaluate
+from vaebench.experiment.settings import Settings
+from vaebench.models.make import make_vae
+from vaebench.runs.record import HistoryPoint
 
-STRETCHES = 20
-"""Into how many parts a training is divided that is counted in steps."""
+INTERVALS = 20
+"""How often a training that is counted in steps is evaluated."""
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,7 @@ class Pack:
     """Runs that train together, and the data on their device."""
 
     runs: tuple[Settings, ...]
-    network: Network
-    objective: Objective
-    likelihood: Likelihood
+    vae: VAE
     train_images: Tensor
     """Levels 0..255, uint8 of shape [N, pixel]; on CPUs the mapped file itself."""
     test_images: Tensor
@@ -44,9 +42,7 @@ class Pack:
         _set_precision(device, runs[0].precision)
         return Pack(
             runs=tuple(runs),
-            network=make_network(runs, data.train_images.shape[1:], device),
-            objective=OBJECTIVES[runs[0].objective],
-            likelihood=LIKELIHOODS[runs[0].likelihood],
+            vae=make_vae(runs, data.train_images.shape[1:], device),
             train_images=torch.from_numpy(data.train_images).to(device).flatten(1),
             test_images=torch.from_numpy(data.test_images).to(device).flatten(1),
         )
@@ -54,48 +50,38 @@ class Pack:
     def only(self, k: int) -> "Pack":
         """The pack of one of its runs, on the same data."""
         runs, device = self.runs[k : k + 1], self.train_images.device
-        return replace(
-            self, runs=runs, network=make_network(runs, self.network.image_shape, device)
-        )
+        return replace(self, runs=runs, vae=make_vae(runs, self.vae.network.image_shape, device))
 
     @property
-    def seeds(self) -> list[int]:
-        """The seed of each run."""
-        return [run.seed for run in self.runs]
+    def shared(self) -> Settings:
+        """The settings of the first run. The other runs have the same but for the packed axes."""
+        return self.runs[0]
 
     @property
     def steps_per_epoch(self) -> int:
         """Whole batches in the training set; a remainder waits for another epoch's order."""
-        return len(self.train_images) // self.runs[0].batch_size
+        return len(self.train_images) // self.shared.batch_size
 
     @property
     def steps(self) -> int:
         """Optimisation steps of a complete training."""
-        first = self.runs[0]
-        return first.steps or (first.epochs or 0) * self.steps_per_epoch
+        return self.shared.steps or (self.shared.epochs or 0) * self.steps_per_epoch
 
     @property
-    def stretch(self) -> int:
+    def eval_interval(self) -> int:
         """Steps from one evaluation to the next: an epoch, or a twentieth of given steps."""
-        given = self.runs[0].steps
-        return self.steps_per_epoch if given is None else max(1, given // STRETCHES)
+        given = self.shared.steps
+        return self.steps_per_epoch if given is None else max(1, given // INTERVALS)
 
     @property
-    def stretches(self) -> int:
-        """How many of them a complete training has; the last may be shorter."""
-        return ceil(self.steps / self.stretch)
+    def evaluations(self) -> int:
+        """How many evaluations a complete training has. The last interval may be shorter."""
+        return ceil(self.steps / self.eval_interval)
 
-    def evaluate(self, parameters: Parameters, which: str) -> Evaluation:
-        """The pack on its `train` or `test` set."""
-        return evaluate(
-            self.network,
-            self.objective,
-            self.likelihood,
-            parameters,
-            self.seeds,
-            self.train_images if which == "train" else self.test_images,
-            "train" if which == "train" else "test",
-        )
+    def evaluate(self, parameters: Parameters, which: Literal["train", "test"]) -> Evaluation:
+        """Evaluate the pack on its training or its test set."""
+        images = {"train": self.train_images, "test": self.test_images}[which]
+        return evaluate(self.vae, parameters, images, which)
 
 
 @dataclass
@@ -126,9 +112,9 @@ class TrainingState:
         return TrainingState(parameters, Moments(first, second, self.moments.step.clone()))
 
 
-def begin(pack: Pack) -> TrainingState:
+def init_state(pack: Pack) -> TrainingState:
     """The state before the first step."""
-    parameters = pack.network.initialise(pack.runs, pack.train_images.device)
+    parameters = pack.vae.network.initialise(pack.runs, pack.train_images.device)
     for tensor in parameters.values():
         tensor.requires_grad_()
     count = len(pack.runs)

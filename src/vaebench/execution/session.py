@@ -1,0 +1,295 @@
+"""One training job: prepare a pack, train it, commit its runs to the store.
+
+The workflow's rule and the command line both call `train_targets`.
+"""
+
+import signal
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+
+from vaebench.data import prepared
+from vaebench.errors import UserError
+from vaebench.evaluation.arrays import to_npz
+from vaebench.execution.checkpoint import (
+    CheckpointKey,
+    checkpoint_key,
+    checkpoint_path,
+    restore_checkpoint,
+    same_to_the_bit,
+    save_checkpoint,
+)
+from vaebench.execution.device import hold_memory
+from vaebench.execution.worker import describe_worker
+from vaebench.experiment.grid import Run
+from vaebench.experiment.settings import Settings
+from vaebench.files import digest_bytes, digest_file, remove_leftovers, write_atomically
+from vaebench.paths import Layout
+from vaebench.progress import TrainingProgress, log
+from vaebench.runs.record import Digests, RunRecord, Timing
+from vaebench.runs.run_hash import accepted_hashes
+from vaebench.runs.sources import source_digest
+from vaebench.runs.store import (
+    FinishedRun,
+    get_run,
+    has_run,
+    locked,
+    release_runs,
+    remove_run,
+    stage_run,
+    stored_hash,
+)
+from vaebench.training.final_metrics import final_metrics
+from vaebench.training.loop import train
+from vaebench.training.pack import Pack, TrainingState, init_state
+
+
+@dataclass(frozen=True)
+class Target:
+    """A run that is wanted, and where its files go."""
+
+    settings: Settings
+    folder: Path
+    """Gets metrics.json and arrays.npz."""
+    weights: Path
+    """Gets model.safetensors."""
+
+
+def targets_of(layout: Layout, experiment: str, runs: Iterable[Run]) -> list[Target]:
+    """Runs of an experiment with the places of their files in a tier's results."""
+    return [
+        Target(
+            run.settings, layout.run(experiment, run.folder), layout.weights(experiment, run.folder)
+        )
+        for run in runs
+    ]
+
+
+@dataclass(frozen=True)
+class Resources:
+    """How and where to train; none of it enters a run's hash."""
+
+    device: torch.device
+    data: Path
+    """The folder with `prepared/`."""
+    store: Path
+    save_every: int
+    deadline: float | None = None
+    """A time of `time.monotonic()` at which training saves its state and stops."""
+    start_over: bool = False
+    """Discard saved states, and finished runs that are damaged, instead of refusing them."""
+
+
+def train_targets(label: str, targets: Sequence[Target], resources: Resources) -> bool:
+    """Train what is missing of `targets`, as one pack, and put every run's files in place.
+
+    Finished runs are taken from the store, also those of other sources that are attested to compute
+    the same. A pack that was stopped goes on from its checkpoint.
+
+    Args:
+        label: names the work for the person who watches.
+        targets: runs that differ only on axes that can be packed.
+        resources: how and where to train.
+
+    Returns:
+        Whether all are in place. False if the deadline or a signal came first; the state of
+        training is then saved.
+
+    Raises:
+        UserError: the data are missing or do not fit, or a checkpoint is damaged.
+    """
+    store = resources.store
+    # Locked by settings: a pack's checkpoint lies there under its settings, whatever the sources.
+    with locked(store, [target.settings.digest for target in targets]):
+        hashes = [
+            stored_hash(store, accepted_hashes(target.settings, resources.data))
+            for target in targets
+        ]
+        if resources.start_over:
+            _forget_damaged(store, hashes)
+        missing = _missing(store, targets, hashes)
+        restored = len(targets) - len(missing)
+        if restored:
+            log.info(f"[{label}] {restored} of {len(targets)} runs are trained: taken as they are")
+        if missing:
+            runs = [targets[k].settings for k in missing]
+            session = _prepare(label, runs, resources)
+            if not _train(session, resources):
+                return False
+            _commit(session, [hashes[k] for k in missing], store)
+    for target, value in zip(targets, hashes, strict=True):
+        _publish(get_run(resources.store, value), target)
+    return True
+
+
+@dataclass(frozen=True)
+class _Session:
+    """A pack that is ready to train, from its beginning or from a checkpoint."""
+
+    label: str
+    pack: Pack
+    state: TrainingState
+    data: prepared.Arrays
+    checkpoint: Path
+    key: CheckpointKey
+
+
+def _missing(store: Path, targets: Sequence[Target], hashes: Sequence[str]) -> list[int]:
+    """The places of the runs that are still to be trained."""
+    missing = [k for k, value in enumerate(hashes) if not has_run(store, value)]
+    if not checkpoint_path(store, [targets[k].settings for k in missing]).exists():
+        # A kill between two releases: these are whole, and their pack's checkpoint is gone.
+        release_runs(store, [hashes[k] for k in missing])
+    return [k for k in missing if not has_run(store, hashes[k])]
+
+
+def _forget_damaged(store: Path, hashes: Sequence[str]) -> None:
+    for value in hashes:
+        try:
+            if has_run(store, value):
+                get_run(store, value)
+        except UserError as error:
+            log.info(f"starting over: {str(error).splitlines()[0]}")
+            remove_run(store, value)
+
+
+def _prepare(label: str, runs: Sequence[Settings], resources: Resources) -> _Session:
+    """Load the data, make the pack, and go back to where its training stood.
+
+    Raises:
+        UserError: the data are missing or do not fit, or the checkpoint is damaged.
+    """
+    shared = runs[0]
+    data = prepared.load(resources.data / "prepared", shared.dataset)
+    if shared.batch_size > len(data.train_images):
+        raise UserError(
+            f"batch_size {shared.batch_size} exceeds the {len(data.train_images)} training images "
+            f"of '{shared.dataset}': choose a smaller one"
+        )
+    hold_memory()
+    pack = Pack.of(runs, data, resources.device)
+    state = init_state(pack)
+    path = checkpoint_path(resources.store, runs)
+    remove_leftovers(path.parent, path.name)
+    if resources.start_over and path.exists():
+        log.info(f"[{label}] starting over: the checkpoint is discarded")
+        path.unlink()
+    data_digest = prepared.data_digest(resources.data / "prepared", shared.dataset)
+    key = checkpoint_key(pack, data_digest)
+    if restore_checkpoint(path, key, state, same_to_the_bit(shared)):
+        log.info(f"[{label}] continues after step {state.step} of {pack.steps}")
+    return _Session(label, pack, state, data, path, key)
+
+
+def _train(session: _Session, resources: Resources) -> bool:
+    """Train to the end, or until the deadline or a signal; the state is saved in both cases."""
+    label, pack, state = session.label, session.pack, session.state
+    in_steps = pack.shared.steps is not None
+    length = f"{pack.steps} steps" if in_steps else f"{pack.shared.epochs} epochs"
+    count = "1 run" if len(pack.runs) == 1 else f"{len(pack.runs)} runs together"
+    log.info(f"[{label}] training {count}, {length}, on {resources.device.type}")
+    unit, size = ("step", pack.eval_interval) if in_steps else ("epoch", 1)
+    shown = TrainingProgress(label, pack.evaluations, unit, size)
+    with _stop_signals() as stopped, shown as progress:
+
+        def should_stop() -> bool:
+            late = resources.deadline is not None and time.monotonic() > resources.deadline
+            return late or stopped.is_set()
+
+        def after_evaluation(number: int) -> None:
+            progress.report(number, state.step / state.seconds, _mean_objective(state))
+            # With given steps, an interval is a twentieth of them: every one is worth saving.
+            due = in_steps or number % resources.save_every == 0
+            if due and number < pack.evaluations:
+                save_checkpoint(session.checkpoint, session.key, state)
+
+        complete = train(pack, state, should_stop, after_evaluation)
+        # Also when complete: whatever goes wrong in evaluating must not cost the training.
+        save_checkpoint(session.checkpoint, session.key, state)
+    if not complete:
+        log.info(f"[{label}] stopped after step {state.step} of {pack.steps}; its state is saved")
+    return complete
+
+
+def _commit(session: _Session, hashes: Sequence[str], store: Path) -> None:
+    """Evaluate a trained pack and put its runs into the store, all of them or none."""
+    with _stop_signals():
+        for run in _evaluate(session, hashes):
+            stage_run(store, run)
+        # In this order: a kill leaves the checkpoint or the staged runs, and never a part of a
+        # pack. The rest of it would then be trained in another pack, with other rounding.
+        session.checkpoint.unlink()
+        release_runs(store, hashes)
+
+
+def _evaluate(session: _Session, hashes: Sequence[str]) -> Iterator[FinishedRun]:
+    """Evaluate a trained pack; yields each run's record, arrays and weights."""
+    pack, state = session.pack, session.state
+    worker = describe_worker(pack.train_images.device, len(pack.runs))
+    lock = Path("requirements.lock")
+    environment = digest_file(lock) if lock.exists() else None
+    for k, measured in enumerate(final_metrics(pack, state, session.data)):
+        settings = pack.runs[k]
+        weights = save(
+            {name: stack[k].detach().cpu().clone() for name, stack in state.parameters.items()}
+        )
+        npz = to_npz(measured.arrays)
+        record = RunRecord(
+            run=settings,
+            run_hash=hashes[k],
+            status="completed" if state.diverged[k] is None else "diverged",
+            diverged_step=state.diverged[k],
+            final=measured.final,
+            history=state.history[k],
+            timing=Timing(seconds=state.seconds, steps_per_second=state.step / state.seconds),
+            worker=worker,
+            digests=Digests(
+                settings=settings.digest,
+                sources=source_digest(settings),
+                data=session.key.data,
+                environment=environment,
+                weights=digest_bytes(weights),
+                arrays=digest_bytes(npz),
+            ),
+        )
+        yield FinishedRun(record, npz, weights)
+
+
+def _publish(run: FinishedRun, target: Target) -> None:
+    """Put a finished run's files where they are wanted, its record last; leaves equal ones be."""
+    contents = {} if run.weights is None else {target.weights: run.weights}
+    contents |= {
+        target.folder / "arrays.npz": run.arrays,
+        target.folder / "metrics.json": run.record.to_json().encode(),
+    }
+    for path, content in contents.items():
+        if not path.exists() or path.read_bytes() != content:
+            write_atomically(path, content)
+
+
+def _mean_objective(state: TrainingState) -> float | None:
+    last = [points[-1].objective for points in state.history if points]
+    known = [value for value in last if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+@contextmanager
+def _stop_signals() -> Iterator[threading.Event]:
+    """An event that SIGTERM, SIGINT or SIGUSR1 sets while the block runs."""
+    event = threading.Event()
+    handlers: dict[signal.Signals, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+            handlers[number] = signal.signal(number, lambda *_: event.set())
+    try:
+        yield event
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)

@@ -1,0 +1,46 @@
+"""What a training process records of itself."""
+
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from vaebench.execution.device import describe_device, describe_driver
+from vaebench.execution.slurm_job import describe_job
+from vaebench.runs.record import Worker
+
+LIBRARIES = ("vaebench", "torch", "numpy", "pydantic", "safetensors")
+
+
+def describe_worker(device: torch.device, packed_runs: int) -> Worker:
+    """This process, on this device, training that many runs together."""
+    commit = _git("rev-parse", "HEAD")
+    changes = _git("status", "--porcelain", "--untracked-files=no")
+    return Worker.model_validate(
+        {
+            "device": device.type,
+            "processor": describe_device(device),
+            "driver": describe_driver(device),
+            "platform": platform.platform(),
+            "python": platform.python_version(),
+            "libraries": {name: version(name) for name in LIBRARIES},
+            "threads": torch.get_num_threads(),
+            "deterministic": torch.are_deterministic_algorithms_enabled(),
+            "packed_runs": packed_runs,
+            "commit": commit,
+            "dirty": None if changes is None else bool(changes),
+            "slurm": describe_job(),
+        }
+    )
+
+
+def _git(*arguments: str) -> str | None:
+    """The output of git in the folder of this package's sources; None where there is no git."""
+    command = ["git", "-C", str(Path(__file__).parent), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,240 @@
+"""An experiment and its runs: cells, one training job each, and the runs packed in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.config import JsonDict
+
+from vaebench.data.registry import DATASETS
+from vaebench.experiment.settings import (
+    OPTIONAL,
+    AxisValue,
+    Name,
+    Settings,
+    applicable_settings,
+    axis_folder,
+)
+
+NAMES_A_SETTING: JsonDict = {"propertyNames": {"enum": list(Settings.model_fields)}}
+
+PACKABLE = frozenset({"seed", "posterior_std", "latent_scale", "data_scale", "tau"})
+"""Axes whose runs have the same shapes and number of steps, and so can share a pack."""
+
+
+class Strict(BaseModel):
+    """Refuses keys it does not know and values of another type."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Override(Strict):
+    """Settings that hold for a part of an experiment in place of the shared ones."""
+
+    when: dict[str, AxisValue] = Field(
+        description="Values on axes that make jobs; the override is for runs that have them all.",
+        min_length=1,
+        json_schema_extra=NAMES_A_SETTING,
+    )
+    settings: dict[str, AxisValue] = Field(
+        description="Settings of these runs.", min_length=1, json_schema_extra=NAMES_A_SETTING
+    )
+
+
+class Experiment(Strict):
+    """A regular grid of runs with a name: fixed settings, and axes that are each a list."""
+
+    name: Name = Field(description="Names the experiment in paths, tables and on the command line.")
+    description: str = Field("", description="One line for the report.")
+    settings: dict[str, AxisValue] = Field(
+        default_factory=dict,
+        description="Settings that all runs of the experiment share.",
+        json_schema_extra=NAMES_A_SETTING,
+    )
+    axes: dict[str, Annotated[list[AxisValue], Field(min_length=1)]] = Field(
+        description="Settings that vary, each with its values, in the order they have in paths.",
+        min_length=1,
+        json_schema_extra=NAMES_A_SETTING,
+    )
+    packed: list[str] = Field(
+        default_factory=lambda values: ["seed"] if "seed" in values.get("axes", {}) else [],
+        description="Axes whose runs are trained together in one process, as stacked tensors; the "
+        "seeds if not given.",
+    )
+
+    overrides: list[Override] = Field(
+        default_factory=list,
+        description="Other settings for a part of the runs, such as more epochs at one latent "
+        "dimension; a later entry comes before an earlier one.",
+    )
+
+    sample_quality: bool = Field(
+        False,
+        description="Whether samples of every run are compared with the test images by a "
+        "classifier's features.",
+    )
+
+    @model_validator(mode="after")
+    def _check_axes(self) -> Experiment:
+        for key in [*self.settings, *self.axes]:
+            if key not in Settings.model_fields:
+                raise ValueError(
+                    f"'{key}' is no setting of a run; known: {', '.join(Settings.model_fields)}"
+                )
+        for axis, values in self.axes.items():
+            if axis in self.settings:
+                raise ValueError(f"'{axis}' is both a setting and an axis")
+            if len(set(values)) < len(values):
+                raise ValueError(f"axes.{axis} names a value twice: {values}")
+        for axis in self.packed:
+            if axis not in self.axes:
+                raise ValueError(f"packed axis '{axis}' is not among the axes: {list(self.axes)}")
+            if axis not in PACKABLE:
+                raise ValueError(f"axis '{axis}' cannot be packed; these can: {sorted(PACKABLE)}")
+        for k, override in enumerate(self.overrides):
+            self._check_override(f"overrides.{k}", override)
+        for cell in expand(self):
+            dataset = cell.shared.dataset
+            if self.sample_quality and not DATASETS[dataset].is_labelled:
+                raise ValueError(
+                    f"sample_quality: dataset '{dataset}' has no labels, and what measures samples "
+                    "are the features of a classifier that learned a dataset's labels: leave it out"
+                )
+        return self
+
+    @cached_property
+    def cells(self) -> list[Cell]:
+        """As `expand`, which see: a grid of thousands of runs is expanded once."""
+        return _expand(self)
+
+    def _check_override(self, place: str, override: Override) -> None:
+        for axis, value in override.when.items():
+            if axis not in job_axes(self):
+                raise ValueError(
+                    f"{place}.when: '{axis}' is no axis that makes jobs: {list(job_axes(self))}"
+                )
+            if value not in self.axes[axis]:
+                raise ValueError(
+                    f"{place}.when.{axis}: {value!r} is not on the axis: {self.axes[axis]}"
+                )
+        for key in override.settings:
+            if key in self.axes:
+                raise ValueError(f"{place}.settings: '{key}' is an axis, and so already given")
+            if key not in self.settings:
+                raise ValueError(f"{place}.settings: '{key}' has no shared value in settings")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run and its place below the folder of its experiment."""
+
+    settings: Settings
+    folder: Path
+    """`<job axes>/<packed axes>`, a folder `axis~value` for each, such as `latent_dim~2/seed~0`."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The runs of one training job: one value of each job axis, all values of the packed ones."""
+
+    job: dict[str, AxisValue]
+    """Its values on the job axes, in the order of the config, but for axes that it does not take:
+    `posterior_std` is no axis of an objective that learns it."""
+    runs: tuple[Run, ...]
+
+    @property
+    def shared(self) -> Settings:
+        """The settings of the first run. The other runs have the same but for the packed axes."""
+        return self.runs[0].settings
+
+    @property
+    def folder(self) -> Path:
+        """The folder of its job axes."""
+        return _folder(self.job)
+
+
+def job_axes(experiment: Experiment) -> dict[str, list[AxisValue]]:
+    """The axes that make jobs, in the order of the config; wildcards of the workflow."""
+    return {k: v for k, v in experiment.axes.items() if k not in experiment.packed}
+
+
+def packed_axes(experiment: Experiment) -> dict[str, list[AxisValue]]:
+    """The axes whose runs share a job, in the order of the config."""
+    return {k: v for k, v in experiment.axes.items() if k in experiment.packed}
+
+
+def expand(experiment: Experiment) -> list[Cell]:
+    """All cells of an experiment, in the order of the config.
+
+    An axis that an objective or likelihood does not take is left out of its runs and of their
+    paths; runs that differ on nothing else are one run.
+
+    Raises:
+        ValueError: a run's settings are impossible, or a setting is taken by no run.
+    """
+    return experiment.cells
+
+
+def _expand(experiment: Experiment) -> list[Cell]:
+    cells: dict[Path, Cell] = {}
+    for job in _combine(job_axes(experiment)):
+        runs_of_job = {run.folder: run for run in _runs(experiment, job)}
+        taken = next(iter(runs_of_job.values())).settings.given()
+        cell = Cell({k: v for k, v in job.items() if k in taken}, tuple(runs_of_job.values()))
+        cells.setdefault(cell.folder, cell)
+    _check_settings_are_taken(experiment, list(cells.values()))
+    return list(cells.values())
+
+
+def _runs(experiment: Experiment, job: dict[str, AxisValue]) -> Iterator[Run]:
+    for packed in _combine(packed_axes(experiment)):
+        values: dict[str, Any] = {**experiment.settings, **job, **packed}
+        # In a grid over objectives or likelihoods, a setting that only some of them take is left
+        # out for the others.
+        untaken = OPTIONAL - applicable_settings(values)
+        kept = {axis: value for axis, value in job.items() if axis not in untaken}
+        for override in experiment.overrides:
+            if override.when.items() <= kept.items():
+                values |= override.settings
+        for key in untaken:
+            values.pop(key, None)
+        folder = _folder({axis: v for axis, v in (job | packed).items() if axis in values})
+        try:
+            settings = Settings.model_validate({k: _as_field(k, v) for k, v in values.items()})
+        except ValidationError as error:
+            item = error.errors()[0]
+            key = ".".join(str(part) for part in item["loc"])
+            message = item["msg"].removeprefix("Value error, ")
+            place = "axes." if key in experiment.axes else "settings." if key else ""
+            found = f" (found {values[key]!r})" if key in values else ""
+            raise ValueError(f"{place}{key}{': ' if key else ''}{message}{found}") from None
+        yield Run(settings, folder)
+
+
+def _combine(axes: dict[str, list[AxisValue]]) -> Iterator[dict[str, AxisValue]]:
+    for values in product(*axes.values()):
+        yield dict(zip(axes, values, strict=True))
+
+
+def _folder(values: dict[str, AxisValue]) -> Path:
+    return Path(*(axis_folder(axis, value) for axis, value in values.items()))
+
+
+_FLOATS = {k for k, field in Settings.model_fields.items() if "float" in str(field.annotation)}
+
+
+def _as_field(key: str, value: AxisValue) -> AxisValue:
+    # YAML writes 1 for 1.0; the settings are strict so that a digest never depends on which.
+    return float(value) if key in _FLOATS and type(value) is int else value
+
+
+def _check_settings_are_taken(experiment: Experiment, cells: list[Cell]) -> None:
+    taken = {key for cell in cells for run in cell.runs for key in run.settings.given()}
+    for key in {*experiment.settings, *experiment.axes} - taken:
+        raise ValueError(f"no objective, likelihood or network here takes '{key}': leave it out")

@@ -1,0 +1,169 @@
+"""A tier: the file in config/ that says which runs, figures and tables are made, and how."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from vaebench.errors import UserError
+from vaebench.experiment.figures import FIGURES
+from vaebench.experiment.grid import Experiment, Run, Strict, expand
+from vaebench.experiment.settings import AxisValue, Name
+from vaebench.paths import CONFIGS
+
+
+class Execution(Strict):
+    """How runs are trained on this machine. Nothing here enters a run's hash."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        "auto", description="`auto` takes a GPU where there is one."
+    )
+    threads: Annotated[int, Field(ge=1)] = Field(
+        1,
+        description="Threads of one training job on CPUs. Jobs share the cores given by --cores: "
+        "with 1, as many jobs as cores run side by side.",
+    )
+    save_every: Annotated[int, Field(ge=1)] = Field(
+        10,
+        description="Epochs between two saved states of a training job; one that is counted in "
+        "steps saves at every twentieth of them.",
+    )
+    mirrors: list[str] = Field(
+        default_factory=list,
+        description="Folders or URLs with a copy of the raw data, tried after VAEBENCH_MIRROR "
+        "and before the official hosts.",
+    )
+
+
+class Tier(Strict):
+    """One config file. What it does not name does not exist: tiers are never merged."""
+
+    tier: Name = Field(description="Names the folder below results/.")
+    experiments: list[Experiment] = Field(min_length=1)
+    figures: list[Name] = Field(description="Figures to draw, as in `vaebench draw --help`.")
+    execution: Execution = Execution()
+
+    @field_validator("experiments")
+    @classmethod
+    def _names_differ(cls, experiments: list[Experiment]) -> list[Experiment]:
+        names = [experiment.name for experiment in experiments]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two experiments are named '{name}'")
+        return experiments
+
+    @model_validator(mode="after")
+    def _figures_have_runs(self) -> Self:
+        experiments = {experiment.name: experiment for experiment in self.experiments}
+        for name in self.figures:
+            if name not in FIGURES:
+                raise ValueError(f"figures: '{name}' is not one of: {', '.join(FIGURES)}")
+            for shown, axes in FIGURES[name].shows.items():
+                if shown not in experiments:
+                    raise ValueError(
+                        f"figures: {name} shows the experiment '{shown}', "
+                        "which this tier does not have"
+                    )
+                _check_figure(name, experiments[shown], axes)
+        return self
+
+    @property
+    def runs(self) -> list[tuple[Experiment, Run]]:
+        """All runs that the tier asks for, each with its experiment, in the order of the config."""
+        return [
+            (experiment, run)
+            for experiment in self.experiments
+            for cell in expand(experiment)
+            for run in cell.runs
+        ]
+
+    def experiment(self, name: str) -> Experiment:
+        """The experiment of that name.
+
+        Raises:
+            UserError: the tier has none of that name.
+        """
+        for experiment in self.experiments:
+            if experiment.name == name:
+                return experiment
+        names = ", ".join(e.name for e in self.experiments)
+        raise UserError(f"tier '{self.tier}' has no experiment '{name}'; it has: {names}")
+
+
+def _check_figure(name: str, experiment: Experiment, axes: frozenset[str]) -> None:
+    """Whether a figure can show an experiment: it tells its axes apart, and finds its runs."""
+    if others := sorted(set(experiment.axes) - axes):
+        raise ValueError(
+            f"figures: {name} cannot tell apart runs that differ in {', '.join(others)}: "
+            f"give '{experiment.name}' without that axis, or leave the figure out"
+        )
+    wanted = FIGURES[name].needs
+    runs = [run for cell in expand(experiment) for run in cell.runs]
+    if not any(wanted.items() <= run.settings.given().items() for run in runs):
+        needs = ", ".join(f"{key} {value}" for key, value in wanted.items())
+        raise ValueError(
+            f"figures: {name} needs a run of '{experiment.name}' with {needs}, "
+            "which this tier does not have"
+        )
+
+
+def load_tier(path: Path) -> Tier:
+    """Read and check a tier's file.
+
+    Raises:
+        UserError: the file is missing, is no YAML or fails the checks; names file, key and value.
+    """
+    try:
+        values = yaml.load(path.read_text(), Loader=_UniqueKeyLoader)
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is no text file") from None
+    except OSError as error:
+        known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml")))
+        there = f"; configs there: {known}" if known else ""
+        raise UserError(f"cannot read the config {path}: {error.strerror}{there}") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not valid YAML: {error}") from None
+    try:
+        return Tier.model_validate(values)
+    except ValidationError as error:
+        raise UserError(f"{path} is refused:\n{describe(error)}") from None
+
+
+def find_tier(name: str) -> Path:
+    """The file of a tier given by name (`paper` is config/paper.yaml) or by path."""
+    return Path(name) if name.endswith((".yaml", ".yml")) else CONFIGS / f"{name}.yaml"
+
+
+def dump_tier(tier: Tier) -> str:
+    """The tier as YAML with every default written out; `load_tier` reads it back."""
+    return yaml.safe_dump(tier.model_dump(), sort_keys=False)
+
+
+def describe(error: ValidationError) -> str:
+    """A validation error as lines of `path.of.key: what is wrong (found ...)`."""
+    lines = []
+    for item in error.errors():
+        key = ".".join(str(part) for part in item["loc"]) or "(top level)"
+        message = item["msg"].removeprefix("Value error, ")
+        found = item["input"]
+        shown = f" (found {found!r})" if isinstance(found, AxisValue | None) else ""
+        lines.append(f"{key}: {message}{shown}")
+    return "\n".join(lines)
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """Refuses a mapping that names one key twice, where YAML's own loader keeps the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise yaml.YAMLError(
+                    f"line {key_node.start_mark.line + 1}: a key is no single word"
+                )
+            if key_node.value in seen:
+                mark = key_node.start_mark
+                raise yaml.YAMLError(f"line {mark.line + 1}: key '{key_node.value}' twice")
+            seen.add(key_node.value)
+        return super().construct_mapping(node, deep)

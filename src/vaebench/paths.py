@@ -1,0 +1,106 @@
+"""The paths of everything that a tier makes, and of the folders beside it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+DATA = Path("data")
+RESULTS = Path("results")
+CONFIGS = Path("config")
+PUBLISHED = RESULTS / "published" / "paper"
+"""The tier that the documents show, kept in git."""
+PAPER_VALUES = CONFIGS / "paper_values.yaml"
+FIGURE_FORMATS = ("svg", "png")
+TABLE_FORMATS = ("csv", "md")
+CLAIM_FORMATS = ("json", "md")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The paths of a tier."""
+
+    root: Path
+
+    @staticmethod
+    def of(tier: str) -> "Layout":
+        """The tier of that name, below results/."""
+        return Layout(RESULTS / tier)
+
+    @property
+    def config(self) -> Path:
+        """The tier's config as resolved, every default written out."""
+        return self.root / "config.yaml"
+
+    @property
+    def hashes(self) -> Path:
+        """The hash that each run should have; newer than results that it does not fit."""
+        return self.root / "hashes.txt"
+
+    @property
+    def runs(self) -> Path:
+        """The collected table, one row a run."""
+        return self.root / "runs.parquet"
+
+    @property
+    def history(self) -> Path:
+        """The collected test bounds during training, one row a run and recorded epoch."""
+        return self.root / "history.parquet"
+
+    @property
+    def report(self) -> Path:
+        """The page that shows all figures and tables."""
+        return self.root / "index.html"
+
+    @property
+    def summary(self) -> Path:
+        """The tier in a few numbers, for `dvc metrics`."""
+        return self.root / "summary.json"
+
+    @property
+    def bounds(self) -> Path:
+        """Test bounds during training, means over seeds, for `dvc plots`."""
+        return self.root / "bounds.csv"
+
+    @property
+    def manifest(self) -> Path:
+        """The digests of everything that the tier made."""
+        return self.root / "manifest.json"
+
+    def run(self, experiment: str, folder: Path | str) -> Path:
+        """The folder of a run's metrics.json and arrays.npz."""
+        return self.root / "runs" / experiment / folder
+
+    def weights(self, experiment: str, folder: Path | str) -> Path:
+        """A run's weights, in a tree of their own."""
+        return self.root / "weights" / experiment / folder / "model.safetensors"
+
+    def evaluation(self, experiment: str, folder: Path | str) -> Path:
+        """What was measured on a run from its weights."""
+        return self.run(experiment, folder) / "evaluation.json"
+
+    def classifier(self, dataset: str) -> Path:
+        """The record of the classifier that measures samples of a dataset; its weights beside."""
+        return self.root / "classifiers" / dataset / "classifier.json"
+
+    def figure(self, name: str, extension: str) -> Path:
+        """A figure's file."""
+        return self.root / "figures" / f"{name}.{extension}"
+
+    def caption(self, name: str) -> Path:
+        """A figure's caption, as text."""
+        return self.root / "figures" / f"{name}.txt"
+
+    def table(self, experiment: str, extension: str) -> Path:
+        """An experiment's table."""
+        return self.root / "tables" / f"{experiment}.{extension}"
+
+    def claims(self, extension: str) -> Path:
+        """The claim ledger."""
+        return self.root / f"claims.{extension}"
+
+    def log(self, job: str) -> Path:
+        """The log of a workflow's job; a job whose name ends in `/.` has no wildcards."""
+        return self.root / "logs" / f"{job.removesuffix('/.')}.log"
+
+    def benchmark(self, job: str) -> Path:
+        """Time and memory of a workflow's job, as Snakemake measures them."""
+        return self.root / "benchmarks" / f"{job.removesuffix('/.')}.tsv"

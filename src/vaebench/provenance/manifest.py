@@ -1,0 +1,64 @@
+"""manifest.json: the digest of every file that a tier made, written when all is made."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from vaebench.errors import UserError
+from vaebench.experiment.tier import load_tier
+from vaebench.files import digest_file, remove_leftovers, write_atomically
+from vaebench.paths import Layout
+from vaebench.provenance.stages import code_digests
+from vaebench.runs.record import Manifest, read_as, read_record
+
+UNLISTED = frozenset({"logs", "benchmarks", "weights", "hashes.txt", "manifest.json"})
+"""What lies in a tier's folder without being a result: how jobs went, what is planned, and weights,
+which the manifest names by the records of their runs and which need not be here."""
+
+
+def write_manifest(layout: Layout, paper_values: Path) -> Path:
+    """Write down the digest of every file of a tier, and of the weights behind it.
+
+    Everything is made by now, so what writers that were killed left is removed first.
+    """
+    for folder in [layout.root, *(path for path in layout.root.rglob("*") if path.is_dir())]:
+        remove_leftovers(folder)
+    lock = Path("requirements.lock")
+    manifest = Manifest(
+        code=code_digests(load_tier(layout.config).figures),
+        paper_values=digest_file(paper_values),
+        tier=layout.root.name,
+        environment=digest_file(lock) if lock.exists() else None,
+        files={name: digest_file(layout.root / name) for name in listed_files(layout)},
+        weights=dict(sorted(_weights(layout))),
+    )
+    write_atomically(layout.manifest, manifest.to_json().encode())
+    return layout.manifest
+
+
+def read_manifest(layout: Layout) -> Manifest:
+    """Read a tier's manifest.
+
+    Raises:
+        UserError: there is none, or it is damaged.
+    """
+    if not layout.root.is_dir():
+        raise UserError(f"{layout.root} is no folder with a tier's results")
+    return read_as(Manifest, layout.manifest, "run the tier, which writes it last")
+
+
+def listed_files(layout: Layout) -> list[str]:
+    """The paths, from the tier's folder, of the files that a manifest lists, sorted."""
+    return sorted(
+        path.relative_to(layout.root).as_posix()
+        for path in layout.root.rglob("*")
+        if path.is_file() and path.relative_to(layout.root).parts[0] not in UNLISTED
+    )
+
+
+def _weights(layout: Layout) -> Iterator[tuple[str, str]]:
+    """The path of each run's weights and their digest, whether or not they are here."""
+    runs = layout.root / "runs"
+    for metrics in runs.rglob("metrics.json"):
+        experiment, *folders = metrics.parent.relative_to(runs).parts
+        path = layout.weights(experiment, Path(*folders)).relative_to(layout.root)
+        yield path.as_posix(), read_record(metrics).digests.weights

@@ -1,0 +1,59 @@
+"""Digests of the code behind each kind of result that is made from collected runs."""
+
+from collections.abc import Iterable
+
+from vaebench.experiment.figures import FIGURES
+from vaebench.runs.canonical import PACKAGE, modules_digest
+from vaebench.runs.sources import quality_digest
+
+READING = ("results/intervals.py", "results/read.py")
+"""What every figure, table and claim reads and averages runs with."""
+
+
+def code_digests(figures: Iterable[str]) -> dict[str, str]:
+    """The digest of the code behind each kind of result.
+
+    Args:
+        figures: the names of the tier's figures.
+    """
+    return {
+        "collect": collect_digest(),
+        "quality": quality_digest(),
+        "tables": table_digest(),
+        "claims": claims_digest(),
+        "report": report_digest(),
+        **{name: figure_digest(name) for name in figures},
+    }
+
+
+def figure_digest(name: str) -> str:
+    """The digest of the code that draws a figure: its module and all that figures share."""
+    folder = PACKAGE / "figures"
+    shared = sorted(path.name for path in folder.glob("*.py") if path.stem not in FIGURES)
+    return modules_digest(*(f"figures/{file}" for file in [f"{name}.py", *shared]), *READING)
+
+
+def collect_digest() -> str:
+    """The digest of the code that collects."""
+    return modules_digest("results/collect.py", "runs/record.py")
+
+
+def table_digest() -> str:
+    """The digest of the code that makes tables."""
+    return modules_digest("reporting/tables.py", "claims/paper.py", *READING)
+
+
+def claims_digest() -> str:
+    """The digest of the code that judges claims."""
+    files = sorted(path.name for path in (PACKAGE / "claims").glob("*.py"))
+    return modules_digest(*(f"claims/{name}" for name in files), *READING)
+
+
+def report_digest() -> str:
+    """The digest of the code that makes the page."""
+    templates = sorted(path.name for path in (PACKAGE / "reporting/templates").iterdir())
+    return modules_digest(
+        "reporting/content.py",
+        "reporting/page.py",
+        *(f"reporting/templates/{name}" for name in templates),
+    )

@@ -1,0 +1,97 @@
+"""Where a result comes from, in words: from a figure down to data, commit and device."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from vaebench.data.registry import DATASETS
+from vaebench.errors import UserError
+from vaebench.files import digest_file
+from vaebench.paths import Layout
+from vaebench.provenance.figure_metadata import figure_metadata
+from vaebench.provenance.stages import figure_digest
+from vaebench.runs.record import RunRecord, read_record
+from vaebench.runs.sources import accepted_sources
+
+
+def explain(path: Path) -> str:
+    """An account of a file below results/<tier>/.
+
+    Raises:
+        UserError: it is missing or lies in no tier.
+    """
+    if not path.is_file():
+        raise UserError(f"{path} is missing")
+    layout = _tier_of(path)
+    kind = path.resolve().relative_to(layout.root.resolve()).parts[0]
+    lines = [f"{path}", f"  sha256 {digest_file(path)}", f"  tier {layout.root}"]
+    rows = pd.read_parquet(layout.runs)
+    if kind == "figures" and path.suffix in (".svg", ".png"):
+        used = figure_metadata(path)
+        lines.append(f"  {used['Title']}")
+        same = used["Code"] == figure_digest(path.stem)
+        lines.append(f"  drawn by code {_short(used['Code'])}{_this_checkouts(same)}")
+        rows = rows[rows["metrics_digest"].isin(used["Records"].split())]
+        lines.append(f"  shows {len(rows)} runs:" if len(rows) else "  shows no run")
+    elif kind == "runs":
+        own = path.parent.resolve().relative_to((layout.root / "runs").resolve())
+        rows = rows[(rows["experiment"] + "/" + rows["folder"]) == own.as_posix()]
+        lines.append("  belongs to the run:")
+    elif kind == "tables":
+        rows = rows[rows["experiment"] == path.stem]
+        lines.append(f"  from the {len(rows)} runs of the experiment:")
+    else:
+        lines.append(f"  from all {len(rows)} runs of the tier, collected in {layout.runs}:")
+    for _, row in rows.iterrows():
+        lines += _run_lines(layout, str(row["experiment"]), str(row["folder"]))
+    return "\n".join(lines)
+
+
+def _tier_of(path: Path) -> Layout:
+    for folder in path.resolve().parents:
+        if (folder / "runs.parquet").exists():
+            return Layout(folder)
+    raise UserError(f"{path} lies in no tier's folder: there is no runs.parquet above it")
+
+
+def _run_lines(layout: Layout, experiment: str, folder: str) -> list[str]:
+    record = read_record(layout.run(experiment, folder) / "metrics.json")
+    worker, digests = record.worker, record.digests
+    weights = layout.weights(experiment, folder)
+    commit = worker.commit or "unknown"
+    changes = {True: ", with changes", False: "", None: ""}[worker.dirty]
+    libraries = ", ".join(f"{name} {version}" for name, version in worker.libraries.items())
+    slurm = ", ".join(f"{name} {value}" for name, value in worker.slurm.items())
+    return [
+        f"    {experiment}/{folder}",
+        f"      run      {_short(record.run_hash)} {record.status}, {_settings(record)}",
+        f"      weights  {_short(digests.weights)} {'here' if weights.exists() else 'not here'}",
+        f"      sources  {_short(digests.sources)}{_sources_basis(record)}",
+        f"      data     {_short(digests.data)} {record.run.dataset}: "
+        f"{DATASETS[record.run.dataset].description}",
+        f"      commit   {_short(commit)}{changes}",
+        f"      device   {worker.device}, {worker.processor}, {worker.threads} threads, "
+        f"{worker.packed_runs} runs packed{', ' + slurm if slurm else ''}",
+        f"      software Python {worker.python}, {libraries}; "
+        f"lock {_short(digests.environment or 'none')}",
+    ]
+
+
+def _settings(record: RunRecord) -> str:
+    return ", ".join(f"{name} {value}" for name, value in record.run.given().items())
+
+
+def _sources_basis(record: RunRecord) -> str:
+    """How the sources that trained a run are related to those of this checkout."""
+    basis = accepted_sources(record.run).get(record.digests.sources)
+    if basis is None or basis.level is None:
+        return _this_checkouts(basis is not None)
+    return f" (attested to compute the same as this checkout's: {basis.level})"
+
+
+def _this_checkouts(same: bool) -> str:
+    return " (this checkout's)" if same else " (other than this checkout's)"
+
+
+def _short(digest: str) -> str:
+    return digest[:12]

@@ -1,0 +1,38 @@
+"""Samples of a finished run, from its weights."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from vaebench.core.streams import normal
+from vaebench.experiment.settings import Settings
+from vaebench.models.make import make_vae
+
+SAMPLES_AT_ONCE = 1000
+
+
+def sample_images(
+    run: Settings,
+    weights: Mapping[str, Tensor],
+    prior_std: Tensor,
+    shape: tuple[int, ...],
+    device: torch.device,
+) -> Tensor:
+    """The decoder's means of z ~ N(0, S^2), in [0, 1].
+
+    Args:
+        run: the run.
+        weights: its trained parameters, without the dimension of runs.
+        prior_std: S, shape [latent].
+        shape: of the result, [N, height, width].
+        device: where to sample.
+    """
+    vae = make_vae([run], shape[1:], device)
+    parameters = {name: tensor[None].to(device) for name, tensor in weights.items()}
+    draws = normal(vae.seeds, "samples", "quality", (shape[0], len(prior_std)), device)
+    images = [
+        vae.decode_pixels(parameters, z * prior_std.to(device))[0]
+        for z in draws.split(SAMPLES_AT_ONCE, 1)
+    ]
+    return torch.cat(images).view(shape)

@@ -1,0 +1,196 @@
+"""The table of an experiment: one line a group of runs, over its seeds."""
+
+import io
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from vaebench.claims.paper import Number, load_paper_values
+from vaebench.experiment.settings import format_value
+from vaebench.files import write_atomically
+from vaebench.paths import TABLE_FORMATS
+from vaebench.provenance.account import account, as_comment
+from vaebench.provenance.stages import table_digest
+from vaebench.results.intervals import estimate
+from vaebench.results.read import Results, select, varying
+
+BASELINES = {"precision": "float32", "objective": "learned"}
+"""What other values on these axes are compared with, seed by seed: on the first that varies."""
+FURTHER = {
+    "test_elbo_frozen_prior": "frozen prior",
+    "test_elbo_data_units": "bound of unscaled data",
+    "test_objective": "",
+    "train_elbo": "",
+    "test_rate": "rate",
+    "test_mse": "mse",
+    "test_information": "",
+    "test_active_units": "active units",
+    "likelihood_variance": "T",
+    "fitted_prior_trace": "tr S²",
+    "fitted_prior_trace_batch": "",
+    "sample_kid": "KID",
+    "floor_kid": "KID of training images",
+    "sample_fid": "",
+    "floor_fid": "",
+    "sample_precision": "",
+    "floor_precision": "",
+    "sample_recall": "",
+    "floor_recall": "",
+    "sample_density": "",
+    "floor_density": "",
+    "sample_coverage": "coverage",
+    "floor_coverage": "coverage of training images",
+    "sample_mean_image_distance": "",
+    "sample_sharpness": "",
+    "sample_components": "",
+}
+"""What a table has beside the bound: columns of the collected table, with a title where they are
+shown for reading."""
+
+
+def write_tables(results: Results, experiment: str, paper_values: Path) -> None:
+    """Write an experiment's table as CSV and as Markdown."""
+    table = experiment_table(results, experiment, load_paper_values(paper_values).numbers)
+    records = results.of(experiment)["metrics_digest"]
+    made_from = as_comment(account(records, table_digest(), paper_values))
+    texts = {"csv": to_csv(table), "md": to_markdown(table) + made_from}
+    for extension in TABLE_FORMATS:
+        path = results.layout.table(experiment, extension)
+        write_atomically(path, texts[extension].encode())
+
+
+def experiment_table(results: Results, name: str, numbers: list[Number]) -> pd.DataFrame:
+    """The table of an experiment.
+
+    Each line is a group of planned runs that differ in their seed alone: how many, and how many
+    were run; mean, standard deviation and 95% interval of the test bound in nats, the mean
+    difference to the baseline over shared seeds with its interval, means of what else was measured,
+    and what the paper prints for these settings.
+    """
+    experiment = results.tier.experiment(name)
+    runs, planned = results.of(name), results.planned(name)
+    axes = varying(experiment)
+    further = [column for column in FURTHER if column in runs and runs[column].notna().any()]
+    lines = []
+    # Without axes but the seeds, all runs are one group.
+    grouped = planned.groupby(axes, sort=False, dropna=False) if axes else [((), planned)]
+    for key, asked in grouped:
+        settings = dict(zip(axes, key, strict=True))
+        group = select(runs, **settings)
+        bound = estimate(group["test_elbo"].tolist())
+        line = settings | {
+            "planned": len(asked),
+            "seeds": bound.count,
+            "diverged": int((group["status"] == "diverged").sum()),
+            "test_elbo_mean": bound.mean,
+            "test_elbo_std": bound.std,
+            "test_elbo_low": bound.low,
+            "test_elbo_high": bound.high,
+        }
+        line |= {f"{column}_mean": estimate(group[column].tolist()).mean for column in further}
+        line |= _difference(runs, settings, group) | {"paper": _printed(asked, numbers)}
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def to_csv(table: pd.DataFrame) -> str:
+    """Comma-separated values at full precision; empty where there is no number."""
+    buffer = io.StringIO()
+    table.to_csv(buffer, index=False)
+    return buffer.getvalue()
+
+
+def to_markdown(table: pd.DataFrame) -> str:
+    """A Markdown table for reading: few digits, intervals in brackets, no column without numbers.
+
+    It leaves out what a reader of this table can do without; the CSV has all.
+    """
+    numbers = table.columns.get_loc("planned")
+    settings = table.columns[:numbers]
+    shown = pd.DataFrame({name: table[name].map(_setting) for name in settings})
+    shown["seeds"] = [
+        str(run) if run == planned else f"{run} of {planned}"
+        for run, planned in zip(table["seeds"], table["planned"], strict=True)
+    ]
+    bounds = table["test_elbo_mean"].map(_decimals)
+    shown["test bound (nats)"] = bounds.where(table["seeds"] > 0, "*not run*")
+    shown["std"] = table["test_elbo_std"].map(_decimals)
+    shown["95% interval"] = _interval(table, "test_elbo_low", "test_elbo_high")
+    for column, title in FURTHER.items():
+        name = f"{column}_mean"
+        # Bounds of unscaled data and bounds are the same numbers but for scaled data.
+        repeats = column == "test_elbo_data_units" and "data_scale" not in settings
+        if name in table and table[name].notna().any() and title and not repeats:
+            digits = _decimals if column.startswith("test_elbo") else _significant
+            shown[title] = table[name].map(digits)
+    if "difference" in table and table["difference"].notna().any():
+        shown[f"minus `{BASELINES[_compared(settings) or 'objective']}`"] = table["difference"].map(
+            _decimals
+        )
+        shown["95% interval of it"] = _interval(table, "difference_low", "difference_high")
+    if (table["paper"] != "").any():
+        shown["paper"] = table["paper"].str.replace("-", "−").replace("", "–")
+    shown["diverged"] = table["diverged"].astype(str)
+    return shown.to_markdown(index=False, disable_numparse=True) + "\n"
+
+
+def _difference(
+    runs: pd.DataFrame, settings: dict[str, Any], group: pd.DataFrame
+) -> dict[str, Any]:
+    """The paired difference to the baseline at otherwise equal settings."""
+    axis = _compared(settings)
+    if axis is None:
+        return {}
+    nothing = {"difference": None, "difference_low": None, "difference_high": None}
+    if settings[axis] == BASELINES[axis]:
+        return nothing
+    baseline = runs[runs[axis] == BASELINES[axis]]
+    # An axis that the baseline does not take, such as posterior_std, sets no runs of it apart.
+    shared_axes = {k: v for k, v in settings.items() if baseline[k].notna().any()}
+    baseline = select(baseline, **(shared_axes | {axis: BASELINES[axis]}))
+    baseline_bound = baseline.set_index("seed")["test_elbo"]
+    ours = group.set_index("seed")["test_elbo"]
+    shared = ours.index.intersection(baseline_bound.index)
+    if shared.empty:
+        return nothing
+    paired = estimate((ours[shared] - baseline_bound[shared]).tolist())
+    return {
+        "difference": paired.mean,
+        "difference_low": paired.low,
+        "difference_high": paired.high,
+    }
+
+
+def _compared(axes: Iterable[str]) -> str | None:
+    """The axis whose values are compared with a baseline."""
+    return next((axis for axis in BASELINES if axis in set(axes)), None)
+
+
+def _printed(planned: pd.DataFrame, numbers: list[Number]) -> str:
+    """The paper's numbers for runs with these settings, each with its place."""
+    first = planned.iloc[0]
+    texts = []
+    for number in numbers:
+        if all(first.get(name) == value for name, value in number.settings.items()):
+            values = ", ".join(f"{value:g}" for value in number.values)
+            texts.append(f"{values} ({number.place})")
+    return "; ".join(texts)
+
+
+def _interval(table: pd.DataFrame, low: str, high: str) -> list[str]:
+    pairs = zip(table[low], table[high], strict=True)
+    return [f"[{_decimals(a)}, {_decimals(b)}]" if pd.notna(a) else "–" for a, b in pairs]
+
+
+def _setting(value: Any) -> str:
+    return "–" if pd.isna(value) else format_value(value)
+
+
+def _significant(value: float | None) -> str:
+    return "–" if value is None or pd.isna(value) else f"{value:.3g}".replace("-", "−")
+
+
+def _decimals(value: float | None) -> str:
+    return "–" if value is None or pd.isna(value) else f"{value:.2f}".replace("-", "−")

@@ -1,0 +1,173 @@
+"""From the runs of a tier to its collected table; refuses whatever is not what the tier says."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from vaebench.data.prepared import data_digest
+from vaebench.errors import UserError
+from vaebench.experiment.grid import Cell, Run, expand
+from vaebench.experiment.tier import Tier
+from vaebench.files import digest_file, write_atomically
+from vaebench.paths import DATA, Layout
+from vaebench.runs.finished import is_finished
+from vaebench.runs.record import (
+    ClassifierRecord,
+    EvaluationRecord,
+    Quality,
+    RunRecord,
+    read_as,
+    read_record,
+)
+from vaebench.runs.run_hash import accepted_hashes
+from vaebench.runs.sources import accepted_quality, accepted_sources
+
+
+def collect(tier: Tier, layout: Layout, finished_only: bool = False) -> None:
+    """Check every run of the tier and write the collected tables.
+
+    The hash of each run is computed anew from the tier's settings, the sources in this checkout
+    and the registered data, so results that another setting, code or dataset made are found out
+    whatever the workflow remembers.
+
+    Args:
+        tier: whose runs.
+        layout: where they are.
+        finished_only: whether to leave out runs that are not trained.
+
+    Raises:
+        UserError: runs are missing, damaged or not what they should be; names each and the
+            command that trains it. Or no run is trained.
+    """
+    rows: list[dict[str, Any]] = []
+    points: list[dict[str, Any]] = []
+    refused: list[str] = []
+    for experiment in tier.experiments:
+        for cell in expand(experiment):
+            problems = []
+            for run in cell.runs:
+                if finished_only and not is_finished(layout, experiment.name, run):
+                    continue
+                folder = layout.run(experiment.name, run.folder)
+                try:
+                    record = _checked(folder, run)
+                except UserError as error:
+                    problems.append(str(error))
+                    continue
+                row = _row(layout, experiment.name, run, record)
+                if experiment.sample_quality:
+                    try:
+                        row |= _quality(layout, experiment.name, run, record)
+                    except UserError as error:
+                        refused.append(str(error))
+                rows.append(row)
+                points += _points(experiment.name, run, record)
+            if problems:
+                refused += [*problems, _remedy(layout, experiment.name, cell)]
+    if refused:
+        raise UserError("the runs cannot be collected:\n" + "\n".join(f"  {r}" for r in refused))
+    if not rows:
+        raise UserError(f"no run of tier '{tier.tier}' is trained")
+    _write(pd.DataFrame(rows), layout.runs)
+    _write(pd.DataFrame(points), layout.history)
+
+
+def _checked(folder: Path, run: Run) -> RunRecord:
+    record = read_record(folder / "metrics.json")
+    if record.run_hash not in accepted_hashes(run.settings):
+        data = data_digest(DATA / "prepared", run.settings.dataset)
+        agrees = {
+            "settings": record.digests.settings == run.settings.digest,
+            "sources": record.digests.sources in accepted_sources(run.settings),
+            "data": record.digests.data == data,
+        }
+        reasons = [name for name, same in agrees.items() if not same]
+        raise UserError(
+            f"{folder}: refused, made with other {', '.join(reasons) or 'digests than its hash'}"
+        )
+    if record.run != run.settings:
+        raise UserError(f"{folder}: refused, its record was changed after its hash was made")
+    arrays = folder / "arrays.npz"
+    if not arrays.exists() or digest_file(arrays) != record.digests.arrays:
+        raise UserError(f"{arrays}: refused, missing or not the file that the run's record names")
+    return record
+
+
+def _quality(layout: Layout, experiment: str, run: Run, record: RunRecord) -> dict[str, Any]:
+    """What was measured on the run's samples, checked to be of these weights and this code."""
+    remedy = f"measure it with: vaebench evaluate --tier {layout.config} --experiment {experiment}"
+    path = layout.evaluation(experiment, run.folder)
+    found = read_as(EvaluationRecord, path, remedy)
+    known = read_as(ClassifierRecord, layout.classifier(record.run.dataset), "run the tier")
+    agrees = {
+        "run": found.run_hash == record.run_hash,
+        "weights": found.weights == record.digests.weights,
+        "classifier": found.classifier == known.weights,
+        "sources": found.sources in accepted_quality(),
+        "sources of the classifier": known.sources in accepted_quality(),
+        "data": known.data == record.digests.data,
+    }
+    if others := [name for name, same in agrees.items() if not same]:
+        raise UserError(f"{path}: refused, made with other {', '.join(others)}; {remedy}")
+    measured = {f"sample_{name}": None for name in Quality.model_fields}
+    if found.samples is not None:
+        measured |= {f"sample_{k}": v for k, v in found.samples.model_dump().items()}
+    floor = {f"floor_{name}": value for name, value in found.floor.model_dump().items()}
+    return measured | floor | {"test_components": known.test_components}
+
+
+def _remedy(layout: Layout, experiment: str, cell: Cell) -> str:
+    return (
+        f"    train it with: vaebench run --tier {layout.config} --experiment {experiment} "
+        f"--cell '{cell.folder}'"
+    )
+
+
+def _row(layout: Layout, experiment: str, run: Run, record: RunRecord) -> dict[str, Any]:
+    test, train = record.final.test, record.final.train
+    return {
+        "experiment": experiment,
+        "folder": run.folder.as_posix(),
+        **run.settings.model_dump(),
+        "status": record.status,
+        "diverged_step": record.diverged_step,
+        "likelihood_variance": record.final.likelihood_variance
+        if record.status == "completed"
+        else None,
+        "fitted_prior_trace": record.final.fitted_prior_trace,
+        "fitted_prior_trace_batch": record.final.fitted_prior_trace_batch,
+        **{f"test_{name}": value for name, value in test.model_dump().items()},
+        # What the weights of a diverged run have is no result, as for the other numbers.
+        **({"test_active_units": None} if record.status == "diverged" else {}),
+        **{f"train_{name}": value for name, value in train.model_dump().items()},
+        "seconds": record.timing.seconds,
+        "steps_per_second": record.timing.steps_per_second,
+        "device": record.worker.device,
+        "processor": record.worker.processor,
+        "threads": record.worker.threads,
+        "packed_runs": record.worker.packed_runs,
+        "commit": record.worker.commit,
+        "run_hash": record.run_hash,
+        "attested": accepted_sources(record.run)[record.digests.sources].level,
+        "metrics_digest": digest_file(layout.run(experiment, run.folder) / "metrics.json"),
+        "weights_digest": record.digests.weights,
+        "arrays_digest": record.digests.arrays,
+    }
+
+
+def _points(experiment: str, run: Run, record: RunRecord) -> list[dict[str, Any]]:
+    key = {"experiment": experiment, "folder": run.folder.as_posix()}
+    return [
+        {**key, "epoch": point.epoch, "step": point.step}
+        # Named as in the table of runs, where `objective` is the name of one.
+        | {f"test_{name}": v for name, v in point.model_dump(exclude={"epoch", "step"}).items()}
+        for point in record.history
+    ]
+
+
+def _write(frame: pd.DataFrame, path: Path) -> None:
+    buffer = io.BytesIO()
+    frame.to_parquet(buffer, index=False)
+    write_atomically(path, buffer.getvalue())

@@ -1,0 +1,96 @@
+"""Reading what a tier has collected: the only source of figures and tables."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from vaebench.errors import UserError
+from vaebench.experiment.grid import Experiment, expand
+from vaebench.experiment.tier import Tier, load_tier
+from vaebench.paths import Layout
+
+
+@dataclass(frozen=True)
+class Results:
+    """A tier's collected runs."""
+
+    layout: Layout
+    tier: Tier
+    runs: pd.DataFrame
+    """One row a run; columns as `collect` writes them."""
+    history: pd.DataFrame
+    """One row a run and recorded stretch: experiment, folder, epoch (null where training is counted
+    in steps), step, and the test set's numbers."""
+
+    def of(self, experiment: str, **settings: Any) -> pd.DataFrame:
+        """The runs of an experiment that have these settings, in the order of the config."""
+        return select(self.runs, experiment=experiment, **settings)
+
+    def planned(self, experiment: str, **settings: Any) -> pd.DataFrame:
+        """The settings of all runs that the tier's config names, whether or not they were run."""
+        cells = expand(self.tier.experiment(experiment))
+        runs = [run.settings.model_dump() for cell in cells for run in cell.runs]
+        return select(pd.DataFrame(runs), **settings)
+
+    def arrays(self, row: Mapping[str, Any] | pd.Series) -> dict[str, NDArray[Any]]:
+        """The arrays of a run, see `evaluation/arrays.py`.
+
+        Raises:
+            UserError: the file is missing.
+        """
+        path = self.layout.run(row["experiment"], row["folder"]) / "arrays.npz"
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                return {name: archive[name] for name in archive.files}
+        except FileNotFoundError:
+            raise UserError(f"{path} is missing: collect the runs again") from None
+
+
+def load_results(root: Path) -> Results:
+    """The results of a tier in the folder `root`, such as results/smoke.
+
+    Raises:
+        UserError: nothing was collected there.
+    """
+    layout = Layout(root)
+    for path in (layout.config, layout.runs, layout.history):
+        if not path.exists():
+            raise UserError(f"{path} is missing: run the tier, or `vaebench collect` if it is run")
+    try:
+        runs, history = pd.read_parquet(layout.runs), pd.read_parquet(layout.history)
+    except ValueError as error:
+        raise UserError(
+            f"{layout.runs} or {layout.history} is damaged ({error}): collect the runs again"
+        ) from None
+    return Results(layout, load_tier(layout.config), runs, history)
+
+
+def select(frame: pd.DataFrame, **values: Any) -> pd.DataFrame:
+    """The rows whose columns have these values; a list stands for any of its values."""
+    keep = pd.Series(True, index=frame.index)
+    for column, value in values.items():
+        if not isinstance(value, list) and pd.isna(value):
+            keep &= frame[column].isna()
+        else:
+            keep &= frame[column].isin(value if isinstance(value, list) else [value])
+    return frame[keep]
+
+
+def varying(experiment: Experiment) -> list[str]:
+    """The axes of an experiment but for its seeds: what tells its groups of runs apart."""
+    return [axis for axis in experiment.axes if axis != "seed"]
+
+
+def training_text(rows: pd.DataFrame) -> str:
+    """How long these runs were trained, such as `10 epochs` or `10/20 epochs` or `500 steps`."""
+    texts = []
+    for unit in ("epochs", "steps"):
+        counts = sorted(rows[unit].dropna().unique())
+        if counts:
+            texts.append(f"{'/'.join(str(int(count)) for count in counts)} {unit}")
+    return ", ".join(texts)

@@ -1,0 +1,1 @@
+"""Finished runs: their records, their hash, the code behind it, and the store that keeps them."""

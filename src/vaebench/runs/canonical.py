@@ -1,0 +1,199 @@
+"""What a module, a function or a constant means, as text: the digests of code are taken of it.
+
+Comments, docstrings, annotations and layout do not count. Neither do the places of modules: a
+module that was moved or renamed as a whole is called by its former name (`FORMER_NAMES`).
+"""
+
+import ast
+import inspect
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from vaebench.files import digest_bytes, digest_file
+
+PACKAGE = Path(__file__).parents[1]
+
+FORMER_NAMES: dict[str, str] = {}
+"""Modules that were moved or renamed as a whole since the last attestation, without `.py`: the new
+path below the package and the former one, such as `"core/optimiser": "core/adam"`.
+
+With an entry here, the move changes no digest, so it needs no attestation. The table is empty after
+an attestation, since that knows the new digests.
+"""
+
+
+def label(module: str) -> str:
+    """The name under which a module enters a digest: its former path, if it had one.
+
+    Args:
+        module: its path below the package, such as `core/adam.py`.
+    """
+    stem = module.removesuffix(".py")
+    return FORMER_NAMES[stem] + ".py" if stem in FORMER_NAMES else module
+
+
+def modules_digest(*files: str) -> str:
+    """The digest of some of this package's files together: modules by meaning, others by bytes."""
+    paths = [PACKAGE / file for file in files]
+    return digest_bytes(
+        "".join(module_digest(p) if p.suffix == ".py" else digest_file(p) for p in paths).encode()
+    )
+
+
+@cache
+def module_digest(path: Path) -> str:
+    """The digest of a module's meaning."""
+    return digest_bytes(canonical(_parse(path)).encode())
+
+
+def function_digest(function: Callable[..., Any]) -> str:
+    """The digest of a function's meaning and of all that it uses from the top of its module."""
+    plain = inspect.unwrap(function)
+    return definition_digest(Path(inspect.getfile(plain)), plain.__name__)
+
+
+@cache
+def definition_digest(path: Path, name: str) -> str:
+    """As `function_digest`, for the definition of `name` in the file at `path`.
+
+    Raises:
+        ValueError: the file has no such definition, so no edit of it could be noticed.
+    """
+    definitions = _definitions(_parse(path).body)
+    if name not in definitions:
+        raise ValueError(f"{name} is not defined at the top of {path}, where its code is looked up")
+    found: dict[str, list[ast.stmt]] = {}
+    wanted = [name]
+    while wanted:
+        name = wanted.pop()
+        if name in definitions and name not in found:
+            found[name] = definitions[name]
+            wanted += [used for statement in found[name] for used in _names_used(statement)]
+    lines = [
+        f"{name}: {_definition_text(statement)}"
+        for name in sorted(found)
+        for statement in found[name]
+    ]
+    return digest_bytes("\n".join(lines).encode())
+
+
+def canonical(node: ast.AST) -> str:
+    """A syntax tree as text: the same for sources that mean the same in Python 3.11 to 3.13.
+
+    `ast.dump` will not do: which empty fields it prints depends on Python's version.
+    """
+    if isinstance(node, ast.AnnAssign) and node.value is None:
+        return f"AnnAssign({canonical(node.target)})"
+    fields = []
+    for name, value in ast.iter_fields(node):
+        value = _former(node, name, value)
+        if name in ("annotation", "returns", "ctx", "kind", "type_comment", "type_params"):
+            continue
+        if name == "body" and isinstance(value, list):
+            value = _meaningful(node, value)
+        text = _canonical_field(value)
+        if text:
+            fields.append(f"{name}={text}")
+    return f"{type(node).__name__}({','.join(fields)})"
+
+
+def _former(node: ast.AST, field: str, value: Any) -> Any:
+    """The field of an import statement, with the former name of a module that was moved."""
+    is_module = (isinstance(node, ast.ImportFrom) and field == "module") or (
+        isinstance(node, ast.alias) and field == "name"
+    )
+    if not (is_module and isinstance(value, str) and value.startswith("vaebench.")):
+        return value
+    former = FORMER_NAMES.get(value.removeprefix("vaebench.").replace(".", "/"))
+    return value if former is None else "vaebench." + former.replace("/", ".")
+
+
+def _canonical_field(value: object) -> str:
+    if isinstance(value, ast.AST):
+        return canonical(value)
+    if isinstance(value, list):
+        return f"[{','.join(_canonical_field(item) for item in value)}]" if value else ""
+    return "" if value is None else repr(value)
+
+
+def _meaningful(node: ast.AST, body: list[ast.stmt]) -> list[ast.stmt]:
+    """A body without its documentation; a module's imports sorted, as a formatter may do."""
+    if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        return body
+    # Also the strings below fields and constants, which document them.
+    statements = [statement for statement in body if not _is_string(statement)]
+    if not isinstance(node, ast.Module):
+        return statements
+    imports = [s for s in statements if isinstance(s, ast.Import | ast.ImportFrom)]
+    others = [s for s in statements if s not in imports]
+    return [*sorted(imports, key=canonical), *others]
+
+
+def _is_string(statement: ast.stmt) -> bool:
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
+
+
+def _parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(), str(path))
+
+
+def _definition_text(statement: ast.stmt) -> str:
+    """A definition's meaning; for a name imported from this package, that of its whole module."""
+    if isinstance(statement, ast.ImportFrom) and (statement.module or "").startswith("vaebench"):
+        source = PACKAGE.joinpath(*str(statement.module).split(".")[1:])
+        file = source / "__init__.py" if source.is_dir() else source.with_suffix(".py")
+        return f"{canonical(statement)} {module_digest(file)}"
+    return canonical(statement)
+
+
+def _definitions(body: list[ast.stmt]) -> dict[str, list[ast.stmt]]:
+    """What defines each name at the top of a module; of an `if` or `try`, the whole of it."""
+    found: dict[str, list[ast.stmt]] = defaultdict(list)
+    for statement in body:
+        for name in _names_defined(statement):
+            found[name].append(statement)
+    return found
+
+
+def _names_defined(statement: ast.AST) -> set[str]:
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return {statement.name}
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        return {alias.asname or alias.name for alias in statement.names}
+    names: set[str] = set()
+    for node in ast.iter_child_nodes(statement):
+        if isinstance(node, ast.stmt | ast.excepthandler):
+            names |= _names_defined(node)
+        else:
+            stored = (n for n in ast.walk(node) if isinstance(n, ast.Name))
+            names |= {n.id for n in stored if isinstance(n.ctx, ast.Store)}
+    return names
+
+
+def _names_used(statement: ast.stmt) -> Iterator[str]:
+    """Names that a definition reads, but for its annotations and the registry that decorates it."""
+    queue: list[ast.AST] = [statement]
+    while queue:
+        node = queue.pop()
+        if isinstance(node, ast.Name):
+            yield node.id
+        for name, value in ast.iter_fields(node):
+            if name in ("annotation", "returns"):
+                continue
+            children = value if isinstance(value, list) else [value]
+            if name == "decorator_list":
+                # `@objective(posterior=...)`: its arguments count, the registry itself does not.
+                children = [
+                    argument
+                    for call in children
+                    if isinstance(call, ast.Call)
+                    for argument in [*call.args, *(keyword.value for keyword in call.keywords)]
+                ]
+            queue += [child for child in children if isinstance(child, ast.AST)]

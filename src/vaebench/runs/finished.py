@@ -1,0 +1,65 @@
+"""A tier before all of it has been run: which of its runs are finished, to show them as they are.
+
+With VAEBENCH_FINISHED_ONLY=1 snakemake trains nothing. It measures, collects, draws and judges what
+is trained, and what is not shows as *not run*.
+"""
+
+import os
+from collections.abc import Iterator
+from itertools import groupby
+
+from vaebench.experiment.grid import Cell, Experiment, Run, expand
+from vaebench.experiment.jobs import Job, JobRule, RunBlock
+from vaebench.experiment.tier import Tier, load_tier
+from vaebench.paths import Layout
+
+FINISHED_ONLY = "VAEBENCH_FINISHED_ONLY"
+
+
+def finished_only() -> bool:
+    """Whether the environment asks for the finished runs alone."""
+    return os.environ.get(FINISHED_ONLY, "") not in ("", "0")
+
+
+def is_finished(layout: Layout, experiment: str, run: Run) -> bool:
+    """Whether a run is trained; whether it is what the tier asks for is checked by `collect`."""
+    folder = layout.run(experiment, run.folder)
+    return all((folder / name).exists() for name in ("metrics.json", "arrays.npz"))
+
+
+def finished_runs(tier: Tier, layout: Layout) -> list[tuple[Experiment, Run]]:
+    """As `Tier.runs`, but for those that are not trained."""
+    return [
+        (experiment, run)
+        for experiment, run in tier.runs
+        if is_finished(layout, experiment.name, run)
+    ]
+
+
+def is_partial(layout: Layout) -> bool:
+    """Whether a tier lacks runs that its config names."""
+    tier = load_tier(layout.config)
+    return len(finished_runs(tier, layout)) < len(tier.runs)
+
+
+def finished_jobs(tier: Tier, layout: Layout) -> list[JobRule]:
+    """A rule with one job for each stretch of finished runs of a cell."""
+    rules = []
+    for experiment in tier.experiments:
+        packs = [
+            pack
+            for cell in expand(experiment)
+            for pack in _stretches(layout, experiment.name, cell)
+        ]
+        for k, pack in enumerate(packs):
+            name = experiment.name if k == 0 else f"{experiment.name}__{k + 1}"
+            rules.append(JobRule(name, experiment.name, (Job((pack,)),), ()))
+    return rules
+
+
+def _stretches(layout: Layout, experiment: str, cell: Cell) -> Iterator[RunBlock]:
+    numbered = enumerate(cell.runs, 1)
+    for finished, runs in groupby(numbered, lambda run: is_finished(layout, experiment, run[1])):
+        if finished:
+            numbers = [number for number, _ in runs]
+            yield RunBlock(cell, numbers[0], numbers[-1])

@@ -1,0 +1,156 @@
+"""The code that decides a result, in parts, and which other code is known to compute the same.
+
+A run depends on four parts: the core, its network, its objective and its likelihood. What is
+measured on samples depends on a fifth, `quality`. Adding an objective, a likelihood or a network
+changes no part of another run.
+
+**An edit in `core/`, `evaluation/` or `training/` changes the core, and so needs an attestation**:
+see `attestations`. Without one, every run has to be trained again.
+
+A part is written as lines of a name and a digest, as they enter the digest of a run's sources.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+from pathlib import Path
+
+from vaebench.experiment.settings import Settings
+from vaebench.files import digest_bytes
+from vaebench.likelihoods import LIKELIHOODS
+from vaebench.objectives import OBJECTIVES
+from vaebench.runs.attestations import Level, Lines, equivalents, oldest, weakest
+from vaebench.runs.canonical import (
+    PACKAGE,
+    function_digest,
+    label,
+    module_digest,
+    modules_digest,
+)
+
+CORE_FOLDERS = ("core", "evaluation", "training")
+"""Folders whose every module decides what the numbers of all runs are."""
+QUALITY = (
+    "quality/classifier.py",
+    "quality/measures.py",
+    "quality/samples.py",
+    "core/adam.py",
+    "core/streams.py",
+)
+"""Modules that decide what is measured on samples. The networks that are measured are in the hashes
+of their runs."""
+
+
+@dataclass(frozen=True)
+class Basis:
+    """Why results of other sources count as current."""
+
+    level: Level | None
+    """The level of the attestation; None where the sources are this checkout's own."""
+
+
+def source_digest(run: Settings) -> str:
+    """The digest of all code that decides the result of a run with these settings.
+
+    Raises:
+        OSError: a source file cannot be read.
+    """
+    return _digest(parts(run.network, run.objective, run.likelihood).values())
+
+
+def parts(network: str, objective: str, likelihood: str) -> dict[str, Lines]:
+    """The parts of this checkout's code that decide a run, by name."""
+    return {
+        "core": core(),
+        f"network {network}": network_part(network),
+        f"objective {objective}": objective_part(objective),
+        f"likelihood {likelihood}": likelihood_part(likelihood),
+    }
+
+
+def core() -> Lines:
+    """The part that all runs share: every module in `CORE_FOLDERS`."""
+    return tuple(sorted(f"{label(m)} {module_digest(PACKAGE / m)}" for m in core_modules()))
+
+
+def core_modules() -> list[str]:
+    """The modules of the core, as paths below the package."""
+    return [
+        path.relative_to(PACKAGE).as_posix()
+        for folder in CORE_FOLDERS
+        for path in sorted((PACKAGE / folder).rglob("*.py"))
+        if path.name != "__init__.py"
+    ]
+
+
+def network_part(name: str) -> Lines:
+    """The module of a network."""
+    return (f"network {module_digest(PACKAGE / 'models' / f'{name}.py')}",)
+
+
+def objective_part(name: str) -> Lines:
+    """The function of an objective, and what it uses from its module."""
+    return (f"objective {function_digest(OBJECTIVES[name].bound)}",)
+
+
+def likelihood_part(name: str) -> Lines:
+    """The function of a likelihood, and what it uses from its module."""
+    return (f"likelihood {function_digest(LIKELIHOODS[name].function)}",)
+
+
+def quality_digest() -> str:
+    """The digest of the code that measures sample quality."""
+    return modules_digest(*QUALITY)
+
+
+def accepted_sources(run: Settings) -> dict[str, Basis]:
+    """The digests of sources whose runs count as this checkout's own, each with its basis.
+
+    The first is this checkout's own.
+
+    Raises:
+        UserError: an attestation was changed after it was made.
+    """
+    return _accepted(run.network, run.objective, run.likelihood, PACKAGE)
+
+
+def lasting_source_digest(run: Settings) -> str:
+    """As `source_digest`, but the same for all sources that are attested to compute the same."""
+    return _lasting(run.network, run.objective, run.likelihood, PACKAGE)
+
+
+def lasting_quality_digest() -> str:
+    """As `quality_digest`, but the same for all code that is attested to compute the same."""
+    return _digest([oldest("quality", (quality_digest(),))])
+
+
+@cache
+def _accepted(network: str, objective: str, likelihood: str, _package: Path) -> dict[str, Basis]:
+    classes = [
+        equivalents(name, lines) for name, lines in parts(network, objective, likelihood).items()
+    ]
+    accepted: dict[str, Basis] = {}
+    for chosen in product(*(each.items() for each in classes)):
+        digest = _digest(lines for lines, _ in chosen)
+        accepted.setdefault(digest, Basis(weakest(level for _, level in chosen)))
+    return accepted
+
+
+def accepted_quality() -> dict[str, Basis]:
+    """As `accepted_sources`, for the code that measures sample quality."""
+    return {
+        lines[0]: Basis(level)
+        for lines, level in equivalents("quality", (quality_digest(),)).items()
+    }
+
+
+@cache
+def _lasting(network: str, objective: str, likelihood: str, _package: Path) -> str:
+    current = parts(network, objective, likelihood)
+    return _digest(oldest(name, lines) for name, lines in current.items())
+
+
+def _digest(lines_of_parts: Iterable[Lines]) -> str:
+    lines = [line for part in lines_of_parts for line in part]
+    return digest_bytes("\n".join(lines).encode())

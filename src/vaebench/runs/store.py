@@ -1,0 +1,160 @@
+"""The store of finished runs, outside everything a workflow may delete, and its locks.
+
+A finished run lies at runs/<first two digits>/<run hash>/. Whoever trains a run holds its lock.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import platform
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from vaebench.errors import UserError
+from vaebench.files import digest_file, remove_leftovers, write_atomically
+from vaebench.progress import log
+from vaebench.runs.record import RunRecord, read_record
+
+WEIGHTS = "model.safetensors"
+EVALUATION = "evaluation.json"
+STAGED = "metrics.staged.json"
+START_OVER = "--start-over (or VAEBENCH_START_OVER=1 before snakemake)"
+"""How to say that what is saved and cannot be used is to be trained again."""
+_REMEDY = f"to train the run again: {START_OVER}"
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """What a run leaves: the record and the bytes of its two other files."""
+
+    record: RunRecord
+    arrays: bytes
+    weights: bytes | None
+    """None where they are not here: the run came from a colleague without them."""
+
+
+def run_folder(store: Path, run_hash: str) -> Path:
+    """Where a finished run lies."""
+    return store / "runs" / run_hash[:2] / run_hash
+
+
+def has_run(store: Path, run_hash: str) -> bool:
+    """Whether the store has a finished run; its record is written last."""
+    return (run_folder(store, run_hash) / "metrics.json").exists()
+
+
+def stored_hash(store: Path, candidates: Sequence[str]) -> str:
+    """The hash under which the store has a run, finished or staged; the first if it has none.
+
+    Args:
+        store: the store of finished runs.
+        candidates: the hashes under which the run counts as current, this checkout's own first.
+    """
+    for name in ("metrics.json", STAGED):
+        for run_hash in candidates:
+            if (run_folder(store, run_hash) / name).exists():
+                return run_hash
+    return candidates[0]
+
+
+def has_weights(store: Path, run_hash: str) -> bool:
+    """Whether the store has the weights of a finished run."""
+    return (run_folder(store, run_hash) / WEIGHTS).exists()
+
+
+def stage_run(store: Path, run: FinishedRun) -> None:
+    """Write a finished run, which counts once it is released: those of a pack, all or none."""
+    folder = run_folder(store, run.record.run_hash)
+    remove_leftovers(folder)
+    if run.weights is not None:
+        write_atomically(folder / WEIGHTS, run.weights)
+    write_atomically(folder / "arrays.npz", run.arrays)
+    write_atomically(folder / STAGED, run.record.to_json().encode())
+
+
+def release_runs(store: Path, run_hashes: Iterable[str]) -> None:
+    """Let the staged ones of these runs count."""
+    for run_hash in run_hashes:
+        folder = run_folder(store, run_hash)
+        if (folder / STAGED).exists():
+            os.replace(folder / STAGED, folder / "metrics.json")
+
+
+def put_run(store: Path, run: FinishedRun) -> None:
+    """Keep a finished run."""
+    stage_run(store, run)
+    release_runs(store, [run.record.run_hash])
+
+
+def kept_evaluation(store: Path, run_hash: str) -> Path:
+    """Where the measures of a finished run's samples are, if they are."""
+    return run_folder(store, run_hash) / EVALUATION
+
+
+def keep_evaluation(store: Path, run_hash: str, evaluation: Path) -> None:
+    """Keep the measures of a finished run's samples, which cannot be made again without weights."""
+    write_atomically(kept_evaluation(store, run_hash), evaluation.read_bytes())
+
+
+def remove_run(store: Path, run_hash: str) -> None:
+    """Forget a finished run, its record first: without that, it is not there."""
+    folder = run_folder(store, run_hash)
+    for name in ("metrics.json", STAGED, EVALUATION, "arrays.npz", WEIGHTS):
+        (folder / name).unlink(missing_ok=True)
+
+
+def get_run(store: Path, run_hash: str) -> FinishedRun:
+    """Read a finished run and check its files against its record.
+
+    Raises:
+        UserError: a file is missing or is not the one that the record names.
+    """
+    folder = run_folder(store, run_hash)
+    try:
+        record = read_record(folder / "metrics.json")
+    except UserError as error:
+        raise UserError(f"{error}\n{_REMEDY}") from None
+    weights = folder / WEIGHTS
+    expected = {"arrays.npz": record.digests.arrays}
+    if weights.exists():
+        expected[WEIGHTS] = record.digests.weights
+    for name, digest in expected.items():
+        if not (folder / name).exists() or digest_file(folder / name) != digest:
+            raise UserError(f"{folder / name} is missing or damaged\n{_REMEDY}")
+    content = weights.read_bytes() if weights.exists() else None
+    return FinishedRun(record, (folder / "arrays.npz").read_bytes(), content)
+
+
+@contextlib.contextmanager
+def locked(store: Path, names: Sequence[str]) -> Iterator[None]:
+    """Hold the locks of these names; waits while another process holds one, and says which.
+
+    The locks are the kernel's, so they go with the process that holds them, however it ends.
+    """
+    folder = store / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        # In one order everywhere, so that two packs that share runs cannot wait for each other.
+        for name in sorted(set(names)):
+            file = stack.enter_context((folder / f"{name}.lock").open("a+"))
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                log.info(f"waiting: {_holder(file)} is training one of these runs")
+                fcntl.flock(file, fcntl.LOCK_EX)
+            file.truncate(0)
+            file.write(json.dumps({"pid": os.getpid(), "host": platform.node()}))
+            file.flush()
+        yield
+
+
+def _holder(file: TextIO) -> str:
+    file.seek(0)
+    try:
+        known = json.loads(file.read())
+        return f"process {known['pid']} on {known['host']}"
+    except (ValueError, KeyError):
+        return "another process"  # it took the lock and has not signed it yet

@@ -1,0 +1,1 @@
+"""Tiers that come from elsewhere or go there."""

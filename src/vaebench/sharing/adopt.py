@@ -1,0 +1,169 @@
+"""Making a tier from elsewhere count here: as if this clone had made it, or not at all."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from vaebench.errors import UserError
+from vaebench.experiment.tier import Tier, find_tier, load_tier
+from vaebench.files import digest_file
+from vaebench.paths import Layout
+from vaebench.progress import log
+from vaebench.provenance.manifest import read_manifest
+from vaebench.provenance.stages import code_digests
+from vaebench.provenance.verify import verify
+from vaebench.runs.finished import FINISHED_ONLY, is_partial
+from vaebench.runs.record import Manifest, read_record
+from vaebench.runs.sources import accepted_quality
+from vaebench.runs.store import (
+    EVALUATION,
+    FinishedRun,
+    has_run,
+    has_weights,
+    keep_evaluation,
+    put_run,
+)
+from vaebench.workflow.rules import note_plan
+
+SHOWN = 5
+"""Problems that a refusal lists before it only counts them."""
+
+
+def adopt_runs(layout: Layout, store: Path) -> int:
+    """Put the runs of a tier into the store; returns how many it did not have.
+
+    A run without its weights is kept too: it is not trained again, and what needs its weights
+    says that they are missing.
+    """
+    runs, new = layout.root / "runs", 0
+    for path in sorted(runs.rglob("metrics.json")):
+        record = read_record(path)
+        experiment, *folders = path.parent.relative_to(runs).parts
+        weights = layout.weights(experiment, Path(*folders))
+        content = weights.read_bytes() if weights.exists() else None
+        known = has_run(store, record.run_hash)
+        if (path.parent / EVALUATION).exists():
+            keep_evaluation(store, record.run_hash, path.parent / EVALUATION)
+        if known and (content is None or has_weights(store, record.run_hash)):
+            continue
+        put_run(store, FinishedRun(record, (path.parent / "arrays.npz").read_bytes(), content))
+        new += not known
+    return new
+
+
+def check_whole(layout: Layout, need_weights: bool = False) -> None:
+    """Check a tier against its manifest.
+
+    Args:
+        layout: the tier.
+        need_weights: whether weights that are not here are a problem.
+
+    Raises:
+        UserError: a file was changed, is missing or does not belong; names it.
+    """
+    if problems := verify(layout, need_weights).problems:
+        raise UserError(f"{layout.root} is not whole:\n{_listed(problems)}")
+
+
+def check_current(layout: Layout, configs: Path) -> None:
+    """Check that this checkout would make the same runs.
+
+    Args:
+        layout: a whole tier.
+        configs: the folder of the tiers' files.
+
+    Raises:
+        UserError: other sources or settings made the tier's runs; says how to go on.
+    """
+    stale = verify(layout).other_sources
+    if stale:
+        record = read_record(layout.root / "runs" / stale[0] / "metrics.json")
+        made = record.worker.commit or "unknown"
+        raise UserError(
+            f"{layout.root} is stale: other sources than this checkout's made {len(stale)} of its "
+            f"runs (commit {made[:12]}):\n{_listed(stale)}\n"
+            "Check that commit out, or train them anew with snakemake"
+        )
+    tier = load_tier(layout.config)
+    wanted = configs / find_tier(tier.tier).name
+    if wanted.exists() and _runs(load_tier(wanted)) != _runs(tier):
+        raise UserError(
+            f"{layout.root} is stale: {wanted} asks for other runs or figures than its config.yaml"
+        )
+
+
+def mark_current(layout: Layout, paper_values: Path) -> list[str]:
+    """Tell Snakemake that a whole and current tier is made.
+
+    Without this, a clone would make everything again: to Snakemake, all files are new. What other
+    code made from the runs than this checkout has, such as a figure, is left to be made again.
+
+    Returns:
+        The kinds of results that are to be made again: names of figures, `tables` and so on.
+    """
+    tier = load_tier(layout.config)
+    note_plan(tier, layout)
+    now = time.time()
+    for path in layout.root.rglob("*"):
+        if path.is_file():
+            os.utime(path, (now, now))
+    command = [
+        *(sys.executable, "-m", "snakemake", "--touch", "--forceall", "--cores", "1", "--quiet"),
+        *("--configfile", str(layout.config)),
+    ]
+    environment = {**os.environ, FINISHED_ONLY: str(int(is_partial(layout)))}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    if done.returncode != 0:
+        raise UserError(f"snakemake could not take {layout.root} over:\n{done.stderr.strip()}")
+    for path in (layout.root / "logs").rglob("*.log"):
+        if path.stat().st_size == 0:
+            path.unlink()  # `--touch` makes them, and nothing ran
+    outdated = _outdated(tier, read_manifest(layout), paper_values)
+    for kind in outdated:
+        for path in _files(layout, kind):
+            path.unlink(missing_ok=True)
+    if outdated:
+        log.info(f"{layout.root}: made by other code, to be made again: {', '.join(outdated)}")
+    return outdated
+
+
+def _outdated(tier: Tier, manifest: Manifest, paper_values: Path) -> list[str]:
+    current = code_digests(tier.figures)
+    kinds = [kind for kind, digest in current.items() if manifest.code.get(kind) != digest]
+    if manifest.code.get("quality") in accepted_quality():
+        kinds = [kind for kind in kinds if kind != "quality"]
+    if manifest.paper_values != digest_file(paper_values):
+        kinds += [kind for kind in ("tables", "claims") if kind not in kinds]
+    return kinds
+
+
+def _files(layout: Layout, kind: str) -> Iterator[Path]:
+    match kind:
+        case "collect":
+            yield from (layout.runs, layout.history)
+        case "quality":
+            yield from (layout.root / "runs").rglob("evaluation.json")
+            yield from (layout.root / "classifiers").rglob("classifier.json")
+        case "tables":
+            yield from (layout.root / "tables").glob("*")
+        case "claims":
+            yield from (layout.claims("json"), layout.claims("md"))
+        case "summary":
+            yield from (layout.summary, layout.bounds)
+        case "report":
+            yield layout.report
+        case figure:
+            yield from (layout.root / "figures").glob(f"{figure}.*")
+
+
+def _runs(tier: Tier) -> tuple[object, ...]:
+    """What a tier makes, without how it is run."""
+    return tier.tier, tier.experiments, tier.figures
+
+
+def _listed(lines: list[str]) -> str:
+    more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
+    return "\n".join(f"  {line}" for line in [*lines[:SHOWN], *more])

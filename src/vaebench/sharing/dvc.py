@@ -1,0 +1,133 @@
+"""Recording a tier with DVC and git, and bringing it back into a clone."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from vaebench.errors import UserError
+from vaebench.experiment.tier import load_tier
+from vaebench.paths import CONFIGS, PAPER_VALUES, Layout
+from vaebench.progress import log
+from vaebench.sharing.adopt import adopt_runs, check_current, check_whole, mark_current
+from vaebench.workflow.rules import datasets
+
+PIPELINE = Path("dvc.yaml")
+LOCK = Path("dvc.lock")
+
+
+def push(tiers: Sequence[str]) -> list[Path]:
+    """Record what is made with DVC, send it to the default remote and stage small text for git.
+
+    Args:
+        tiers: names of tiers; all that are made if empty.
+
+    Returns:
+        The files that are staged and remain to be committed.
+
+    Raises:
+        UserError: a tier is not whole or not in dvc.yaml, or DVC failed; nothing is sent then.
+    """
+    known = _tiers()
+    made = [tier for tier in known if Layout.of(tier).manifest.exists()]
+    chosen = list(tiers) or made
+    if not chosen:
+        raise UserError("no tier is made: run one first, such as `make smoke`")
+    for tier in chosen:
+        if tier not in known:
+            raise UserError(f"{PIPELINE} has no tier '{tier}'; it has: {', '.join(known)}")
+        check_whole(Layout.of(tier))
+    stages = [f"tier@{tier}" for tier in chosen] + _datasets(chosen)
+    dvc("commit", "--force", *stages)
+    dvc("push", *stages)
+    text = [LOCK, *(path for tier in chosen for path in _uncached(tier))]
+    # Results are ignored by git until somebody means to keep them.
+    _run(["git", "add", "--force", *map(str, text)])
+    return text
+
+
+def pull(tiers: Sequence[str], store: Path) -> list[Layout]:
+    """Bring recorded tiers here and take them over: snakemake then has nothing to do.
+
+    Args:
+        tiers: names of tiers; all that dvc.lock records if empty.
+        store: the store of finished runs.
+
+    Returns:
+        The tiers.
+
+    Raises:
+        UserError: a tier is not recorded, is not whole, or other sources or settings made it than
+            this checkout has; or DVC failed.
+    """
+    if not LOCK.exists():
+        raise UserError(f"{LOCK} is missing: nothing was recorded here with `make push` yet")
+    recorded = yaml.safe_load(LOCK.read_text())["stages"]
+    there = [name.removeprefix("tier@") for name in recorded if name.startswith("tier@")]
+    for tier in tiers:
+        if tier not in there:
+            raise UserError(f"{LOCK} does not record '{tier}'; it records: {', '.join(there)}")
+    chosen = list(tiers) or there
+    dvc("pull", *(f"tier@{tier}" for tier in chosen))
+    dvc("pull", *(stage for stage in _datasets(chosen) if stage in recorded))
+    layouts = [Layout.of(tier) for tier in chosen]
+    for layout in layouts:
+        check_whole(layout)
+        check_current(layout, CONFIGS)
+    for layout in layouts:
+        adopt_runs(layout, store)
+        mark_current(layout, PAPER_VALUES)
+    return layouts
+
+
+def dvc(*arguments: str) -> None:
+    """Run DVC, which shows its own progress.
+
+    Raises:
+        UserError: it failed; it has said why.
+    """
+    _run([sys.executable, "-m", "dvc", *arguments])
+
+
+def _run(command: list[str]) -> None:
+    shown = " ".join(command).removeprefix(f"{sys.executable} -m ")
+    log.info(f"$ {shown}")
+    if subprocess.run(command).returncode != 0:
+        raise UserError(f"`{shown}` failed, see above")
+
+
+def _tiers() -> list[str]:
+    """The tiers in dvc.yaml."""
+    tiers: list[str] = _pipeline()["tier"]["foreach"]
+    return tiers
+
+
+def _datasets(tiers: Sequence[str]) -> list[str]:
+    """The stages of the datasets that these tiers, which are here, train on."""
+    names = [name for tier in tiers for name in datasets(load_tier(Layout.of(tier).config))]
+    return [f"data@{name}" for name in dict.fromkeys(names)]
+
+
+def _uncached(tier: str) -> list[Path]:
+    """The outputs of a tier that DVC leaves to git."""
+    stage = _pipeline()["tier"]["do"]
+    entries = [*stage["outs"], *stage["metrics"], *stage["plots"]]
+    return [
+        Path(name.replace("${item}", tier))
+        for entry in entries
+        for name, flags in entry.items()
+        if flags.get("cache") is False
+    ]
+
+
+def _pipeline() -> dict[str, Any]:
+    try:
+        stages: dict[str, Any] = yaml.safe_load(PIPELINE.read_text())["stages"]
+    except OSError as error:
+        raise UserError(
+            f"cannot read {PIPELINE}: {error.strerror}; call this in the project's folder"
+        ) from None
+    return stages

@@ -1,0 +1,206 @@
+"""What the Snakemake rules ask of the grid: patterns, constraints and parameters of jobs."""
+
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vaebench.data.prepared import data_digest, manifest_path
+from vaebench.errors import UserError
+from vaebench.experiment.grid import Experiment, Run
+from vaebench.experiment.jobs import Job, JobRule, shared_settings
+from vaebench.experiment.tier import Tier, dump_tier, find_tier
+from vaebench.files import digest_bytes, write_atomically
+from vaebench.paths import DATA, Layout
+from vaebench.runs.run_hash import combine, run_hash
+from vaebench.runs.sources import lasting_source_digest
+
+DEFAULT_TIER = "paper"
+
+
+def tier_file(config_files: Sequence[Path], overrides: Mapping[str, Any], project: Path) -> Path:
+    """The config that snakemake was started for: the one `--configfile`, or the paper's.
+
+    It is read from the file itself, since Snakemake would merge several into one.
+
+    Raises:
+        UserError: several config files or single values were given.
+    """
+    if overrides:
+        keys = ", ".join(sorted(overrides))
+        raise UserError(f"--config ({keys}) is not taken: change the config file, or copy it")
+    if len(config_files) > 1:
+        names = " and ".join(path.name for path in config_files)
+        raise UserError(f"give one --configfile: tiers are never merged (found {names})")
+    return config_files[0] if config_files else project / find_tier(DEFAULT_TIER)
+
+
+def beside_snakefile(file: str, folder: str) -> Path:
+    """A file of the project from the working directory: the same path wherever both lie."""
+    return Path(os.path.relpath(Path(folder) / file))
+
+
+def put_own_commands_on_path() -> None:
+    """Let jobs find `vaebench` beside this Python, whether or not its environment is activated."""
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+
+
+def runs_per_job(default_resources: Mapping[str, Any] | None) -> int | None:
+    """The most runs that one job trains, which a profile says in its `default-resources`.
+
+    Raises:
+        UserError: it is no positive whole number.
+    """
+    wish = (default_resources or {}).get("runs_per_job")
+    text = str(getattr(wish, "raw", wish))
+    if text == "None":  # an empty `--default-resources` sets what it does not name to that
+        return None
+    if not re.fullmatch(r"[1-9]\d*", text):
+        raise UserError(
+            f"default-resources: runs_per_job has to be a positive whole number (found {text})"
+        )
+    return int(text)
+
+
+def gpu_of_a_job(default_resources: Mapping[str, Any] | None, expected: bool) -> dict[str, int]:
+    """The resource `gpu` of a training job, unless the profile says how a GPU is asked for.
+
+    Args:
+        default_resources: the profile's.
+        expected: whether training will probably run on a GPU.
+    """
+    said = {"gpu", "gres"} & set(default_resources or {})
+    return {} if said else {"gpu": int(expected)}
+
+
+def run_files(layout: Layout, runs: Iterable[tuple[Experiment, Run]]) -> list[Path]:
+    """The files of these runs that are collected."""
+    names = ["metrics.json", "arrays.npz"]
+    return [
+        layout.run(experiment.name, run.folder) / name
+        for experiment, run in runs
+        for name in [*names, *(["evaluation.json"] if experiment.sample_quality else [])]
+    ]
+
+
+def for_job(
+    rule: JobRule, value: Callable[[Job], Any], flag: Callable[[Any], Any] = lambda x: x
+) -> Callable[[Mapping[str, str]], Any]:
+    """A function of a job's wildcards, for a rule's inputs or parameters.
+
+    Args:
+        rule: the job's rule.
+        value: what is wanted of the job.
+        flag: Snakemake's mark on it, such as `ancient`.
+    """
+    jobs = {job.blocks[0].cell.folder.as_posix(): job for job in rule.jobs}
+    folder = "/".join(f"{axis}~{{{axis}}}" for axis in rule.wildcards)
+
+    def of_wildcards(wildcards: Mapping[str, str]) -> Any:
+        if not folder:
+            return flag(value(rule.jobs[0]))
+        return flag(value(jobs[folder.format(**dict(wildcards.items()))]))
+
+    return of_wildcards
+
+
+def untracked(
+    rule: JobRule, value: Callable[[Job], str]
+) -> Callable[[Mapping[str, str], Any], str]:
+    """As `for_job`, for a parameter that Snakemake does not compare, since it takes `output`.
+
+    So a job whose members are others than before is not run again for their sake.
+    """
+    of_wildcards = for_job(rule, value)
+
+    def of_output(wildcards: Mapping[str, str], output: Any) -> str:  # noqa: ARG001
+        return str(of_wildcards(wildcards))
+
+    return of_output
+
+
+def job_data(layout: Layout, experiment: str, result: str) -> Callable[[Job], list[str]]:
+    """The manifest of the dataset from which a job makes a file named `result` for each run."""
+
+    def needed(job: Job) -> list[str]:
+        made = [layout.run(experiment, r.folder) / result for p in job.blocks for r in p.runs]
+        return needed_data(_first(job).settings.dataset, made)
+
+    return needed
+
+
+def data_manifest(dataset: str) -> Path:
+    """The manifest of a prepared dataset. It stands for the data's bytes in the workflow."""
+    return manifest_path(DATA / "prepared", dataset)
+
+
+def needed_data(dataset: str, made: Sequence[Path]) -> list[str]:
+    """The manifest of a dataset; none if it is not here and what is made from it is.
+
+    For the sake of one run that is new, Snakemake would prepare the data, and then make everything
+    again that has them as input, in a clone that imported it.
+    """
+    manifest = data_manifest(dataset)
+    is_idle = not manifest.exists() and all(path.exists() for path in made)
+    return [] if is_idle else [manifest.as_posix()]
+
+
+def job_classifier(layout: Layout, job: Job) -> str:
+    """The record of the classifier that measures the samples of the job's runs."""
+    return layout.classifier(_first(job).settings.dataset).as_posix()
+
+
+def job_made_from(experiment: Experiment) -> Callable[[Job], str]:
+    """One digest of all that decides the results of a job's runs beside their paths.
+
+    Snakemake reruns the job when it changes. It is the same whatever runs are in the job.
+    """
+
+    def digest(job: Job) -> str:
+        run = _first(job)
+        shared = json.dumps(shared_settings(experiment, run), sort_keys=True)
+        sources = lasting_source_digest(run.settings)
+        return combine(digest_bytes(shared.encode()), sources, dataset_digest(run.settings.dataset))
+
+    return digest
+
+
+def _first(job: Job) -> Run:
+    return job.blocks[0].runs[0]
+
+
+def note_plan(tier: Tier, layout: Layout) -> None:
+    """Write down what is planned, unless it stands there: the resolved config and all run hashes.
+
+    Snakemake knows what made a file from its own metadata, which a clone does not have. The dates
+    of these files tell it nonetheless that results are older than the code or the config that they
+    should come from, so that they are checked again and refused.
+    """
+    hashes = [
+        f"{run_hash(run.settings)} {experiment.name}/{run.folder.as_posix()}\n"
+        for experiment, run in tier.runs
+    ]
+    # A tier that measures no samples has it empty: DVC wants every output that it is told of.
+    (layout.root / "classifiers").mkdir(parents=True, exist_ok=True)
+    for path, text in ((layout.config, dump_tier(tier)), (layout.hashes, "".join(hashes))):
+        if not path.exists() or path.read_text() != text:
+            write_atomically(path, text.encode())
+
+
+def dataset_digest(name: str) -> str:
+    """The digest of a dataset's bytes."""
+    return data_digest(DATA / "prepared", name)
+
+
+def measured_datasets(runs: Iterable[tuple[Experiment, Run]]) -> list[str]:
+    """The datasets of those runs whose samples are measured."""
+    measured = (run.settings.dataset for experiment, run in runs if experiment.sample_quality)
+    return list(dict.fromkeys(measured))
+
+
+def datasets(tier: Tier) -> list[str]:
+    """The datasets that a tier trains on."""
+    return list(dict.fromkeys(run.settings.dataset for _, run in tier.runs))
