@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save
 
 from vaebench.data import prepared
-from vaebench.execution.checkpoint import identity, save_checkpoint
+from vaebench.execution.checkpoint import checkpoint_key, save_checkpoint
 from vaebench.experiment.settings import Settings
 from vaebench.files import digest_bytes
 from vaebench.paths import DATA
@@ -54,14 +54,14 @@ def share_of(latent_dim: int) -> None:
     checking = seconds(lambda: prepared.digest(data))
     pack = Pack.of(runs, data, torch.device("cpu"))
     state = init_state(pack)
-    known = identity(pack, prepared.digest(data))
+    key = checkpoint_key(pack, prepared.digest(data))
     one_epoch(pack, state)
     epochs, saves = [], []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.state"
         for _ in range(REPEATS):
             epochs.append(seconds(lambda: one_epoch(pack, state)))
-            saves.append(seconds(lambda: save_checkpoint(path, known, state)))
+            saves.append(seconds(lambda: save_checkpoint(path, key, state)))
         size = path.stat().st_size / 1e6
     weights = save({name: stack.detach() for name, stack in state.parameters.items()})
     at_end = seconds(lambda: digest_bytes(weights))

@@ -19,7 +19,6 @@ from vaebench.provenance.manifest import write_manifest
 from vaebench.quality import classifier as classifiers
 from vaebench.quality.evaluate import EvaluationTarget, evaluate_runs, make_classifier
 from vaebench.reporting.page import write_report
-from vaebench.reporting.summary import write_summary
 from vaebench.reporting.tables import write_tables
 from vaebench.results.collect import collect
 from vaebench.results.read import load_results
@@ -98,7 +97,6 @@ def make_finished_tier(root: Path, data_root: Path) -> Path:
             draw_figure(results, name)
         write_tables(results, "posterior_variance", PAPER_VALUES)
         write_ledger(results, PAPER_VALUES)
-        write_summary(results)
         write_report(results)
         write_manifest(layout, PAPER_VALUES)
     return layout.root

@@ -17,7 +17,7 @@ class Turns:
     def __init__(self) -> None:
         self._started = 0.0
 
-    def init_state(self) -> None:
+    def begin(self) -> None:
         """Wait for the order to work; leaves the process when there is none any more."""
         if not sys.stdin.readline():
             raise SystemExit

@@ -1,8 +1,8 @@
-"""The one exception that means "the user can mend this"."""
+"""The exception for errors that a user can correct."""
 
 
 class UserError(Exception):
-    """Bad input, missing data or a refused state; its text says what was found and what to do.
+    """Wrong input, missing data or an unusable state. Its text says what was found and what to do.
 
     The command line prints it without a traceback and exits with status 2.
     """

@@ -1,4 +1,4 @@
-"""Writing files so that a reader never meets half of one, and naming them by digest."""
+"""Writes files atomically, and computes digests."""
 
 import errno
 import hashlib
@@ -9,14 +9,14 @@ from pathlib import Path
 from typing_extensions import Buffer
 
 LEFTOVER = ".part"
-"""Ends the name of a file that is being written; one that stays belongs to a writer that died."""
+"""The suffix of a file that is being written. Such a file stays if its writer is killed."""
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write `content` to `path`: readers see the old file or the whole new one.
+    """Write `content` to `path` atomically: readers see the old file or the whole new one.
 
-    The new file is read back before it takes the place of the old one, and it is on the disk, its
-    name too, when this returns: what is written later is never there without it.
+    The new file is read back before it replaces the old one. File and name are synced to disk
+    before this returns. So after a crash, no file that was written later exists without this one.
 
     Raises:
         OSError: the folder cannot be written or the disk is full; `path` is then unchanged.
@@ -40,7 +40,10 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def remove_leftovers(folder: Path, name: str = "*") -> None:
-    """Remove what killed writers of `folder`/`name` left; none may be writing there now."""
+    """Remove the temporary files that killed writers of `folder`/`name` left.
+
+    No process may be writing there now.
+    """
     for path in folder.glob(f".{name}.*{LEFTOVER}"):
         path.unlink(missing_ok=True)
 
@@ -65,7 +68,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _umask() -> int:
-    # mkstemp makes files private; results are meant to be read by others as the umask allows.
+    # mkstemp makes private files. Others should be able to read results as far as the umask allows.
     mask = os.umask(0)
     os.umask(mask)
     return mask

@@ -1,11 +1,12 @@
 """The likelihoods p(x|z) that a decoder can be trained with, one function each.
 
-There are two kinds. A `@likelihood` computes log p(x|z) from the data and what the decoder puts
-out. A `@batch_variance` is an isotropic Gaussian N(x; nu(z), T) whose T is no output and no
-constant: the function says what T follows from a batch's residuals.
+There are two kinds. A `@likelihood` computes log p(x|z) from the data and the decoder's outputs. A
+`@batch_variance` computes the variance T of an isotropic Gaussian N(x; nu(z), T I) from the
+residuals of a batch.
 
-To add one, write a function and put one line above it. Like the objectives, this registry is read
-without torch; see `objectives.py` for the shapes. T is a variance, as in the paper.
+To add one, write a function and put one of these lines above it. Like the registry of objectives,
+this one is read without importing torch. `objectives.py` explains the shapes. T is a variance, as
+in the paper.
 """
 
 from __future__ import annotations
@@ -20,27 +21,27 @@ if TYPE_CHECKING:
 
 
 class Decoded(NamedTuple):
-    """What the decoder says of each z."""
+    """The decoder's outputs for each z of a batch."""
 
     output: Tensor
     """The linear output, shape [run, batch, pixel]: the mean of p(x|z), or its logits."""
     std: Tensor | None
-    """The learned standard deviation of p(x|z), shape [run, batch, pixel] where it is one of each
-    pixel and z, [run, 1, pixel] where it is one of each pixel whatever z is, [run, 1, 1] where it
-    is one of the run; None where there is none."""
+    """The learned standard deviation of p(x|z). Its shape is [run, batch, pixel] if it depends on
+    pixel and z, [run, 1, pixel] if it depends on the pixel only, and [run, 1, 1] if it is a single
+    number of the run. None if it is not learned."""
 
 
 class Residuals(NamedTuple):
-    """A batch, as a rule for the variance T sees it."""
+    """The properties of a batch that a variance T can be computed from."""
 
     squared: Tensor
     """|x - nu(z)|^2 of each example, shape [run, batch]."""
     pixels: int
-    """m, the number of data dimensions."""
+    """The number of data dimensions m."""
     information: Tensor | None
-    """u = tr Sigma^-1 S^2 = tr(I + Sigma^-1 M_B), shape [run, 1]; None unless Sigma is constant."""
+    """u = tr Sigma^-1 S^2 = tr(I + Sigma^-1 M_B), shape [run, 1]. None unless Sigma is constant."""
     tau: Tensor | None
-    """The setting tau, shape [run, 1]; None unless the likelihood takes it."""
+    """The setting tau, shape [run, 1]. None unless the likelihood takes it."""
 
 
 LogLikelihood = Callable[["Tensor", Decoded], "Tensor"]
@@ -50,20 +51,20 @@ DecoderMean = Callable[["Tensor"], "Tensor"]
 
 @dataclass(frozen=True)
 class Likelihood:
-    """A registered likelihood; it has either a `log_likelihood` or a `variance`."""
+    """A registered likelihood. It has either a `log_likelihood` or a `variance`."""
 
     name: str
     log_likelihood: LogLikelihood | None
     variance: BatchVariance | None
-    """T of an isotropic Gaussian, from a batch."""
+    """Computes the variance T of an isotropic Gaussian from a batch."""
     mean: DecoderMean
-    """The mean of p(x|z) from the decoder's output: what is shown as an image."""
+    """Computes the mean of p(x|z), which is shown as an image, from the decoder's output."""
     std: Literal["none", "pixel", "shared", "coordinate"]
     """Which standard deviation the decoder learns, see `Decoded.std`."""
     settings: frozenset[str]
-    """The names of the settings that this likelihood takes beside those that all runs have."""
+    """The names of the settings that this likelihood takes in addition to those of all runs."""
     posterior: Literal["any", "constant"]
-    """`constant`: it can only go with objectives that have a constant posterior variance."""
+    """`constant`: it can only be used with objectives that have a constant posterior variance."""
 
     @property
     def function(self) -> Callable[..., Any]:
@@ -95,9 +96,9 @@ def likelihood(
 def batch_variance(
     *, settings: tuple[str, ...] = (), posterior: Literal["any", "constant"] = "any"
 ) -> Callable[[BatchVariance], BatchVariance]:
-    """Register an isotropic Gaussian whose T the decorated function takes from a batch.
+    """Register an isotropic Gaussian whose variance T the decorated function computes from a batch.
 
-    T then depends on the data, so what it gives is no density of them: its evidence lower bound is
+    T then depends on x, so p(x|z) is no normalised density. The evidence lower bound is therefore
     evaluated with one scalar T, the mean squared residual of the training set.
     """
 
@@ -122,11 +123,11 @@ def _free_name(function: Callable[..., Any]) -> str:
 def bernoulli(x: Tensor, decoded: Decoded) -> Tensor:
     """Minus the binary cross entropy with logits, on grey values.
 
-    Not a normalised density on grey values: it is one only where x is 0 or 1.
+    It is a normalised distribution of x in {0, 1}, but not of grey values between them.
 
     Args:
         x: data in [0, 1], shape [run, batch, pixel].
-        decoded: the decoder's logits, the same shape.
+        decoded: the decoder's logits, of the same shape.
 
     Returns:
         log p(x|z) in nats, shape [run, batch].
@@ -142,7 +143,7 @@ def gaussian(x: Tensor, decoded: Decoded) -> Tensor:
 
     Args:
         x: scaled data, shape [run, batch, pixel].
-        decoded: the decoder's means, the same shape.
+        decoded: the decoder's means, of the same shape.
 
     Returns:
         log p(x|z) in nats of the scaled data, shape [run, batch].
@@ -154,7 +155,7 @@ def gaussian(x: Tensor, decoded: Decoded) -> Tensor:
 def gaussian_learned(x: Tensor, decoded: Decoded) -> Tensor:
     """The log density of N(x; nu(z), T(z)) with a learned diagonal T(z) (Section 7.2).
 
-    Unbounded above: see Section 5. Arguments and result as in `gaussian`.
+    It is unbounded above, see Section 5 of the paper. Arguments and result as in `gaussian`.
     """
     return _normal(x, decoded.output, decoded.std)
 
@@ -163,7 +164,7 @@ def gaussian_learned(x: Tensor, decoded: Decoded) -> Tensor:
 def gaussian_shared(x: Tensor, decoded: Decoded) -> Tensor:
     """The log density of N(x; nu(z), T) with one learned scalar T for all pixels and examples.
 
-    Not in the paper; training starts at T = I. Arguments and result as in `gaussian`.
+    It is not in the paper. Training starts at T = I. Arguments and result as in `gaussian`.
     """
     return _normal(x, decoded.output, decoded.std)
 
@@ -172,9 +173,9 @@ def gaussian_shared(x: Tensor, decoded: Decoded) -> Tensor:
 def gaussian_coordinate(x: Tensor, decoded: Decoded) -> Tensor:
     """The log density of N(x; nu(z), T), nu in [0, 1], with one learned T of each coordinate.
 
-    The likelihood of the CelebA experiments, Barron's (2017) RGB pixel model with a Gaussian: T is
-    diagonal and does not depend on z. Arguments and result as in `gaussian`, but for data in [0, 1]
-    and a decoder that puts out logits of the means.
+    It is the likelihood of the CelebA experiments: Barron's (2017) RGB pixel model with a Gaussian.
+    T is diagonal and does not depend on z. Arguments and result as in `gaussian`, except that data
+    are in [0, 1] and the decoder's outputs are the logits of the means.
     """
     return _normal(x, decoded.output.sigmoid(), decoded.std)
 
@@ -191,7 +192,7 @@ def _normal(x: Tensor, mean: Tensor, std: Tensor | None) -> Tensor:
 def gaussian_shared_batch(batch: Residuals) -> Tensor:
     """One scalar T, the batch's mean squared residual: the optimum of `gaussian_shared`.
 
-    Known as the optimal sigma-VAE (Rybkin et al., 2021); not in the paper.
+    It is known as the optimal sigma-VAE (Rybkin et al., 2021). It is not in the paper.
 
     Args:
         batch: the residuals of a batch.
@@ -214,13 +215,19 @@ def baggins(batch: Residuals) -> Tensor:
 
 @batch_variance(settings=("data_scale", "tau"), posterior="constant")
 def baggins_fixed_t(batch: Residuals) -> Tensor:
-    """An ablation of `baggins`: no gradient flows through T. It is another objective."""
+    """An ablation of `baggins`: no gradient flows through T.
+
+    Training then optimises something else than `baggins`.
+    """
     return _bounded(batch.squared, batch.information, batch.tau).detach()
 
 
 @batch_variance(settings=("data_scale", "tau"), posterior="constant")
 def baggins_fixed_s(batch: Residuals) -> Tensor:
-    """An ablation of `baggins`: no gradient flows through the S^2 in T. Another objective."""
+    """An ablation of `baggins`: no gradient flows through the S^2 in T.
+
+    Training then optimises something else than `baggins`.
+    """
     information = None if batch.information is None else batch.information.detach()
     return _bounded(batch.squared, information, batch.tau)
 

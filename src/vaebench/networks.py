@@ -1,8 +1,8 @@
-"""The networks, and what planning has to know of them.
+"""The registry of networks.
 
 To add one, write a module in `models/` whose class `Net` derives from `core.network.Network`, and
-register it here. Planning reads this registry. A network's module, and torch, are imported only to
-train it.
+register it here. Planning a workflow reads this registry. The module of a network, and torch, are
+imported only to train it.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class NetworkSpec:
 
     description: str
     settings: frozenset[str]
-    """The names of the settings that this network takes beside those that all runs have."""
+    """The names of the settings that this network takes in addition to those of all runs."""
 
 
 NETWORKS: dict[str, NetworkSpec] = {

@@ -1,10 +1,9 @@
 """The objectives that a VAE can be trained with, one function each.
 
-To add one, write a function below `OBJECTIVES` and put one `@objective(...)` line above it. It
-takes the approximate posterior of a batch and the log-likelihood of each example under one
-posterior sample, and returns what is to be maximised, in nats per example, for each run of the
-pack. Everything else (config, command line, paths, evaluation, colours) learns of it from the
-registry.
+To add one, write a function below `OBJECTIVES` and put one `@objective(...)` line above it. The
+function takes the approximate posterior of a batch and the log-likelihood of each example under one
+posterior sample. It returns the value to maximise for each run of the pack, in nats per example.
+Config, command line, paths, evaluation and figures read the registry.
 
 Shapes: `run` is the number of runs trained together, `batch` the number of examples in a batch,
 `latent` the latent dimension n. Equation numbers are those of Fyffe, "There and Back Again:
@@ -17,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-# Planning a workflow reads this registry; importing torch for it would cost seconds at every start.
+# Planning a workflow reads this registry. Importing torch would add seconds to every start.
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -28,7 +27,7 @@ class Posterior(NamedTuple):
     mean: Tensor
     """Shape [run, batch, latent]."""
     std: Tensor
-    """Shape [run, batch, latent] where it is learned, [run, 1, 1] where it is constant."""
+    """Shape [run, batch, latent] if it is learned, [run, 1, 1] if it is constant."""
 
 
 Bound = Callable[[Posterior, "Tensor"], "Tensor"]
@@ -36,15 +35,15 @@ Bound = Callable[[Posterior, "Tensor"], "Tensor"]
 
 @dataclass(frozen=True)
 class Objective:
-    """A registered objective, and what evaluation has to know of it."""
+    """A registered objective, with the posterior and prior that it is for."""
 
     name: str
     bound: Bound
     posterior: Literal["learned", "constant"]
-    """`learned`: the encoder has a head for the standard deviation; `constant`: it is the setting
-    `posterior_std` for every example and dimension."""
+    """`learned`: the encoder has a head for the standard deviation. `constant`: the standard
+    deviation is the setting `posterior_std` for every example and dimension."""
     prior: Literal["standard", "floating"]
-    """`standard`: p(z) = N(0, I); `floating`: p(z) = N(0, S^2), S^2 of Eq. 4."""
+    """`standard`: p(z) = N(0, I). `floating`: p(z) = N(0, S^2) with S^2 of Eq. 4."""
 
 
 OBJECTIVES: dict[str, Objective] = {}

@@ -9,6 +9,8 @@ CONFIGS = Path("config")
 PUBLISHED = RESULTS / "published" / "paper"
 """The tier that the documents show, kept in git."""
 PAPER_VALUES = CONFIGS / "paper_values.yaml"
+SNAKEFILE = Path("workflow/Snakefile")
+"""Where snakemake finds the workflow, in the project's folder."""
 FIGURE_FORMATS = ("svg", "png")
 TABLE_FORMATS = ("csv", "md")
 CLAIM_FORMATS = ("json", "md")
@@ -49,16 +51,6 @@ class Layout:
     def report(self) -> Path:
         """The page that shows all figures and tables."""
         return self.root / "index.html"
-
-    @property
-    def summary(self) -> Path:
-        """The tier in a few numbers, for `dvc metrics`."""
-        return self.root / "summary.json"
-
-    @property
-    def bounds(self) -> Path:
-        """Test bounds during training, means over seeds, for `dvc plots`."""
-        return self.root / "bounds.csv"
 
     @property
     def manifest(self) -> Path:

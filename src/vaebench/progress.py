@@ -1,4 +1,4 @@
-"""What a person sees of long work: log lines, and a bar where there is a terminal.
+"""Shows the progress of long work: as a bar in a terminal, otherwise as log lines.
 
 Lines go through the logger `vaebench` of the standard `logging` module.
 """
@@ -15,7 +15,7 @@ log = logging.getLogger("vaebench")
 
 
 class _Lines(logging.StreamHandler):  # type: ignore[type-arg]
-    """Writes each message as a line to what is standard error at that moment."""
+    """Writes each message as a line to the current `sys.stderr`, which may have been replaced."""
 
     def __init__(self) -> None:
         super().__init__(sys.stderr)
@@ -25,7 +25,7 @@ class _Lines(logging.StreamHandler):  # type: ignore[type-arg]
         super().emit(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        # The work goes on when the reader of a pipe has gone away.
+        # If standard error is a pipe whose reader has exited, the work continues.
         if not isinstance(sys.exc_info()[1], BrokenPipeError):
             super().handleError(record)
 
@@ -35,17 +35,17 @@ def show_log_lines() -> None:
     if not log.handlers:
         log.addHandler(_Lines())
     log.setLevel(logging.INFO)
-    # Snakemake has handlers of its own, which would print each line once more.
+    # Snakemake has its own handlers, which would print each line a second time.
     log.propagate = False
 
 
 @contextlib.contextmanager
 def byte_progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show a download; yields a function to call with the number of bytes that came in.
+    """Show a download. Yields a function to call with the number of bytes received.
 
     Args:
-        what: the address.
-        total: its size in bytes, 0 if it is not known.
+        what: the address of the file.
+        total: its size in bytes, 0 if it is unknown.
     """
     if not sys.stderr.isatty():
         log.info(f"downloading {what}")
@@ -61,7 +61,7 @@ def byte_progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
 
 @contextlib.contextmanager
 def count_progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show work on many things; yields a function to call with the number of things done."""
+    """Show work on many items. Yields a function to call with the number of items just done."""
     if sys.stderr.isatty():
         from rich.console import Console
         from rich.progress import Progress
@@ -83,16 +83,16 @@ def count_progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 class TrainingProgress:
-    """Shows a training job: how far it is, steps per second of each run, bound, remaining time."""
+    """Shows a training job: progress, steps per second of each run, bound and remaining time."""
 
     def __init__(self, label: str, intervals: int, unit: str = "epoch", size: int = 1) -> None:
         """Start showing a job.
 
         Args:
-            label: names the job.
-            intervals: how many evaluations it has in all, such as one an epoch.
-            unit: what is counted for the person who watches, such as epochs or steps.
-            size: how many of these units an interval has.
+            label: the name of the job.
+            intervals: the number of evaluations in the job.
+            unit: the unit that is shown, such as "epoch" or "step".
+            size: the number of these units between two evaluations.
         """
         self._label, self._intervals, self._unit, self._size = label, intervals, unit, size
         self._started = self._line_printed = time.monotonic()
@@ -113,10 +113,10 @@ class TrainingProgress:
 
         Args:
             number: its number, from 1.
-            steps_per_second: optimisation steps of each run per second of training; None if it is
+            steps_per_second: optimisation steps of each run per second of training. None if it is
                 not measured.
-            objective: the latest mean over the runs of the objective on the test set, in nats; None
-                before the first.
+            objective: the objective on the test set, averaged over the runs, in nats. None before
+                the first evaluation.
         """
         bound = "" if objective is None else f", test objective {objective:.2f} nats"
         text = ("" if steps_per_second is None else f"{steps_per_second:.0f} steps/s") + bound

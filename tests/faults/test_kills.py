@@ -115,7 +115,6 @@ def test_collecting_drawing_and_judging_killed_at_random_end_in_the_same_bytes(
             ("draw", "fig01", "fig05", "fig13", *there),
             ("table", "posterior_variance", *there, "--paper-values", values),
             ("claims", *there, "--paper-values", values),
-            ("summary", *there),
             ("report", *there),
             ("manifest", *there, "--paper-values", values),
         )

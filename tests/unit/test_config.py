@@ -181,12 +181,16 @@ def test_an_experiment_without_seeds_or_job_axes_is_possible() -> None:
 
 def test_snakemake_takes_one_file_and_no_values(tmp_path: Path) -> None:
     one, two = tmp_path / "one.yaml", tmp_path / "two.yaml"
-    assert tier_file([one], {}, PROJECT) == one
-    assert tier_file([], {}, PROJECT) == TIERS[0]
+    values = yaml.safe_load(TIERS[1].read_text())
+    assert tier_file([TIERS[1]], values) == TIERS[1]
+    assert tier_file([], {}) == Path("config/paper.yaml")
     with pytest.raises(UserError, match=r"one\.yaml and two\.yaml"):
-        tier_file([one, two], {}, PROJECT)
-    with pytest.raises(UserError, match="epochs"):
-        tier_file([one], {"epochs": 3}, PROJECT)
+        tier_file([one, two], values)
+    for changed in ({"epochs": 3}, {"tier": "other"}):
+        with pytest.raises(UserError, match=rf"--config \({next(iter(changed))}\) is not taken"):
+            tier_file([TIERS[1]], values | changed)
+        with pytest.raises(UserError, match="is not taken"):
+            tier_file([], changed)
 
 
 def test_the_schema_is_in_step() -> None:

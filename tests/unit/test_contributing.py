@@ -19,9 +19,10 @@ from matplotlib import pyplot as plt
 from tests.conftest import PROJECT
 from tests.made_results import made
 from tests.unit import test_data, test_likelihoods, test_objectives, test_results
-from vaebench import data, figures, likelihoods, objectives
-from vaebench.data import prepared
+from vaebench import likelihoods, objectives
+from vaebench.data import prepared, registry
 from vaebench.errors import UserError
+from vaebench.experiment import figures
 from vaebench.likelihoods import LIKELIHOODS, Decoded
 from vaebench.objectives import OBJECTIVES, Posterior
 
@@ -61,9 +62,9 @@ def run_module(file: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return module
 
 
-def registered(file: str, package: ModuleType) -> tuple[str, Any]:
+def registered(file: str, module: ModuleType) -> tuple[str, Any]:
     """The name and the value of a block that is one line of a registry."""
-    ((name, entry),) = eval(f"{{{blocks()[file]}}}", dict(vars(package))).items()
+    ((name, entry),) = eval(f"{{{blocks()[file]}}}", dict(vars(module))).items()
     return name, entry
 
 
@@ -120,12 +121,12 @@ def test_the_example_of_a_likelihood() -> None:
 
 def test_the_example_of_a_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run_module("src/vaebench/data/bars.py", monkeypatch)
-    name, entry = registered("src/vaebench/data/__init__.py", data)
-    monkeypatch.setitem(data.DATASETS, name, entry)
+    name, entry = registered("src/vaebench/data/registry.py", registry)
+    monkeypatch.setitem(registry.DATASETS, name, entry)
     with pytest.raises(UserError, match=rf"not the registered '{entry.digest}'") as error:
         prepared.prepare(name, tmp_path, [])
     (digest,) = re.findall(r"have the digest ([0-9a-f]{64})", str(error.value))
-    monkeypatch.setitem(data.DATASETS, name, replace(entry, digest=digest))
+    monkeypatch.setitem(registry.DATASETS, name, replace(entry, digest=digest))
     prepared.prepare(name, tmp_path, [])
     arrays = prepared.load(tmp_path / "prepared", name)
     assert arrays.train_images.shape == (1000, 8, 8)
@@ -136,8 +137,8 @@ def test_the_example_of_a_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_the_example_of_a_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     module = run_module("src/vaebench/figures/rates.py", monkeypatch)
-    name, spec = registered("src/vaebench/figures/__init__.py", figures)
-    assert module.__name__ == f"vaebench.experiment.figures.{name}"
+    name, spec = registered("src/vaebench/experiment/figures.py", figures)
+    assert module.__name__ == f"vaebench.figures.{name}"
     assert set(spec.shows) == {"posterior_variance"}
     names = dict(vars(test_results)) | {name: module, "made": made}
     run_tests_of("tests/unit/test_results.py", names)

@@ -12,16 +12,15 @@ from torch import Tensor
 
 from vaebench.core.network import per_run
 from vaebench.core.streams import generator, normal, order
+from vaebench.core.vae import to_pixels
 from vaebench.data.faces import draw
 from vaebench.data.prepared import Arrays
 from vaebench.errors import UserError
-from vaebench.evaluation.elbo import to_pixels
 from vaebench.experiment.settings import Settings
 from vaebench.models import conv
-from vaebench.training.final_metrics import measure
+from vaebench.training.final_metrics import final_metrics
 from vaebench.training.loop import train
 from vaebench.training.pack import Pack, TrainingState, init_state
-from vaebench.training.step import training_bound
 
 CPU = torch.device("cpu")
 MakeSettings = Callable[..., Settings]
@@ -290,7 +289,7 @@ def test_steps_are_those_of_torchs_adam(convolutional: MakeSettings, faces: Arra
         noise = normal([run.seed], "noise", 0, (32, 16), CPU)[:, 8 * k : 8 * (k + 1)]
         optimizer.zero_grad()
         x = to_pixels(pack.train_images[rows])
-        training_bound(pack, reference, x, noise).sum().backward()
+        pack.vae.batch_objective(reference, x, noise).sum().backward()
         optimizer.step()
     for name, tensor in reference.items():
         torch.testing.assert_close(state.parameters[name], tensor, rtol=1e-3, atol=1e-5, msg=name)
@@ -313,7 +312,7 @@ def test_pictures_show_and_measure_what_they_say(
     """Inputs, reconstructions and samples against the network itself, in float64 by hand."""
     run = convolutional(objective=objective)
     pack, state = trained([run], faces)
-    (measured,) = measure(pack, state, faces)
+    (measured,) = final_metrics(pack, state, faces)
     arrays, final = measured.arrays, measured.final
     train, test = (pack.evaluate(state.parameters, which) for which in ("train", "test"))
     std = train.posterior.std[0].double().expand(32, 16).numpy()

@@ -8,12 +8,12 @@ from torch.distributions import Bernoulli, Normal, kl_divergence
 
 from vaebench.core.streams import normal
 from vaebench.data.prepared import Arrays
-from vaebench.evaluation import elbo as bounds
+from vaebench.evaluation import elbo
 from vaebench.evaluation.arrays import MANIFOLD_SIDE, SAMPLES, run_arrays, to_npz
 from vaebench.experiment.settings import Settings
 from vaebench.models import mlp
 from vaebench.objectives import OBJECTIVES, Posterior
-from vaebench.training.final_metrics import measure
+from vaebench.training.final_metrics import final_metrics
 from vaebench.training.pack import Pack, init_state
 
 CPU = torch.device("cpu")
@@ -81,9 +81,9 @@ def test_baggins_is_evaluated_with_the_training_sets_scalar_variance(
     """Every number of the record from its definition, with torch's own densities."""
     run = settings(objective="bilbo", likelihood="baggins", tau=0.2, data_scale=scale)
     other = run.model_copy(update={"seed": 4})
-    pack, network = Pack.of([run, other], digits, CPU), Pack.of([other], digits, CPU).network
+    pack, network = Pack.of([run, other], digits, CPU), Pack.of([other], digits, CPU).vae.network
     state = init_state(pack)
-    final = measure(pack, state, digits)[1].final
+    final = final_metrics(pack, state, digits)[1].final
     values = {}
     for which, images in (("train", digits.train_images), ("test", digits.test_images)):
         x = scale * torch.from_numpy(images.copy()).flatten(1).double() / 255
@@ -144,7 +144,7 @@ def test_bounds_of_scaled_data_agree_after_m_log_lambda(
                 for k, std in enumerate((0.3, 1.2)):
                     is_weight = key.endswith("weight")
                     tensor[k] = 0.0 if is_weight else math.log(math.expm1(std))
-    one, four = (measured.final.test for measured in measure(pack, state, digits))
+    one, four = (measured.final.test for measured in final_metrics(pack, state, digits))
     assert four.elbo != pytest.approx(one.elbo, rel=0.01)
     assert four.elbo_data_units == pytest.approx(one.elbo_data_units, rel=1e-4)
     assert four.mse == pytest.approx(one.mse, rel=1e-4)
@@ -165,10 +165,10 @@ def test_active_units_do_not_depend_on_scale() -> None:
     counts = []
     for scale in (1e-3, 1.0, 1e3):
         posterior = Posterior(scale * mean, torch.full((1, 1, 1), scale))
-        variance = bounds.prior(OBJECTIVES["bilbo"], posterior)
-        kl = bounds.mean_kl(posterior, variance)
+        variance = elbo.prior(OBJECTIVES["bilbo"], posterior)
+        kl = elbo.mean_kl(posterior, variance)
         nothing = torch.zeros(1, 500, dtype=torch.float64)
-        evaluation = bounds.Evaluation(posterior, variance, kl, nothing, nothing, nothing[:, 0])
+        evaluation = elbo.Evaluation(posterior, variance, kl, nothing, nothing, nothing[:, 0])
         counts.append(int(evaluation.active_units[0]))
     assert counts == [2, 2, 2]
 
@@ -183,16 +183,7 @@ def test_arrays_are_small_and_what_figures_need(
     pack = Pack.of([run], digits, CPU)
     parameters = init_state(pack).parameters
     train, test = (pack.evaluate(parameters, which) for which in ("train", "test"))
-    (arrays,) = run_arrays(
-        pack.vae.network,
-        pack.vae.likelihood,
-        parameters,
-        [0],
-        train,
-        test,
-        pack.test_images,
-        digits.test_labels,
-    )
+    (arrays,) = run_arrays(pack.vae, parameters, train, test, pack.test_images, digits.test_labels)
     assert arrays["samples"].shape == (SAMPLES, 28, 28)
     assert arrays["samples"].dtype == np.uint8
     assert ("manifold" in arrays) == (latent_dim == 2)
@@ -218,16 +209,7 @@ def test_the_manifold_runs_from_left_to_right_and_from_bottom_to_top(
         parameters["decoder.output.weight"][0, :, :2] = torch.eye(2)
         parameters["decoder.output.bias"][0] -= 10
     test = pack.evaluate(parameters, "test")
-    (arrays,) = run_arrays(
-        pack.vae.network,
-        pack.vae.likelihood,
-        parameters,
-        [0],
-        test,
-        test,
-        pack.test_images,
-        digits.test_labels,
-    )
+    (arrays,) = run_arrays(pack.vae, parameters, test, test, pack.test_images, digits.test_labels)
     pixels = arrays["manifold"].reshape(MANIFOLD_SIDE, MANIFOLD_SIDE, 784)
     assert (np.diff(pixels[:, :, 0].astype(int), axis=1) > 0).all()  # z_1 grows to the right
     assert (np.diff(pixels[:, :, 1].astype(int), axis=0) < 0).all()  # z_2 falls downwards

@@ -10,7 +10,7 @@ from vaebench.errors import UserError
 from vaebench.experiment.grid import Experiment
 from vaebench.experiment.jobs import Job, JobRule, chosen_blocks, job_rules
 from vaebench.experiment.tier import load_tier
-from vaebench.workflow.rules import for_job, gpu_of_a_job, job_made_from, runs_per_job, untracked
+from vaebench.workflow.rules import for_job, gpu_of_a_job, job_made_from, untracked, whole_number
 
 Make = Callable[..., Experiment]
 
@@ -143,11 +143,12 @@ def test_cells_and_runs_are_chosen_on_the_command_line(grid: Make) -> None:
 
 
 def test_the_profile_says_how_large_jobs_are_and_how_a_gpu_is_asked_for() -> None:
-    assert runs_per_job(None) is None
-    assert runs_per_job({"mem_mb": 1}) is None
-    assert runs_per_job({"runs_per_job": "60"}) == 60
+    assert whole_number({}, "runs_per_job", least=1) is None
+    assert whole_number({"mem_mb": 1}, "runs_per_job", least=1) is None
+    assert whole_number({"runs_per_job": "60"}, "runs_per_job", least=1) == 60
+    assert whole_number({"retries": 0}, "retries", least=0) == 0
     for wrong in ("0", "-3", "many", "1.5"):
         with pytest.raises(UserError, match=f"runs_per_job has to be .*found {wrong}"):
-            runs_per_job({"runs_per_job": wrong})
+            whole_number({"runs_per_job": wrong}, "runs_per_job", least=1)
     assert gpu_of_a_job({}, expected=True) == {"gpu": 1}
     assert gpu_of_a_job({"gres": "gpu:1"}, expected=True) == {}

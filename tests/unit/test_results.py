@@ -39,6 +39,8 @@ from vaebench.reporting.tables import (
 from vaebench.results.collect import collect
 from vaebench.results.intervals import estimate
 from vaebench.results.read import Results, load_results, select
+from vaebench.runs.record import read_record
+from vaebench.runs.sources import Basis, accepted_sources
 
 PAPER = Path(__file__).parents[2] / "config" / "paper_values.yaml"
 MakeSettings = Callable[..., Settings]
@@ -166,12 +168,29 @@ def test_runs_of_other_settings_sources_or_data_are_refused(
     assert str(error.value).count("refused") == 18
     with monkeypatch.context() as patch:
         for module in ("vaebench.results.collect", "vaebench.runs.run_hash"):
-            patch.setattr(f"{module}.source_digest", lambda *_: "other")
+            patch.setattr(f"{module}.accepted_sources", lambda *_: {"other": Basis(None)})
         with pytest.raises(UserError, match="made with other sources"):
             recollect(project)
     monkeypatch.setitem(DATASETS, "digits", replace(DATASETS["digits"], digest="other"))
     with pytest.raises(UserError, match="made with other data"):
         recollect(project)
+
+
+def test_the_collected_table_says_which_runs_rest_on_an_attestation(
+    results: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert results.runs["attested"].isna().all()
+    own = read_record(a_run(results.layout.root.parents[1]) / "metrics.json").digests.sources
+    attested = {"other": Basis(None), own: Basis("rounding")}
+
+    def accepted(run: Settings) -> dict[str, Basis]:
+        return attested if run.objective == "bilbo" else accepted_sources(run)
+
+    for module in ("vaebench.results.collect", "vaebench.runs.run_hash"):
+        monkeypatch.setattr(f"{module}.accepted_sources", accepted)
+    recollect(results.layout.root.parents[1])
+    counts = load_results(results.layout.root).runs.groupby("objective")["attested"].count()
+    assert counts.to_dict() == {"bilbo": 6, "constant": 0, "learned": 0}
 
 
 def test_collecting_again_gives_the_same_bytes(results: Results) -> None:

@@ -17,11 +17,12 @@ from safetensors.torch import load_file
 
 from tests.conftest import read_json
 from vaebench.errors import UserError
-from vaebench.execution.checkpoint import identity
+from vaebench.execution.checkpoint import checkpoint_key
 from vaebench.execution.session import Resources, Target, train_targets
 from vaebench.experiment.settings import Settings
 from vaebench.files import digest_file
 from vaebench.runs.record import read_record
+from vaebench.runs.sources import source_digest
 from vaebench.runs.store import locked
 from vaebench.training.pack import Pack, TrainingState, init_state
 
@@ -82,17 +83,17 @@ def test_finished_runs_are_not_trained_again(
 ) -> None:
     runs = [settings(seed=seed) for seed in (0, 1)]
     train_targets("test", targets_in(tmp_path / "a", runs), resources)
-    packs: list[list[int]] = []
+    packs: list[tuple[int, ...]] = []
 
     def noting(pack: Pack) -> TrainingState:
         packs.append(pack.vae.seeds)
         return init_state(pack)
 
-    monkeypatch.setattr("vaebench.execution.session.begin", noting)
+    monkeypatch.setattr("vaebench.execution.session.init_state", noting)
     train_targets("test", targets_in(tmp_path / "b", runs), resources)
     assert packs == []
     train_targets("test", targets_in(tmp_path / "c", [*runs, settings(seed=2)]), resources)
-    assert packs == [[2]]
+    assert packs == [(2,)]
     assert "2 of 3 runs are trained: taken as they are" in capsys.readouterr().err
     assert weights(tmp_path / "a") == weights(tmp_path / "b") == weights(tmp_path / "c")[:2]
 
@@ -223,8 +224,12 @@ def test_a_state_of_other_sources_version_settings_data_or_device_is_refused_wit
         ({"device": "cuda"}, "it was made on cpu: continue with --device cpu"),
     ):
         monkeypatch.setattr(
-            "vaebench.execution.session.identity",
-            lambda pack, data, change=change: identity(pack, data).model_copy(update=change),
+            "vaebench.execution.session.checkpoint_key",
+            lambda pack, data, change=change: checkpoint_key(pack, data).model_copy(update=change),
+        )
+        monkeypatch.setattr(
+            "vaebench.execution.session.same_to_the_bit",
+            lambda run, change=change: {change.get("sources", source_digest(run))},
         )
         with pytest.raises(UserError, match=rf"{reason}.*--start-over"):
             train_targets("test", targets, resources)
@@ -264,7 +269,7 @@ def test_a_kill_while_the_runs_of_a_pack_are_stored_trains_none_of_them_in_anoth
         packs.append(len(pack.runs))
         return init_state(pack)
 
-    monkeypatch.setattr("vaebench.execution.session.begin", noting)
+    monkeypatch.setattr("vaebench.execution.session.init_state", noting)
     replacements = 0
     for last in range(100):
         other = replace(resources, store=tmp_path / f"store{last}")

@@ -60,7 +60,12 @@ def profile(**variables: str) -> dict[str, object]:
 
 def test_the_profile_follows_the_site() -> None:
     plain = profile()["default-resources"]
-    assert plain == ["mem_mb=8000", "runtime=min(120 * attempt, 1440)", "runs_per_job=150"]
+    assert plain == [
+        "mem_mb=8000",
+        "runtime=min(120 * attempt, 1440)",
+        "runs_per_job=150",
+        "retries=5",
+    ]
     site = profile(
         VAEBENCH_SLURM_PARTITION="gpu",
         VAEBENCH_SLURM_ACCOUNT="007",
@@ -76,6 +81,7 @@ def test_the_profile_follows_the_site() -> None:
         "mem_mb=8000",
         "runtime=min(30 * attempt, 1440)",
         "runs_per_job=150",
+        "retries=5",
     ]
     assert "gpu=1" in str(profile(VAEBENCH_SLURM_GPU="1")["default-resources"])
 

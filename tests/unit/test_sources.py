@@ -13,29 +13,24 @@ import pytest
 from tests.conftest import PROJECT
 from vaebench.experiment.settings import Settings
 from vaebench.networks import NETWORKS
-from vaebench.runs.sources import (
-    CORE,
+from vaebench.runs.canonical import (
     PACKAGE,
     _definition_text,
     canonical,
     definition_digest,
     function_digest,
     module_digest,
-    source_digest,
 )
+from vaebench.runs.sources import CORE_FOLDERS, QUALITY, core_modules, source_digest
 
 EXEMPT = {
-    "data/__init__.py": "the data's own digest is in the run hash",
     "data/prepared.py": "the data's own digest is in the run hash",
     "errors.py": "no numbers",
-    "evaluation/__init__.py": "only a docstring",
-    "files.py": "no numbers",
+    "experiment/settings.py": "the settings themselves are in the run hash",
     "likelihoods.py": "each run has the digest of its own likelihood",
-    "models/__init__.py": "each run has the digest of its own network",
+    "models/make.py": "chooses the network, objective and likelihood that the settings name",
     "objectives.py": "each run has the digest of its own objective",
-    "records.py": "holds numbers, makes none",
-    "settings.py": "the settings themselves are in the run hash",
-    "training/__init__.py": "only a docstring",
+    "runs/record.py": "holds numbers, makes none",
 }
 
 
@@ -122,7 +117,7 @@ def test_a_helper_of_another_module_counts_with_all_of_it(module: Path) -> None:
     module.write_text(text)
     assert changed(module, "from dataclasses", line + "from dataclasses") == {"bilbo"}
     imported = _definition_text(ast.parse(line).body[0])
-    assert module_digest(PACKAGE / "records.py") in imported
+    assert module_digest(PACKAGE / "runs" / "record.py") in imported
 
 
 def test_a_function_that_cannot_be_found_is_an_error() -> None:
@@ -170,8 +165,8 @@ def test_editing_a_network_changes_its_runs_alone(
 
 def test_every_module_that_training_imports_is_core_or_exempt_for_a_reason() -> None:
     """What the loop and the arrays are made with, followed through their imports."""
-    networks = [f"models/{name}.py" for name in NETWORKS]
-    queue, seen = [*CORE, *networks], set()
+    core, networks = core_modules(), [f"models/{name}.py" for name in NETWORKS]
+    queue, seen = [*core, *networks], set()
     while queue:
         file = queue.pop()
         if file in seen:
@@ -185,18 +180,43 @@ def test_every_module_that_training_imports_is_core_or_exempt_for_a_reason() -> 
                 path = PACKAGE.joinpath(*parts)
                 found = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
                 queue.append(found.relative_to(PACKAGE).as_posix())
-    assert seen - set(CORE) - set(networks) <= set(EXEMPT)
+    assert seen - set(core) - set(networks) == set(EXEMPT)
     # A network takes nothing from another, so that its own module is all that its runs depend on.
     for file in networks:
         assert not re.search(
-            rf"vaebench.networks.({'|'.join(NETWORKS)})", (PACKAGE / file).read_text()
+            rf"vaebench.models.({'|'.join(NETWORKS)})", (PACKAGE / file).read_text()
         )
-    assert set(CORE) <= seen
+    assert set(core) <= seen
 
 
 def test_core_modules_exist() -> None:
-    for file in CORE:
+    files = core_modules()
+    assert {file.split("/")[0] for file in files} == set(CORE_FOLDERS)
+    for file in [*files, *QUALITY]:
         assert module_digest(PACKAGE / file)
+
+
+@pytest.mark.parametrize("folder", CORE_FOLDERS)
+def test_every_module_of_the_core_counts(
+    tmp_path: Path,
+    settings: Callable[..., Settings],
+    monkeypatch: pytest.MonkeyPatch,
+    folder: str,
+) -> None:
+    shutil.copytree(PACKAGE, tmp_path / "vaebench")
+    monkeypatch.setattr("vaebench.runs.sources.PACKAGE", tmp_path / "vaebench")
+    before = source_digest(settings())
+    for file in [file for file in core_modules() if file.startswith(f"{folder}/")]:
+        path = tmp_path / "vaebench" / file
+        text = path.read_text()
+        path.write_text(text + "\nUNUSED = 1\n")
+        module_digest.cache_clear()
+        assert source_digest(settings()) != before, file
+        path.write_text(text)
+    (tmp_path / "vaebench" / folder / "new.py").write_text("X = 1\n")
+    module_digest.cache_clear()
+    assert source_digest(settings()) != before
+    module_digest.cache_clear()
 
 
 @pytest.mark.parametrize("version", ["3.12", "3.13"])
@@ -204,17 +224,14 @@ def test_digests_are_the_same_in_other_versions_of_python(version: str) -> None:
     other = _find_python(version)
     if other is None:
         pytest.skip(f"no Python {version} on this machine to compare with")
-    files = sorted(PACKAGE.rglob("*.py"))
+    files, path = sorted(PACKAGE.rglob("*.py")), PACKAGE / "runs" / "canonical.py"
     script = (
         "import ast, sys, types\n"
-        "stub = types.ModuleType('stub')\n"
-        "for name in ('vaebench', 'vaebench.files', 'vaebench.experiment.figures', 'vaebench.likelihoods',"
-        " 'vaebench.objectives', 'vaebench.experiment.settings'):\n"
+        "for name in ('vaebench', 'vaebench.files'):\n"
         "    sys.modules[name] = m = types.ModuleType(name)\n"
-        "    m.digest_bytes = m.digest_file = m.FIGURES = m.LIKELIHOODS = m.OBJECTIVES = None\n"
-        "    m.Settings = None\n"
-        f"code = compile(open({str(PACKAGE / 'sources.py')!r}).read(), 'sources.py', 'exec')\n"
-        f"names = {{'__file__': {str(PACKAGE / 'sources.py')!r}, '__name__': 'sources'}}\n"
+        "    m.digest_bytes = m.digest_file = None\n"
+        f"code = compile(open({str(path)!r}).read(), 'canonical.py', 'exec')\n"
+        f"names = {{'__file__': {str(path)!r}, '__name__': 'canonical'}}\n"
         "exec(code, names)\n"
         "for file in sys.argv[1:]:\n"
         "    print(names['canonical'](ast.parse(open(file).read())))\n"

@@ -12,6 +12,7 @@ from torch import Tensor
 from vaebench.core.adam import Moments, adam_step
 from vaebench.core.network import Parameters
 from vaebench.core.streams import normal, order
+from vaebench.core.vae import VAE
 from vaebench.data.prepared import Arrays
 from vaebench.experiment.settings import Settings
 from vaebench.likelihoods import LIKELIHOODS
@@ -19,7 +20,6 @@ from vaebench.models import mlp
 from vaebench.objectives import OBJECTIVES
 from vaebench.training.loop import is_recorded, step_size, train
 from vaebench.training.pack import Pack, TrainingState, init_state
-from vaebench.training.step import training_bound
 
 CPU = torch.device("cpu")
 MakeSettings = Callable[..., Settings]
@@ -98,12 +98,13 @@ def test_a_seed_pairs_data_order_and_noise(
     settings: MakeSettings, digits: Arrays, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in OBJECTIVES}
+    batch_objective = VAE.batch_objective
 
-    def noting(pack: Pack, parameters: Parameters, x: Tensor, noise: Tensor) -> Tensor:
-        seen[pack.vae.objective.name].append((x, noise))
-        return training_bound(pack, parameters, x, noise)
+    def noting(vae: VAE, parameters: Parameters, x: Tensor, noise: Tensor) -> Tensor:
+        seen[vae.objective.name].append((x, noise))
+        return batch_objective(vae, parameters, x, noise)
 
-    monkeypatch.setattr("vaebench.training.step.training_bound", noting)
+    monkeypatch.setattr(VAE, "batch_objective", noting)
     for name in OBJECTIVES:
         train_steps(
             [settings(objective=name, seed=2), settings(objective=name, seed=5)], digits, 20
@@ -148,7 +149,7 @@ def test_initial_weights_are_glorot_uniform(settings: MakeSettings, digits: Arra
 
 def test_the_paper_network_has_its_sizes(settings: MakeSettings, digits: Arrays) -> None:
     run = settings(objective="bilbo", hidden_units=200, hidden_layers=3)
-    network = Pack.of([run], digits, CPU).network
+    network = Pack.of([run], digits, CPU).vae.network
     assert isinstance(network, mlp.Net)
     layers = network.shapes()
     assert list(layers.values()) == [
@@ -161,15 +162,15 @@ def test_latent_scale_multiplies_codes_and_divides_the_decoders_input(
     settings: MakeSettings, digits: Arrays
 ) -> None:
     x = torch.rand(1, 5, 784)
-    plain = Pack.of([settings()], digits, CPU)
-    scaled = Pack.of([settings(latent_scale=3.0)], digits, CPU)
-    parameters = init_state(plain).parameters
-    a, b = plain.network.encode(parameters, x), scaled.network.encode(parameters, x)
+    pack = Pack.of([settings()], digits, CPU)
+    parameters = init_state(pack).parameters
+    plain = pack.vae.network
+    scaled = Pack.of([settings(latent_scale=3.0)], digits, CPU).vae.network
+    a, b = plain.encode(parameters, x), scaled.encode(parameters, x)
     torch.testing.assert_close(b.mean, 3 * a.mean)
     torch.testing.assert_close(b.std, 3 * a.std)
     torch.testing.assert_close(
-        scaled.network.decode(parameters, b.mean).output,
-        plain.network.decode(parameters, a.mean).output,
+        scaled.decode(parameters, b.mean).output, plain.decode(parameters, a.mean).output
     )
 
 
@@ -316,11 +317,11 @@ def test_training_counted_in_steps_takes_the_steps_of_epochs(
     """37 steps of 15 an epoch: the same batches and noise, whatever is evaluated in between."""
     pack = Pack.of([settings(epochs=None, steps=37)], digits, CPU)
     state = init_state(pack)
-    stretches: list[int] = []
-    assert train(pack, state, lambda: False, stretches.append)
+    intervals: list[int] = []
+    assert train(pack, state, lambda: False, intervals.append)
     assert state.step == pack.steps == 37
-    assert (pack.stretch, pack.stretches) == (1, 37)
-    assert stretches == list(range(1, 38))
+    assert (pack.eval_interval, pack.evaluations) == (1, 37)
+    assert intervals == list(range(1, 38))
     _, by_epochs = train_steps([settings(epochs=3)], digits, 37)
     for name, tensor in by_epochs.parameters.items():
         assert torch.equal(tensor, state.parameters[name]), name
@@ -389,11 +390,12 @@ def test_bound_of_a_pack_of_two_scales_is_that_of_scaled_data(
 ) -> None:
     run = settings(likelihood="gaussian", objective="bilbo", data_scale=2.0)
     pack = Pack.of([run], digits, CPU)
-    unit = replace(pack, network=replace(pack.vae.network, data_scale=None))
+    vae = pack.vae
+    unit = replace(vae, network=replace(vae.network, data_scale=None))
     parameters = init_state(pack).parameters
     pixels = torch.rand(1, 4, 784)
     noise = torch.zeros(1, 4, 2)
     torch.testing.assert_close(
-        training_bound(pack, parameters, pack.vae.network.scale(pixels), noise),
-        training_bound(unit, parameters, 2 * pixels, noise),
+        vae.batch_objective(parameters, vae.network.scale(pixels), noise),
+        unit.batch_objective(parameters, 2 * pixels, noise),
     )

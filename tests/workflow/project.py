@@ -109,8 +109,7 @@ class Project:
 
 def copy_project(root: Path, data_root: Path | None = None) -> Project:
     """A copy of the sources below `root`, with the prepared data of `data_root` if it is given."""
-    for name in ("Snakefile", "requirements.lock"):
-        shutil.copy(PROJECT / name, root / name)
+    shutil.copy(PROJECT / "requirements.lock", root / "requirements.lock")
     for name in ("workflow", "config", "profiles", "slurm", "src"):
         shutil.copytree(PROJECT / name, root / name)
     if data_root is not None:

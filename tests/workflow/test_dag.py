@@ -20,7 +20,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The tiny tier, run once."""
     project = copy_project(tmp_path_factory.mktemp("finished"))
     assert project.jobs() == [
-        *("claims", "collect", "data", "figure", "manifest", "report", "summary", "table"),
+        *("claims", "collect", "data", "figure", "manifest", "report", "table"),
         *["train_posterior_variance"] * 2,
     ]
     return project
@@ -108,7 +108,7 @@ def test_a_second_run_does_nothing(project: Project) -> None:
 
 def test_comments_new_objectives_and_other_networks_rerun_nothing(project: Project) -> None:
     project.edit("training/loop.py", "    started = time", "    # a comment\n\n    started = time")
-    project.edit("models/base.py", '"""The stacked weight and bias', '"""Weight and bias')
+    project.edit("core/network.py", '"""The stacked weight and bias', '"""Weight and bias')
     project.edit("models/conv.py", "SLOPE = 0.2", "SLOPE = 0.3")  # of no run here
     project.edit("figures/fig05.py", "def draw", "# a comment\ndef draw")
     added = '@objective(posterior="learned", prior="standard")\ndef mine(p, l):\n    return l\n\n\n'
@@ -160,9 +160,9 @@ def test_a_change_in_the_claims_judges_and_retrains_nothing(project: Project) ->
     path = project.root / "config" / "paper_values.yaml"
     path.write_text(path.read_text().replace("below: 2.1", "below: 2.2", 1))
     # The tables stand beside the paper's numbers, which the same file holds.
-    assert project.jobs() == ["claims", "manifest", "report", "summary", "table"]
+    assert project.jobs() == ["claims", "manifest", "report", "table"]
     project.edit("claims/bounds.py", "0.1 * history", "0.2 * history")
-    assert project.planned() == {"claims", "manifest", "report", "summary"}
+    assert project.planned() == {"claims", "manifest", "report"}
 
 
 def test_sample_quality_is_measured_by_a_classifier_that_the_workflow_trains(

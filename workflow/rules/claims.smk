@@ -6,17 +6,12 @@ rule claims:
         LAYOUT.runs,
         LAYOUT.history,
         LAYOUT.config,
-        paper_values=beside_snakefile("config/paper_values.yaml", workflow.basedir),
+        paper_values=PAPER_VALUES,
     output:
         LAYOUT.claims("json"),
-        report(
-            LAYOUT.claims("md"),
-            caption="../report/claims.rst",
-            category="Claims",
-        ),
+        LAYOUT.claims("md"),
     log:
         LAYOUT.log("claims"),
-    retries: 0  # unlike training, it has nothing to go on from
     conda:
         ENVIRONMENT
     params:

@@ -12,7 +12,6 @@ rule collect:
         LAYOUT.history,
     log:
         LAYOUT.log("collect"),
-    retries: 0  # unlike training, it has nothing to go on from
     conda:
         ENVIRONMENT
     params:

@@ -1,13 +1,24 @@
-# What all rules share: the tier, its paths, and the command line of the package.
+# What all rules share: the tier, its paths, and what snakemake was started with.
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
 from vaebench.experiment.tier import load_tier
 from vaebench.errors import UserError
-from vaebench.runs.finished import FINISHED_ONLY, finished_jobs, finished_only, finished_runs
+from vaebench.runs.finished import (
+    FINISHED_ONLY,
+    finished_jobs,
+    finished_only,
+    finished_runs,
+)
 from vaebench.experiment.jobs import job_rules
-from vaebench.paths import CLAIM_FORMATS, FIGURE_FORMATS, TABLE_FORMATS, Layout
+from vaebench.paths import (
+    CLAIM_FORMATS,
+    FIGURE_FORMATS,
+    PAPER_VALUES,
+    TABLE_FORMATS,
+    Layout,
+)
 from vaebench.progress import show_log_lines
 from vaebench.workflow.lock import hold_folder
 from vaebench.provenance.stages import (
@@ -15,12 +26,10 @@ from vaebench.provenance.stages import (
     collect_digest,
     figure_digest,
     report_digest,
-    summary_digest,
     table_digest,
 )
 from vaebench.execution.device import expects_gpu
 from vaebench.workflow.rules import (
-    beside_snakefile,
     dataset_digest,
     datasets,
     for_job,
@@ -32,28 +41,38 @@ from vaebench.workflow.rules import (
     note_plan,
     put_own_commands_on_path,
     run_files,
-    runs_per_job,
     tier_file,
     untracked,
+    whole_number,
 )
 
+# Snakemake documents no way to read these three, and they are read here alone.
+# The files of --configfile: `config` does not tell two files from one, and a tier is one file.
+CONFIG_FILES = workflow.configfiles
+# The profile's default-resources: Snakemake tells them to jobs, but how many runs a job trains
+# decides which rules there are.
+DEFAULTS = workflow.resource_settings.default_resources or {}
+# Whether this snakemake plans: a job reads these files again, in a snakemake of its own. `onstart`
+# is too late, since Snakemake has looked at the dates of files and taken its lock by then.
+IS_PLANNING = workflow.is_main_process
+
 try:
-    TIER = load_tier(
-        tier_file(
-            workflow.overwrite_configfiles,
-            workflow.config_settings.config,
-            Path(workflow.basedir),
-        )
-    )
+    TIER = load_tier(tier_file(CONFIG_FILES, config))
     LAYOUT = Layout.of(TIER.tier)
-    if workflow.is_main_process:
+    RUNS_PER_JOB = whole_number(DEFAULTS, "runs_per_job", least=1)
+    # Of the rules that go on from what an earlier attempt saved. Where the profile says nothing,
+    # --retries counts, as for all other rules. The snakemake of a job leaves retries to this one.
+    RETRIES = whole_number(DEFAULTS, "retries", least=0) if IS_PLANNING else None
+    if IS_PLANNING:
+        show_log_lines()
         note_plan(TIER, LAYOUT)
-    RUNS_PER_JOB = runs_per_job(workflow.resource_settings.default_resources)
+        hold_folder(Path(".snakemake"))
 except (UserError, OSError) as error:
     raise WorkflowError(str(error))
+put_own_commands_on_path()
 ENVIRONMENT = "../envs/vaebench.yaml"
 ON_GPU = expects_gpu(TIER.execution.device)
-GPU = gpu_of_a_job(workflow.resource_settings.default_resources, ON_GPU)
+GPU = gpu_of_a_job(DEFAULTS, ON_GPU)
 THREADS = 1 if ON_GPU else TIER.execution.threads
 ONLY_FINISHED = finished_only()
 RUNS = finished_runs(TIER, LAYOUT) if ONLY_FINISHED else TIER.runs
@@ -71,11 +90,6 @@ JOB_RULES = (
     ]
 )
 
-put_own_commands_on_path()
-if workflow.is_main_process:
-    show_log_lines()
-    hold_folder(Path(".snakemake"))
-
 
 # A limit on `gpu` is one of this machine: on a cluster each job has its own.
 resource_scopes:
@@ -91,4 +105,3 @@ localrules:
     manifest,
     table,
     report,
-    summary,

@@ -17,6 +17,7 @@ rule classifier:
         LAYOUT.log("classifier/{dataset}"),
     wildcard_constraints:
         dataset="|".join(datasets(TIER)),
+    retries: RETRIES
     conda:
         ENVIRONMENT
     threads: THREADS
@@ -59,6 +60,7 @@ for each in JOB_RULES:
                 LAYOUT.log(f"evaluate/{each.experiment}/{each.pattern}"),
             wildcard_constraints:
                 **each.constraints,
+            retries: RETRIES
             conda:
                 ENVIRONMENT
             threads: THREADS

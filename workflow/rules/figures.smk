@@ -8,19 +8,13 @@ rule figure:
         LAYOUT.history,
         LAYOUT.config,
     output:
-        report(
-            LAYOUT.figure("{figure}", "svg"),
-            caption="../report/figure.rst",
-            category="Figures",
-            labels={"figure": "{figure}"},
-        ),
+        LAYOUT.figure("{figure}", "svg"),
         LAYOUT.figure("{figure}", "png"),
         LAYOUT.caption("{figure}"),
     log:
         LAYOUT.log("figures/{figure}"),
     wildcard_constraints:
         figure="|".join(TIER.figures),
-    retries: 0  # unlike training, it has nothing to go on from
     conda:
         ENVIRONMENT
     params:

@@ -7,13 +7,11 @@ rule manifest:
         rules.collect.output,
         rules.report.input,
         rules.report.output,
-        rules.summary.output,
-        paper_values=beside_snakefile("config/paper_values.yaml", workflow.basedir),
+        paper_values=PAPER_VALUES,
     output:
         LAYOUT.manifest,
     log:
         LAYOUT.log("manifest"),
-    retries: 0  # unlike training, it has nothing to go on from
     conda:
         ENVIRONMENT
     params:

@@ -21,7 +21,6 @@ rule report:
         LAYOUT.report,
     log:
         LAYOUT.log("report"),
-    retries: 0  # unlike training, it has nothing to go on from
     conda:
         ENVIRONMENT
     params:

@@ -5,19 +5,14 @@ rule table:
     input:
         LAYOUT.runs,
         LAYOUT.config,
-        paper_values=beside_snakefile("config/paper_values.yaml", workflow.basedir),
+        paper_values=PAPER_VALUES,
     output:
         LAYOUT.table("{experiment}", "csv"),
-        report(
-            LAYOUT.table("{experiment}", "md"),
-            caption="../report/table.rst",
-            category="Tables",
-        ),
+        LAYOUT.table("{experiment}", "md"),
     log:
         LAYOUT.log("tables/{experiment}"),
     wildcard_constraints:
         experiment="|".join(experiment.name for experiment in TIER.experiments),
-    retries: 0  # unlike training, it has nothing to go on from
     conda:
         ENVIRONMENT
     params:

@@ -26,6 +26,7 @@ for each in [] if ONLY_FINISHED else JOB_RULES:
             LAYOUT.benchmark(f"train/{each.experiment}/{each.pattern}")
         wildcard_constraints:
             **each.constraints,
+        retries: RETRIES
         conda:
             ENVIRONMENT
         threads: THREADS

@@ -1,1 +1,1 @@
-"""The claim ledger: what the paper says, a statistic for each claim, and a verdict."""
+"""The claims of the paper, a statistic for each of them, and their verdicts."""

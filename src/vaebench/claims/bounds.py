@@ -1,4 +1,4 @@
-"""Statistics on bounds."""
+"""Statistics of bounds."""
 
 from collections.abc import Callable
 from math import sqrt

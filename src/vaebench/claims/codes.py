@@ -1,4 +1,4 @@
-"""Statistics on two-dimensional codes: the posterior means and variances of the test set."""
+"""Statistics of two-dimensional codes: the posterior means and variances of the test set."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from vaebench.claims.select import NotRun, Watched, against, by_seed, by_seed_an
 Array = NDArray[np.float64]
 Measure = Callable[[Array, NDArray[np.uint8]], float]
 SPREAD = 1e-3
-"""Codes whose deviation from their mean is below this share of the posterior's are collapsed."""
+"""Codes are collapsed if their standard deviation is below this share of the posterior's."""
 
 
 @statistic
@@ -43,7 +43,7 @@ def variance_explained_by_other(results: Watched) -> Values:
 def _of_learned_variances(results: Watched, measure: Callable[[Array, Array], float]) -> Values:
     """A measure of the standardised means and log variances of each run of Fig. 3.
 
-    NaN where the run diverged or a dimension is collapsed.
+    It is NaN if the run diverged or a dimension is collapsed.
     """
     rows = runs_of(results, "posterior_variance", "low", objective="learned")
     values = []
@@ -114,7 +114,7 @@ def _slopes(
 ) -> Values:
     """The slope of a measure of the codes on the log of an axis, for each seed.
 
-    Runs with a collapsed dimension have no two-dimensional codes, and are left out.
+    Runs with a collapsed dimension are left out, since their codes are not two-dimensional.
     """
     rows = _with_measure(results, experiment, measure, **settings)
     if rows[axis].nunique() < 2:
@@ -165,7 +165,7 @@ def label_share(codes: Array, labels: NDArray[np.uint8]) -> float:
 def median_radius(codes: Array, _: NDArray[np.uint8]) -> float:
     """Median over root mean square distance from the origin, each axis scaled to the same size.
 
-    The codes are not centred: the prior's origin is what they pinch towards.
+    The codes are not centred, since the claim is about the origin, which is the prior's mean.
     """
     z = codes / np.sqrt((codes**2).mean(0))
     radius = np.linalg.norm(z, axis=1)

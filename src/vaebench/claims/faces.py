@@ -1,4 +1,4 @@
-"""Statistics on the CelebA runs: the standard ELBO against BILBO at several stds."""
+"""Statistics of the CelebA runs, which compare the standard ELBO with BILBO at several stds."""
 
 from math import log
 

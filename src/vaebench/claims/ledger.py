@@ -1,4 +1,4 @@
-"""From the paper's claims and a tier's runs to one verdict each."""
+"""The ledger: a verdict for each number and claim of the paper, from the runs of a tier."""
 
 import json
 from collections.abc import Sequence
@@ -22,24 +22,25 @@ from vaebench.results.intervals import BOOTSTRAP_FROM, CONFIDENCE, Estimate, est
 from vaebench.results.read import Results, training_text
 
 Interval = Literal["Student's t", "bootstrap", "chi-squared", "prediction", "none"]
-"""Of the mean by one of two methods, of a standard deviation, or of a single run by Student's t."""
+"""The kind of an interval. Student's t and bootstrap are for a mean, chi-squared is for a standard
+deviation, and prediction is Student's t interval for a single run."""
 
 
 MARK = "†"
 
 
 class Verdict(StrEnum):
-    """What the runs say of a claim."""
+    """The outcome of the runs for a claim."""
 
     REPRODUCED = "reproduced"
     DIFFERS = "differs"
     INCONCLUSIVE = "inconclusive"
-    """The interval decides neither."""
+    """The interval does not decide between the two."""
     NOT_RUN = "not run"
 
 
 class Judged(Strict):
-    """A line of the ledger."""
+    """An entry of the ledger."""
 
     id: str
     place: str
@@ -53,17 +54,19 @@ class Judged(Strict):
     high: float | None
     interval: Interval
     parts: dict[str, list[float | None]]
-    """The statistic of each seed, for each part of the claim; `value` is the deciding part's."""
+    """The statistic of each seed, for each part of the claim. `value` is the mean of the part that
+    decides."""
     verdict: Verdict
     reason: str
     runs: str
-    """What the verdict rests on: dataset, latent dimensions, epochs and the number of runs."""
+    """The runs behind the verdict: dataset, latent dimensions, epochs and the number of runs."""
     as_in_paper: bool
-    """Whether these runs were trained as in the paper; if not, the verdict is no word on it."""
+    """Whether these runs were trained as in the paper. If not, the verdict says nothing about the
+    paper's claim."""
 
 
 def judge_all(results: Results, paper: PaperValues) -> list[Judged]:
-    """Every number and claim of the paper, in the order of the file."""
+    """Judge every number and claim of the paper, in the order of the file."""
     numbers = [
         line
         for number in paper.numbers
@@ -73,7 +76,7 @@ def judge_all(results: Results, paper: PaperValues) -> list[Judged]:
 
 
 def runs_with(runs: pd.DataFrame, settings: dict[str, AxisValue]) -> pd.DataFrame:
-    """The runs that have these settings, each once; the same run may be in several experiments."""
+    """The runs that have these settings. A run that is in several experiments is returned once."""
     keep = pd.Series(True, index=runs.index)
     for name, value in settings.items():
         keep &= runs[name] == value
@@ -81,7 +84,7 @@ def runs_with(runs: pd.DataFrame, settings: dict[str, AxisValue]) -> pd.DataFram
 
 
 def judge_number(number: Number, runs: pd.DataFrame) -> list[Judged]:
-    """Each printed bound of a single run against our prediction interval for a single run."""
+    """Compare each printed bound of a single run with our prediction interval for a single run."""
     values = runs["test_elbo"].astype(float).tolist()
     centre = estimate(values)
     half = nan
@@ -126,7 +129,7 @@ def judge_number(number: Number, runs: pd.DataFrame) -> list[Judged]:
 
 
 class _Part(NamedTuple):
-    """One part of a claim, judged."""
+    """One part of a claim, with its verdict."""
 
     name: str
     estimate: Estimate
@@ -137,7 +140,7 @@ class _Part(NamedTuple):
 def judge_claim(
     results: Results, claim: Claim, trainings: Sequence[dict[str, AxisValue]] = ()
 ) -> Judged:
-    """A claim in words, by the interval of its statistic's mean over seeds.
+    """Judge a claim by the interval of its statistic's mean over seeds.
 
     A claim with several parts is reproduced if all of them are, and differs if one of them does.
     """
@@ -174,7 +177,7 @@ def judge_claim(
 
 
 def _decide(claim: Claim, mean: Estimate) -> tuple[Verdict, str]:
-    """The verdict of an interval; NaN, and values that do not vary, decide nothing."""
+    """The verdict and its reason. It is inconclusive if the mean is NaN or no value varies."""
     low, high = mean.low, mean.high
     if not isfinite(mean.mean):
         return Verdict.INCONCLUSIVE, "a run diverged, so the mean is not known"
@@ -200,7 +203,7 @@ def _decide(claim: Claim, mean: Estimate) -> tuple[Verdict, str]:
 
 
 def _decisive(claim: Claim, parts: list[_Part]) -> _Part:
-    """The part that the claim stands or falls with: of the worst verdict, the one farthest off."""
+    """The part that decides the claim: of those with the worst verdict, the one farthest off."""
 
     def badness(part: _Part) -> float:
         low, high = part.estimate.low, part.estimate.high
@@ -260,6 +263,7 @@ def write_ledger(results: Results, paper_values: Path) -> list[Judged]:
         "schema_version": 1,
         "tier": results.tier.tier,
         "made_from": made_from,
+        "verdicts": verdict_counts(ledger),
         "claims": [line.model_dump() for line in ledger],
     }
     text = json.dumps(content, indent=2, allow_nan=False) + "\n"
@@ -271,10 +275,8 @@ def write_ledger(results: Results, paper_values: Path) -> list[Judged]:
 
 def to_markdown(results: Results, ledger: list[Judged]) -> str:
     """The ledger as a Markdown table, with the count of each verdict above it."""
-    counts = ", ".join(
-        f"{sum(line.verdict == verdict for line in ledger)} {verdict}" for verdict in Verdict
-    )
-    marked = sum(_mark(line) != "" for line in ledger)
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in verdict_counts(ledger).items())
+    marked = sum(mark(line) != "" for line in ledger)
     table = pd.DataFrame(
         [
             {
@@ -288,7 +290,7 @@ def to_markdown(results: Results, ledger: list[Judged]) -> str:
                 else f"[{_number(line.low)}, {_number(line.high)}]",
                 "unit": line.unit,
                 "expected": line.expects.replace("-", "−"),
-                "verdict": f"**{line.verdict}**{_mark(line)}",
+                "verdict": f"**{line.verdict}**{mark(line)}",
                 "because": line.reason,
                 "runs": line.runs or "–",
             }
@@ -308,7 +310,13 @@ def to_markdown(results: Results, ledger: list[Judged]) -> str:
     )
 
 
-def _mark(line: Judged) -> str:
+def verdict_counts(ledger: Sequence[Judged]) -> dict[str, int]:
+    """The number of claims with each verdict."""
+    return {verdict.value: sum(line.verdict == verdict for line in ledger) for verdict in Verdict}
+
+
+def mark(line: Judged) -> str:
+    """The mark of a verdict whose runs were not trained as in the paper. Empty for others."""
     return "" if line.as_in_paper or line.verdict == Verdict.NOT_RUN else f" {MARK}"
 
 

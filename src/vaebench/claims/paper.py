@@ -1,4 +1,4 @@
-"""config/paper_values.yaml: the paper's numbers and claims, and what decides them."""
+"""The model of config/paper_values.yaml: the paper's numbers and claims, with their criteria."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,7 @@
-"""The claim ledger: what the paper says, a statistic for each claim, and a verdict.
+"""The registry of statistics that decide claims.
 
-Claims stand in config/paper_values.yaml, each with the statistic that decides it, one function in
-`bounds.py`, `codes.py`, `samples.py` or `faces.py` here. To add one, write the function, put
+config/paper_values.yaml lists the claims and names the statistic of each. A statistic is a function
+in `bounds.py`, `codes.py`, `samples.py` or `faces.py`. To add one, write the function, put
 `@statistic` above it, and name it in the file.
 """
 
@@ -13,26 +13,26 @@ from vaebench.claims.select import Watched
 from vaebench.results.intervals import Estimate
 
 Values = dict[str, list[float] | Estimate]
-"""What a claim rests on: one number a seed, or a mean with its interval, for each part of the
-claim. A claim that says `always` has a part for each case, named by it; others have one part, named
-by an empty text. NaN stands for a run that diverged."""
+"""The values of a statistic for each part of a claim, by the name of the part. They are a number
+for each seed, or a mean with its interval. A claim that something always holds has a part for each
+case. Other claims have one part, whose name is empty. NaN stands for a diverged run."""
 
 Statistic = Callable[..., Values]
-"""Takes the results and the claim's arguments; raises `NotRun` where the tier lacks the runs."""
+"""Takes the results and the claim's arguments. Raises `NotRun` if the tier lacks the runs."""
 
 STATISTICS: dict[str, Statistic] = {}
 
 
 def statistic(function: Statistic) -> Statistic:
-    """Register a statistic under its own name; its docstring's first paragraph is shown with it."""
+    """Register a statistic under its own name. Results show its docstring's first paragraph."""
     STATISTICS[function.__name__] = function
     return function
 
 
 def load_statistics() -> dict[str, Statistic]:
-    """The registry, filled."""
+    """Import all statistics and return the registry."""
     for module in ("bounds", "codes", "samples", "faces"):
-        import_module(f"vaebench.claims.registry.{module}")
+        import_module(f"vaebench.claims.{module}")
     return STATISTICS
 
 
@@ -42,7 +42,7 @@ def describe(name: str) -> str:
 
 
 def wrong_arguments(name: str, arguments: dict[str, object]) -> str | None:
-    """Why a statistic cannot be called with these arguments; None if it can."""
+    """Why a statistic cannot be called with these arguments. None if it can."""
     signature = inspect.signature(STATISTICS[name])
     try:
         signature.bind(None, **arguments)
@@ -54,5 +54,5 @@ def wrong_arguments(name: str, arguments: dict[str, object]) -> str | None:
 
 
 def compute(name: str, results: Watched, arguments: dict[str, object]) -> Values:
-    """The statistic of that name."""
+    """Compute the statistic with this name."""
     return load_statistics()[name](results, **arguments)

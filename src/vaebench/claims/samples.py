@@ -1,7 +1,8 @@
-"""Statistics on samples: kernel distances (KID) of a classifier's features, and pixels.
+"""Statistics of samples: kernel distances (KID) of a classifier's features, and pixels.
 
-Differences of the log of KID are logs of ratios: 0.69 is a factor of two. KID is unbiased, so that
-of very good samples may be below 0; it is then taken at the floor of training images.
+A difference of log KID is the log of a ratio: 0.69 is a factor of two. The estimator of KID is
+unbiased, so it may be negative for very good samples. A KID below that of training images is
+replaced by the latter.
 """
 
 from typing import Literal

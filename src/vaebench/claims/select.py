@@ -1,4 +1,4 @@
-"""Picking the runs that a claim speaks of."""
+"""Selects the runs that a claim is about, and pairs them by seed."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -9,33 +9,37 @@ from vaebench.experiment.settings import format_value
 from vaebench.results.read import Results
 
 Dim = Literal["low", "high"]
-"""The paper's 2 and 100 latent dimensions; a tier may have another number in place of 100."""
+"""The paper's 2 and 100 latent dimensions. A tier may have another number in place of 100."""
 LOW = 2
 
 
-class NotRun(Exception):  # noqa: N818 - no error: a verdict
-    """The tier has no runs that could decide the claim; says which are lacking."""
+class NotRun(Exception):  # noqa: N818 - it stands for a verdict, not an error
+    """The tier has no runs that could decide the claim. The text says which runs are missing."""
 
 
 @dataclass(frozen=True)
 class Watched(Results):
-    """Results that note which runs a statistic picked."""
+    """Results that record which runs a statistic selects."""
 
     used: list[pd.DataFrame] = field(default_factory=list)
 
     @staticmethod
     def of_results(results: Results) -> "Watched":
-        """These results, with nothing picked yet."""
+        """These results, with no runs selected yet."""
         return Watched(results.layout, results.tier, results.runs, results.history)
 
 
 def runs_of(results: Watched, experiment: str, n: Dim | None, **settings: Any) -> pd.DataFrame:
-    """The runs of an experiment with these settings, at the lower or the higher latent dimension.
+    """The runs of an experiment with these settings, at the low or the high latent dimension.
 
-    None stands for an experiment that has one latent dimension of its own.
+    Args:
+        results: the tier's results, which record the selection.
+        experiment: the name of the experiment.
+        n: low or high. None for an experiment with a single latent dimension.
+        **settings: the values of settings.
 
     Raises:
-        NotRun: there are none.
+        NotRun: there are no such runs.
     """
     if experiment not in {e.name for e in results.tier.experiments}:
         raise NotRun(f"the tier has no experiment '{experiment}'")
@@ -53,10 +57,10 @@ def runs_of(results: Watched, experiment: str, n: Dim | None, **settings: Any) -
 
 
 def latent_dim(results: Results, n: Dim) -> int:
-    """What a tier has as low or high latent dimension.
+    """The number of latent dimensions that a tier has as low or high.
 
     Raises:
-        NotRun: it has none.
+        NotRun: it has no runs with such a number.
     """
     dims = [int(value) for value in results.runs["latent_dim"].unique()]
     if n == "low" and LOW in dims:
@@ -68,10 +72,10 @@ def latent_dim(results: Results, n: Dim) -> int:
 
 
 def by_seed(rows: pd.DataFrame, column: str) -> pd.Series:
-    """A column indexed by seed, for rows that have each seed once; NaN where a run diverged.
+    """A column indexed by seed. It is NaN for a diverged run.
 
     Raises:
-        NotRun: the rows differ in more than their seed, so that they cannot be paired.
+        NotRun: several rows have the same seed, so that runs cannot be paired.
     """
     series = rows.set_index("seed")[column].astype(float).sort_index()
     if series.index.has_duplicates:
@@ -80,10 +84,10 @@ def by_seed(rows: pd.DataFrame, column: str) -> pd.Series:
 
 
 def by_seed_and(rows: pd.DataFrame, axis: str, column: str) -> pd.DataFrame:
-    """A column as a table of seeds (rows) by the values of an axis (columns), for at least two.
+    """A column as a table with seeds as rows and the values of an axis as columns.
 
     Raises:
-        NotRun: the axis has one value only, or the rows differ in yet another one.
+        NotRun: the axis has a single value, or the rows also differ in another axis.
     """
     if rows[axis].nunique() < 2:
         raise NotRun(f"{axis} has one value only")
@@ -94,12 +98,12 @@ def by_seed_and(rows: pd.DataFrame, axis: str, column: str) -> pd.DataFrame:
 
 
 def columns_of(table: pd.DataFrame) -> list[float]:
-    """The values on the axis of such a table."""
+    """The values of the axis of such a table."""
     return [float(value) for value in table.columns.to_numpy(dtype=float)]
 
 
 def paired(of: pd.Series, minus: pd.Series) -> list[float]:
-    """The differences over the seeds that both have.
+    """The differences at the seeds that both series have.
 
     Raises:
         NotRun: they share no seed.
@@ -111,10 +115,10 @@ def paired(of: pd.Series, minus: pd.Series) -> list[float]:
 
 
 def against(table: pd.DataFrame, reference: float, axis: str) -> dict[str, list[float]]:
-    """Each column of a table of seeds minus the reference's, named by its value on the axis.
+    """Each column of such a table minus that of the reference value, by the name of the value.
 
     Raises:
-        NotRun: the reference is not on the axis.
+        NotRun: the axis does not have the reference value.
     """
     if reference not in table:
         raise NotRun(f"no runs with {axis} {reference:g}")
@@ -126,10 +130,10 @@ def against(table: pd.DataFrame, reference: float, axis: str) -> dict[str, list[
 
 
 def best_of(table: pd.DataFrame) -> pd.Series:
-    """The column with the smallest mean over seeds, the same for all seeds.
+    """The column with the smallest mean over seeds.
 
-    The smallest of each seed would be smaller by chance alone. A column with a diverged run has no
-    mean.
+    It is the same column for all seeds. The minimum of each seed would be biased, since it would
+    select noise. A column with a diverged run has no mean, so it is never selected.
     """
     means = table.mean(axis=0, skipna=False)
     if means.isna().all():
@@ -138,11 +142,11 @@ def best_of(table: pd.DataFrame) -> pd.Series:
 
 
 def range_of(table: pd.DataFrame) -> pd.Series:
-    """Largest minus smallest value of each seed; NaN if a run diverged."""
+    """The largest minus the smallest value of each seed. NaN if a run diverged."""
     return table.max(axis=1, skipna=False) - table.min(axis=1, skipna=False)
 
 
 def mean_over(rows: pd.DataFrame, values: "pd.Series[float]") -> list[float]:
-    """The mean of `values` for each seed of the rows; NaN if a run diverged."""
+    """The mean of `values` for each seed of the rows. NaN if a run diverged."""
     by = values.astype(float).groupby(rows["seed"])
     return by.apply(lambda group: group.mean(skipna=False)).sort_index().tolist()

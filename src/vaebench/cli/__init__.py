@@ -1,21 +1,21 @@
-"""The command line. Each command is thin: it reads its options and calls one function.
+"""The command line. Each command reads its options and calls functions of other packages.
 
-Modules that import torch or seaborn are imported inside the commands, so that `--help` and
-planning stay quick.
+Modules that import torch or seaborn are imported inside the commands, so that `--help` and planning
+are fast.
 """
 
 import sys
 
-from vaebench.cli import quality, results, sharing, training
+from vaebench.cli import attestation, quality, results, sharing, training
 from vaebench.cli.app import app
 from vaebench.errors import UserError
 from vaebench.progress import show_log_lines
 
-__all__ = ["app", "main", "quality", "results", "sharing", "training"]
+__all__ = ["app", "attestation", "main", "quality", "results", "sharing", "training"]
 
 
 def main() -> None:
-    """Run the command line; the user's mistakes end without a traceback."""
+    """Run the command line. Errors that a user can correct are printed without a traceback."""
     show_log_lines()
     try:
         app()
@@ -23,7 +23,7 @@ def main() -> None:
         print(f"vaebench: {error}", file=sys.stderr)
         sys.exit(2)
     except OSError as error:
-        # A missing or unwritable file, or a full disk: the path says all that a traceback would.
+        # For a missing or unwritable file, or a full disk, the path suffices.
         where = f"{error.filename}: " if error.filename else ""
         print(f"vaebench: {where}{error.strerror or error}", file=sys.stderr)
         sys.exit(1)

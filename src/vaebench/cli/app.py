@@ -1,4 +1,4 @@
-"""The Typer application, and the options that several commands share."""
+"""The Typer application, and options that several commands share."""
 
 import re
 from pathlib import Path
@@ -24,10 +24,10 @@ DataOption = Annotated[Path, typer.Option(help="Folder of raw and prepared datas
 
 
 def parse_list(name: str, text: str, kind: type[int] | type[float]) -> list[Any]:
-    """The values of an option such as `0,1,2`.
+    """Parse the text of an option such as `0,1,2`.
 
     Raises:
-        UserError: an entry is no number of that kind.
+        UserError: an entry is not a number of that kind.
     """
     values = []
     for part in text.split(","):
@@ -42,10 +42,10 @@ def parse_list(name: str, text: str, kind: type[int] | type[float]) -> list[Any]
 
 
 def parse_duration(text: str) -> float:
-    """Seconds of a duration such as 90s, 9m or 2h.
+    """The seconds of a duration such as 90s, 9m or 2h.
 
     Raises:
-        UserError: it is none.
+        UserError: the text is not a duration.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text)
     if match is None:

@@ -1,4 +1,4 @@
-"""Commands that measure the quality of samples."""
+"""Commands that measure sample quality."""
 
 from typing import Annotated
 

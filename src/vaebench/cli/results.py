@@ -136,21 +136,8 @@ def claims(
 
 
 @app.command()
-def summary(results: ResultsOption) -> None:
-    """Write a tier's few numbers for `dvc metrics` and `dvc plots`."""
-    from vaebench.reporting.summary import write_summary
-    from vaebench.results.read import load_results
-
-    loaded = load_results(results)
-    write_summary(loaded)
-    typer.echo(loaded.layout.summary)
-
-
-@app.command()
-def report(
-    results: ResultsOption,
-) -> None:
-    """Write the page that shows a tier's figures and tables."""
+def report(results: ResultsOption) -> None:
+    """Write the page that shows a tier's figures, claims and tables."""
     from vaebench.reporting.page import write_report
     from vaebench.results.read import load_results
 

@@ -1,6 +1,5 @@
 """Commands that check results, tell where they come from, and hand them to others."""
 
-import re
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +9,7 @@ from vaebench.cli.app import app
 from vaebench.cli.results import PaperValuesOption
 from vaebench.cli.training import STORE, StoreOption
 from vaebench.errors import UserError
-from vaebench.paths import CONFIGS, PAPER_VALUES, RESULTS, Layout
+from vaebench.paths import CONFIGS, PAPER_VALUES, RESULTS, SNAKEFILE, Layout
 from vaebench.progress import log
 
 TierFolder = Annotated[Path, typer.Option("--results", help="A tier's folder: results/smoke.")]
@@ -87,40 +86,28 @@ def export(
         bool, typer.Option("--unpacked", help="Write a folder instead, to be kept in git.")
     ] = False,
     weights: Annotated[bool, typer.Option("--weights", help="Pack the weights too.")] = False,
-    volume_size: Annotated[
-        str | None, typer.Option(help="Write volumes OUT.001 and so on of this size: 500M, 2G.")
-    ] = None,
 ) -> None:
-    """Pack a tier into one archive, volumes or a folder, for `vaebench import` elsewhere."""
+    """Pack a tier into one archive or a folder, for `vaebench import` elsewhere."""
     from vaebench.sharing.archive import export_tier, publish_tier
 
-    if unpacked:
-        if volume_size is not None:
-            raise UserError("--volume-size: a folder has no volumes; leave out --unpacked or it")
-        typer.echo(publish_tier(Layout(results), out, weights))
-        return
-    size = None if volume_size is None else parse_size(volume_size)
-    for path in export_tier(Layout(results), out, weights, size):
-        typer.echo(path)
+    write = publish_tier if unpacked else export_tier
+    typer.echo(write(Layout(results), out, weights))
 
 
 @app.command("import")
 def import_(
-    archive: Annotated[
-        list[Path], typer.Argument(help="An archive, its volumes in order, or its folder unpacked.")
-    ],
+    archive: Annotated[Path, typer.Argument(help="An archive, or its folder unpacked.")],
     store: StoreOption = STORE,
 ) -> None:
     """Check an archive, unpack it below results/ and adopt its runs: they are not trained again."""
     from vaebench.sharing.adopt import check_current, mark_current
     from vaebench.sharing.archive import import_tier
 
-    for path in archive:
-        if not path.exists():
-            raise UserError(f"{path} is missing")
+    if not archive.exists():
+        raise UserError(f"{archive} is missing")
     layout = import_tier(archive, RESULTS, store)
     typer.echo(layout.root)
-    if not Path("Snakefile").exists():
+    if not SNAKEFILE.exists():
         return
     try:
         check_current(layout, CONFIGS)
@@ -152,16 +139,3 @@ def pull(tiers: TiersArgument = None, store: StoreOption = STORE) -> None:
 
     for layout in pull_tiers(tiers or [], store):
         typer.echo(layout.root)
-
-
-def parse_size(text: str) -> int:
-    """Bytes of a size such as 500M or 2G.
-
-    Raises:
-        UserError: it is none.
-    """
-    match = re.fullmatch(r"([1-9]\d*)([KMG])", text)
-    if match is None:
-        raise UserError(f"--volume-size: '{text}' is no size; write one such as 500M or 2G")
-    units = {"K": 1024, "M": 1024**2, "G": 1024**3}
-    return int(match[1]) * units[match[2]]

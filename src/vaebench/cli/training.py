@@ -1,4 +1,4 @@
-"""Commands that train: `train` for one thing, `run` for the jobs of a tier."""
+"""Commands that train: `train` for runs given by options, `run` for the runs of a tier."""
 
 import re
 import time
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from vaebench.execution.session import Resources
 
 STOPPED = 75
-"""Exit status of a training that was stopped with its state saved (EX_TEMPFAIL)."""
+"""The exit status of a training that was stopped and has saved its state (EX_TEMPFAIL)."""
 STORE = Path(".vaebench")
 
 DeviceOption = Annotated[
@@ -234,7 +234,7 @@ def run(
 
 
 def ensure_data(dataset: str, root: Path, mirrors: list[str]) -> None:
-    """Prepare a dataset unless it is there."""
+    """Prepare a dataset unless it is prepared already."""
     from vaebench.data.prepared import manifest_path, prepare
 
     if not manifest_path(root / "prepared", dataset).exists():
@@ -251,7 +251,7 @@ def _resources(
     deadline: float | None = None,
     start_over: bool = False,
 ) -> "Resources":
-    """How and where to train; sets the process's number of threads."""
+    """How and where to train. This sets the number of threads of this process."""
     import torch
 
     from vaebench.execution.device import choose_device

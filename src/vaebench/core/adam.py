@@ -1,7 +1,8 @@
 """Adam (Kingma and Ba, 2015) on stacked parameters, by torch's fused kernel.
 
-`torch.optim.Adam` runs the same kernel, but importing it pulls in torch's compiler, which takes
-longer than the rest of a training job's start. A test holds the two against each other.
+`torch.optim.Adam` runs the same kernel. This module does without it, because its import loads
+torch's compiler, which takes longer than the rest of a training job's start. A test compares the
+results of both.
 """
 
 from collections.abc import Sequence
@@ -15,12 +16,12 @@ BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
 @dataclass(frozen=True)
 class Moments:
-    """Adam's state, in the order of the parameters it belongs to."""
+    """Adam's state. Its lists are in the order of the parameters."""
 
     first: list[Tensor]
     second: list[Tensor]
     step: Tensor
-    """How many updates were made, a float32 scalar on the parameters' device."""
+    """The number of updates so far, a float32 scalar on the parameters' device."""
 
     @staticmethod
     def zero(parameters: Sequence[Tensor]) -> "Moments":
@@ -39,20 +40,21 @@ def adam_step(
     moments: Moments,
     learning_rate: float | Tensor,
 ) -> None:
-    """One update in place that increases what the gradients are of.
+    """Update the parameters in place, so that the differentiated objective increases.
 
     Args:
         parameters: contiguous in memory.
-        gradients: of the same shapes, in any layout.
+        gradients: of the objective by each parameter. They have the shapes of the parameters and
+            any memory layout.
         moments: updated in place.
-        learning_rate: Adam's step size; a scalar tensor on the parameters' device is read by the
-            kernel, so that a recorded update can be repeated with another.
+        learning_rate: Adam's step size. It may be a scalar tensor on the parameters' device, which
+            the kernel reads. A recorded CUDA graph can then be replayed with another step size.
     """
     moments.step.add_(1)
     torch._fused_adam_(
         parameters,
-        # The kernel pairs numbers by their place in memory, whatever the strides say, and gradients
-        # of convolutions come with the channels last.
+        # The kernel ignores strides: it pairs the n-th number in memory of each tensor. Gradients
+        # of convolutions are in channels-last layout, so they have to be copied.
         [gradient.contiguous() for gradient in gradients],
         moments.first,
         moments.second,

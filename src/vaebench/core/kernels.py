@@ -1,13 +1,15 @@
-"""Where training spends its time: dense layers and the Bernoulli likelihood, forward and backward.
+"""Fast dense layers and a fast Bernoulli likelihood, forward and backward.
 
-Both compute what a line of plain PyTorch would, up to rounding, in less time.
+Training spends most of its time in them. Both give the results of plain PyTorch, up to rounding, in
+less time.
 
-Dense layers: on x86 processors PyTorch multiplies float32 matrices by MKL. oneDNN, which comes with
-PyTorch, did so at twice the rate on an AMD EPYC with AVX-512. It is reached by the operator that
-PyTorch's own compiler emits for linear layers.
+Dense layers: on x86 processors PyTorch multiplies float32 matrices by MKL. The library oneDNN,
+which comes with PyTorch, was twice as fast on an AMD EPYC with AVX-512. This module calls it
+through the operator that PyTorch's compiler emits for linear layers.
 
-The likelihood: its gradient needs sigmoid(logits) and its value sums of logarithms; the latter
-follow from the former by a logarithm of products instead of one for every pixel.
+Bernoulli likelihood: its gradient needs sigmoid(logits), and its value needs a sum of logarithms
+over pixels. The value is computed from the same sigmoids. It takes one logarithm of a product of
+several pixels, where plain PyTorch takes one for each pixel.
 """
 
 import warnings
@@ -22,28 +24,29 @@ from torch.autograd.function import once_differentiable
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 NARROW = 16
-"""With fewer inputs, a product is too small for oneDNN's preparations to pay."""
+"""Layers with fewer inputs use PyTorch's product: oneDNN's overhead would exceed its gain."""
 FACTORS = 16
-"""At most so many numbers are multiplied before a logarithm; they are in [1/2, 1], and float32 ends
-at 2^-126."""
+"""The largest number of factors that are multiplied before a logarithm is taken. Each factor is in
+[1/2, 1], so the product stays far above 2^-126, the smallest normal float32."""
 
 Layer = tuple[Tensor, Tensor]
-"""The weight, [run, in, out], and the bias, [run, 1, out], of a dense layer of every run."""
+"""A dense layer of all runs: its weight, shape [run, in, out], and bias, shape [run, 1, out]."""
 
 
 def dense(values: Tensor, hidden: Sequence[Layer], heads: Sequence[Layer]) -> list[Tensor]:
-    """Hidden layers max(0, values @ weight + bias) one after the other, then linear heads of them.
+    """Apply hidden layers max(0, values @ weight + bias) in turn, then linear heads.
 
     Args:
         values: shape [run, batch, in].
-        hidden: in order; there may be none.
-        heads: each takes what the last hidden layer puts out.
+        hidden: the hidden layers in order. There may be none.
+        heads: the heads. Each takes the output of the last hidden layer.
 
     Returns:
-        What each head puts out, [run, batch, out].
+        The output of each head, shape [run, batch, out].
     """
     layers = [*hidden, *heads]
-    if heads[0][0].device.type == "cpu" and heads[0][0].dtype == torch.float32 and has_onednn():
+    first = heads[0][0]
+    if first.device.type == "cpu" and first.dtype == torch.float32 and _is_fast():
         flat = [tensor for layer in layers for tensor in layer]
         outputs = _Dense.apply(len(hidden), values, *flat)  # type: ignore[no-untyped-call]
         return list(outputs)
@@ -56,11 +59,11 @@ def bernoulli_log_likelihood(x: Tensor, logits: Tensor) -> Tensor:
     """Sum over pixels of x log s + (1 - x) log(1 - s), s = sigmoid(logits).
 
     Args:
-        x: in [0, 1], shape [..., pixel]; no gradient flows to it.
-        logits: the same shape.
+        x: in [0, 1], shape [..., pixel]. No gradient flows to it.
+        logits: of the same shape.
 
     Returns:
-        Nats, of the shape without the last dimension.
+        The log-likelihood in nats, shape [...].
     """
     value: Tensor = _Bernoulli.apply(x, logits)  # type: ignore[no-untyped-call]
     return value
@@ -76,13 +79,25 @@ def has_onednn() -> bool:
     )
 
 
-def _scripted(function: Function) -> Function:
-    """Have TorchScript's interpreter run it, in which threads do not wait for each other's Python.
+@cache
+def has_onednn_bfloat16() -> bool:
+    """Whether oneDNN multiplies bfloat16 matrices on this processor."""
+    return has_onednn() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
-    PyTorch has deprecated it without a successor that needs no compiler. As plain Python, these
-    functions give the same; training on two threads is then slower by a twelfth.
+
+def _is_fast() -> bool:
+    """Whether oneDNN multiplies in the current precision: bfloat16 in autocast, else float32."""
+    return has_onednn_bfloat16() if torch.is_autocast_enabled("cpu") else has_onednn()
+
+
+def _scripted(function: Function) -> Function:
+    """Compile a function by TorchScript, which runs it without Python's global lock.
+
+    Several threads can then run such functions at once. As plain Python the functions give the same
+    results, but training on two threads takes a twelfth longer. PyTorch has deprecated TorchScript;
+    what it offers in its place needs a C++ compiler.
     """
-    if not has_onednn():  # nor will they be called
+    if not has_onednn():  # The functions are then never called.
         return function
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -91,7 +106,7 @@ def _scripted(function: Function) -> Function:
 
 
 def _bernoulli(x: Tensor, logits: Tensor, factors: int) -> tuple[Tensor, Tensor]:
-    """The log-likelihood, and sigmoid(logits)."""
+    """The log-likelihood, shape [...], and sigmoid(logits), shape [..., pixel]."""
     mean = logits.sigmoid()
     likelier = (mean - 0.5).abs_().add_(0.5)
     products = likelier.unflatten(-1, (factors, logits.size(-1) // factors)).prod(-2)
@@ -104,7 +119,7 @@ _bernoulli_on_cpu = _scripted(_bernoulli)
 
 @_scripted
 def product(left: Tensor, transposed_right: Tensor, bias: Tensor | None, then: str) -> Tensor:
-    """Left @ right + bias by oneDNN; a left side that is not contiguous is copied."""
+    """Left @ right + bias by oneDNN, which copies `left` if it is not contiguous."""
     product: Tensor = torch.ops.mkldnn._linear_pointwise(left, transposed_right, bias, then, [], "")
     return product
 
@@ -130,9 +145,11 @@ def _input_gradient(gradient: Tensor, weight: Tensor, narrow: int = NARROW) -> T
 
 @_scripted
 def _weight_gradient(values: Tensor, gradient: Tensor, narrow: int = NARROW) -> Tensor:
-    """Values^T @ gradient, or its transpose, transposed.
+    """Values^T @ gradient.
 
-    The left side has to be transposed in memory, so let it be the narrower.
+    oneDNN needs a contiguous left factor, so one of the two has to be transposed in memory. This
+    function transposes the narrower one. If that is `gradient`, it computes gradient^T @ values and
+    returns the transpose.
     """
     if values.size(1) < narrow:
         return values.t() @ gradient
@@ -145,12 +162,15 @@ def _weight_gradient(values: Tensor, gradient: Tensor, narrow: int = NARROW) -> 
 def _forward(
     inputs: Tensor, layers: list[Tensor], hidden: int
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """One run's inputs and what each hidden layer puts out; and what the heads do.
+    """Apply the layers of one run.
 
     Args:
         inputs: shape [batch, in].
         layers: weight and bias of each layer in turn, the heads last.
-        hidden: how many layers are hidden.
+        hidden: the number of hidden layers.
+
+    Returns:
+        The inputs and the output of each hidden layer; the output of each head.
     """
     activations = [inputs]
     for k in range(hidden):
@@ -166,9 +186,9 @@ def _forward(
 def _backward(
     activations: list[Tensor], weights: list[Tensor], upstream: list[Tensor], wants_input: bool
 ) -> list[Tensor]:
-    """The gradients of one run's inputs, then of each layer's weight and bias.
+    """The gradients by one run's inputs, then by each layer's weight and bias.
 
-    The first is of no meaning if it is not wanted.
+    The first one is not computed, and has no meaning, unless `wants_input`.
     """
     hidden = len(activations) - 1
     below = activations[0]
@@ -192,12 +212,15 @@ def _backward(
 
 
 def _stack(each: Sequence[Tensor]) -> Tensor:
-    """[run, ...] from each run's; of one run without a copy."""
+    """Stack one tensor of each run to shape [run, ...]. A single one is not copied."""
     return each[0][None] if len(each) == 1 else torch.stack(list(each))
 
 
 class _Dense(torch.autograd.Function):
-    """`dense` by oneDNN, run by run: it has no batched product, and a run's numbers fit a cache."""
+    """`dense` by oneDNN, one run after the other.
+
+    oneDNN has no batched product. The values of a single run fit into a processor's cache.
+    """
 
     @staticmethod
     @torch.amp.custom_fwd(device_type="cpu", cast_inputs=torch.bfloat16)  # type: ignore[untyped-decorator]
@@ -228,13 +251,16 @@ class _Dense(torch.autograd.Function):
 
 
 class _Bernoulli(torch.autograd.Function):
-    """Sum of x l - max(0, l) - log(1 + e^-|l|) for logits l; the last is -log max(s, 1 - s)."""
+    """The sum over pixels of x l - max(0, l) - log(1 + e^-|l|), for logits l.
+
+    With s = sigmoid(l), the last logarithm is log(1 + e^-|l|) = -log max(s, 1 - s).
+    """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, logits: Tensor) -> Tensor:
         pixels = logits.shape[-1]
         factors = max(k for k in range(1, FACTORS + 1) if pixels % k == 0)
-        # On GPUs TorchScript would make kernels of its own, and that while steps are recorded.
+        # On GPUs TorchScript would compile kernels of its own, while a CUDA graph is recorded.
         compute = _bernoulli_on_cpu if logits.device.type == "cpu" else _bernoulli
         value, mean = compute(x, logits, factors)
         ctx.save_for_backward(x, mean)

@@ -1,4 +1,4 @@
-"""What a pack's likelihood gives on a batch: the one place that knows its two kinds."""
+"""log p(x|z) of a batch, for both kinds of likelihood that `likelihoods` has."""
 
 import math
 
@@ -11,7 +11,7 @@ from vaebench.objectives import Posterior, second_moment
 def training_log_likelihood(
     likelihood: Likelihood, x: Tensor, decoded: Decoded, posterior: Posterior, tau: Tensor | None
 ) -> Tensor:
-    """log p(x|z) of each example of a batch, shape [run, batch], that gradients flow through."""
+    """log p(x|z) of each example of a batch, in nats, shape [run, batch]. It is differentiable."""
     if likelihood.log_likelihood is not None:
         return likelihood.log_likelihood(x, decoded)
     squared = squared_residual(likelihood, x, decoded)
@@ -25,17 +25,20 @@ def batch_log_likelihood(
     batch_information: Tensor | None,
     tau: Tensor | None,
 ) -> Tensor:
-    """log p(x|z) under a likelihood whose T follows from the batch.
+    """log p(x|z) under a likelihood whose variance T is computed from the batch.
 
     Args:
         likelihood: one with a `variance`.
-        squared: squared residuals, shape [run, batch].
+        squared: squared residuals |x - nu(z)|^2, shape [run, batch].
         pixels: the number of data dimensions m.
-        batch_information: u of Eq. 28, shape [run, 1], where Sigma is constant.
-        tau: shape [run, 1], where the likelihood takes it.
+        batch_information: u of Eq. 28, shape [run, 1]. None unless Sigma is constant.
+        tau: shape [run, 1]. None unless the likelihood takes it.
 
     Returns:
-        Nats, shape [run, batch].
+        log p(x|z) in nats, shape [run, batch].
+
+    Raises:
+        ValueError: the likelihood is of the other kind.
     """
     if likelihood.variance is None:
         raise ValueError(f"likelihood '{likelihood.name}' takes no variance from a batch")
@@ -44,7 +47,7 @@ def batch_log_likelihood(
 
 
 def isotropic_log_likelihood(squared: Tensor, variance: Tensor, pixels: int) -> Tensor:
-    """log N(x; nu, T I) from |x - nu|^2 and T, of one shape or shapes that fit; in nats."""
+    """log N(x; nu, T I) in nats, from |x - nu|^2 and T. Their shapes are broadcast."""
     return -0.5 * (pixels * (math.log(2 * math.pi) + variance.log()) + squared / variance)
 
 
@@ -56,7 +59,7 @@ def squared_residual(likelihood: Likelihood, x: Tensor, decoded: Decoded) -> Ten
 def information(posterior: Posterior) -> Tensor | None:
     """u = tr Sigma^-1 S^2 = tr(I + Sigma^-1 M_B) of a batch, shape [run, 1].
 
-    None where Sigma is learned: then it has no one value.
+    None if Sigma is learned: it then differs between examples, so u has no single value.
     """
     if posterior.std.shape[-2] != 1:
         return None

@@ -1,7 +1,8 @@
-"""What all networks share: many runs at once, and the settings that enter their formulas.
+"""The base class of all networks. A network computes several runs at once.
 
-Parameters are stacked, [run, ...], and a run's numbers never meet another's. Data are flat,
-[run, batch, pixel], where a pixel is one coordinate of an image, colours included.
+Parameters are stacked, shape [run, ...], and no operation mixes the numbers of two runs. Data are
+flat, shape [run, batch, pixel]. A pixel is one coordinate of an image: a colour image has three for
+each point.
 """
 
 from abc import ABC, abstractmethod
@@ -24,15 +25,15 @@ Parameters = dict[str, Tensor]
 
 SOFTPLUS_IS_ONE = log(expm1(1))
 COORDINATE_STD, LEAST_COORDINATE_STD = 1e-2, 1e-8
-"""Where a learned standard deviation of each coordinate starts, and what it never falls below."""
+"""The initial value and the lower bound of a learned standard deviation of each coordinate."""
 
 
 @dataclass(frozen=True)
 class Network(ABC):
-    """The shape of a pack's network and the settings of its runs that enter its formulas."""
+    """The network of a pack: its shape, and those settings of its runs that its formulas need."""
 
     images_at_once: ClassVar[int]
-    """How many images are evaluated together."""
+    """The number of images in a block of evaluation."""
 
     image_shape: tuple[int, ...]
     """[height, width] or [height, width, colour]."""
@@ -42,21 +43,21 @@ class Network(ABC):
     likelihood_std: Literal["none", "pixel", "shared", "coordinate"]
     """Which standard deviation of p(x|z) the decoder learns, see `Decoded.std`."""
     posterior_std: Tensor | None
-    """Shape [run, 1, 1], where the posterior is constant."""
+    """sigma, shape [run, 1, 1]. None if the posterior's standard deviation is learned."""
     latent_scale: Tensor
     """c, shape [run, 1, 1]."""
     data_scale: Tensor | None
-    """lambda, shape [run, 1, 1], where the likelihood takes it."""
+    """lambda, shape [run, 1, 1]. None if the likelihood does not take it."""
     tau: Tensor | None
-    """Shape [run, 1], where the likelihood takes it."""
+    """Shape [run, 1]. None if the likelihood does not take it."""
     shared: Settings
-    """The settings of the first run. The other runs have the same but for the packed axes."""
+    """The settings of the first run. The other runs differ from it only in the packed axes."""
 
     @classmethod
     def of(
         cls, runs: Sequence[Settings], image_shape: tuple[int, ...], device: torch.device
     ) -> Self:
-        """The network of a pack; its runs must agree in everything but the packed axes."""
+        """The network of a pack, whose runs may differ only in the packed axes."""
         shared = runs[0]
         learns_std = OBJECTIVES[shared.objective].posterior == "learned"
         return cls(
@@ -75,12 +76,12 @@ class Network(ABC):
 
     @property
     def pixels(self) -> int:
-        """m, the number of data dimensions."""
+        """The number of data dimensions m."""
         return prod(self.image_shape)
 
     @abstractmethod
     def layers(self, runs: Sequence[Settings]) -> Parameters:
-        """Initial weights and biases of every layer, on the CPU, each of shape [run, ...]."""
+        """The initial weights and biases of every layer, on the CPU, each of shape [run, ...]."""
 
     @abstractmethod
     def encode(self, parameters: Parameters, x: Tensor) -> Posterior:
@@ -93,8 +94,8 @@ class Network(ABC):
     def initialise(self, runs: Sequence[Settings], device: torch.device) -> Parameters:
         """All parameters before the first step.
 
-        A shared standard deviation of p(x|z), `decoder.shared_std`, starts at 1; one of each
-        coordinate, `decoder.coordinate_std`, at 0.01.
+        The standard deviation of p(x|z) starts at 1 where it is shared (`decoder.shared_std`), and
+        at 0.01 where each coordinate has its own (`decoder.coordinate_std`).
         """
         parameters = {name: tensor.to(device) for name, tensor in self.layers(runs).items()}
         if self.likelihood_std == "shared":
@@ -108,16 +109,17 @@ class Network(ABC):
         return parameters
 
     def autocast(self, device: torch.device) -> AbstractContextManager[object]:
-        """For the numbers that layers are computed in; tf32 is a mode of the process (pack.py).
+        """The context in which layers are computed: bfloat16 if the runs' `precision` says so.
 
-        Without its cache of converted weights, which a recorded step would not fill again.
+        The precision tf32 is set for the whole process instead, see `training/pack.py`. The cache
+        of converted weights is off, since a replayed CUDA graph would not refresh it.
         """
         if self.shared.precision != "bfloat16":
             return nullcontext()
         return torch.autocast(device.type, torch.bfloat16, cache_enabled=False)
 
     def common_std(self, parameters: Parameters) -> Tensor | None:
-        """The standard deviation of p(x|z) where it does not depend on z, see `Decoded.std`."""
+        """A learned standard deviation of p(x|z) that does not depend on z, see `Decoded.std`."""
         if self.likelihood_std == "shared":
             return softplus(parameters["decoder.shared_std"])
         if self.likelihood_std == "coordinate":
@@ -126,16 +128,16 @@ class Network(ABC):
         return None
 
     def scale(self, pixels: Tensor) -> Tensor:
-        """The data x that a run sees: its data_scale times pixels in [0, 1]."""
+        """The data x of each run: pixels in [0, 1] times its data_scale."""
         return pixels if self.data_scale is None else pixels * self.data_scale
 
     def image(self, decoder_mean: Tensor) -> Tensor:
-        """Pixels in [0, 1] from means of p(x|z): undoes `scale`, and clips."""
+        """Pixels in [0, 1] from means of p(x|z). Undoes `scale` and clips."""
         pixels = decoder_mean if self.data_scale is None else decoder_mean / self.data_scale
         return pixels.clamp(0, 1)
 
     def mse(self, squared_residual: Tensor) -> Tensor:
-        """|x - nu|^2 / (m lambda^2) in the mean over a set, in units of pixels; shape [run].
+        """The mean over a set of |x - nu|^2 / (m lambda^2), in units of pixels, shape [run].
 
         Args:
             squared_residual: |x - nu|^2 of the scaled data, shape [run, N].
@@ -144,7 +146,10 @@ class Network(ABC):
         return squared_residual.mean(-1) / (self.pixels * scale**2)
 
     def log_volume(self) -> Tensor:
-        """m log lambda, float64 of shape [run]: brings densities of scaled data to pixels."""
+        """m log lambda, float64 of shape [run].
+
+        Added to a log density of scaled data, it gives the log density of the pixels.
+        """
         if self.data_scale is None:
             return torch.zeros(len(self.latent_scale), dtype=torch.float64)
         return self.pixels * self.data_scale[:, 0, 0].cpu().double().log()
@@ -156,6 +161,6 @@ def layer(parameters: Mapping[str, Tensor], name: str) -> Layer:
 
 
 def per_run(values: Sequence[float | None], device: torch.device) -> Tensor:
-    """A setting of each run, shaped [run, 1, 1] to multiply what is stacked; null is 1."""
+    """One setting of all runs, shape [run, 1, 1], to multiply stacked tensors. None becomes 1."""
     filled = [1.0 if value is None else value for value in values]
     return torch.tensor(filled, device=device).view(-1, 1, 1)

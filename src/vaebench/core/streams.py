@@ -1,8 +1,12 @@
-"""Random streams that belong to a run, not to the process that trains it.
+"""Random streams of a run. They do not depend on the process that trains it.
 
-A stream is named by the run's seed, a purpose and an index (an epoch, or a tensor's name), and is
-drawn from its beginning each time. So there is no generator state to save, an extra tensor shifts
-no other, a run has the same streams alone or packed, and objectives are paired by seed.
+A stream is named by the run's seed, a purpose and an index, which is an epoch or the name of a
+tensor. It is always drawn from its beginning. Therefore:
+
+- there is no generator state to save;
+- an additional tensor does not change the numbers of the others;
+- a run has the same streams alone and in a pack;
+- runs of different objectives with the same seed have the same streams, so they can be paired.
 """
 
 import hashlib
@@ -18,7 +22,10 @@ Purpose = Literal["weights", "order", "noise", "evaluation", "samples"]
 def generator(
     seed: int, purpose: Purpose, index: int | str, device: torch.device | str = "cpu"
 ) -> torch.Generator:
-    """The stream of that name on a device; streams of one name differ between kinds of device."""
+    """The stream with this name on a device.
+
+    The same name gives other numbers on another kind of device.
+    """
     key = hashlib.sha256(f"{seed}/{purpose}/{index}".encode()).digest()
     return torch.Generator(device).manual_seed(int.from_bytes(key[:8], "big", signed=True))
 
@@ -38,9 +45,9 @@ def normal(
 
 
 def order(seeds: Sequence[int], epoch: int, examples: int) -> Tensor:
-    """Each run's permutation of the training set in an epoch: int64 of shape [run, examples].
+    """The order of the training set in an epoch: a permutation of each run, int64 [run, examples].
 
-    Drawn on the CPU, so that the data order is the same on every device.
+    It is drawn on the CPU, so it is the same for every device.
     """
     rows = [torch.randperm(examples, generator=generator(s, "order", epoch)) for s in seeds]
     return torch.stack(rows)
@@ -49,7 +56,7 @@ def order(seeds: Sequence[int], epoch: int, examples: int) -> Tensor:
 def glorot_uniform(
     seed: int, name: str, shape: tuple[int, ...], fan_in: int, fan_out: int
 ) -> Tensor:
-    """Glorot and Bengio's uniform initial weights, drawn on the CPU."""
+    """Uniform initial weights (Glorot and Bengio, 2010), drawn on the CPU."""
     limit = (6 / (fan_in + fan_out)) ** 0.5
     weights = torch.empty(shape)
     return weights.uniform_(-limit, limit, generator=generator(seed, "weights", name))

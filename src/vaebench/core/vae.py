@@ -1,7 +1,7 @@
-"""The variational auto-encoder of a pack: the forward pass and what follows from it on a batch.
+"""The variational auto-encoder of a pack: its forward pass, its objective and its images.
 
-Everything that a run computes goes through here: training takes gradients of `batch_objective`,
-evaluation sums what `forward` gives over a whole set, and figures show what `decode_pixels` gives.
+Training takes gradients of `batch_objective`. Evaluation applies `forward` to a whole set. Figures
+show results of `decode_pixels`.
 """
 
 from collections.abc import Iterator

@@ -1,1 +1,1 @@
-"""The datasets, one module each, their registry, and their prepared files."""
+"""The datasets: one module for each source, their registry, and their prepared files."""

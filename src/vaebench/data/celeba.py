@@ -1,13 +1,13 @@
 """CelebA faces: an archive or a folder of JPEGs, cropped, resized and split.
 
-The layout is that of the published archives: `img_align_celeba.zip`, or the folder
-`img_align_celeba/` that it unpacks to, with images `000001.jpg` and so on, and beside it
-`list_eval_partition.txt`, which says for each image whether it is for training (0), validation (1)
-or testing (2). An archive is read as it is and never unpacked.
+The files are those that the authors of CelebA publish. The images are in `img_align_celeba.zip`, or
+in the folder `img_align_celeba/` that it unpacks to, as `000001.jpg` and so on. The file
+`list_eval_partition.txt` gives for each image whether it is for training (0), validation (1) or
+testing (2). Images are read from the archive without unpacking it.
 
 Training images are those of the training split. Held-out images, which this project calls the test
-set, are those of the validation split, as in the paper's experiment; where there are none, as among
-the first 10,000 images, they are the last tenth of the training split by name.
+set, are those of the validation split, as in the paper's experiment. If there are none, as among
+the first 10,000 images, the last tenth of the training split by name is held out.
 """
 
 import re
@@ -26,13 +26,13 @@ ARCHIVE, FOLDER, PARTITION = "img_align_celeba.zip", "img_align_celeba", "list_e
 FIRST_10K_MD5 = "2e737822a569d9cc386e812942e16044"
 TRAIN, HELD_OUT = 0, 1
 CUT = 10
-"""One in so many training images is held out where there is no validation split."""
+"""Without a validation split, one in this many training images is held out."""
 
 
 def raw_files(name: str) -> list[RawFile]:
     """The archive and the partition with their published MD5 sums.
 
-    They have no address that a program may fetch them from: their authors hand them out on
+    There is no address from which a program may fetch them. Their authors offer them on
     https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html.
     """
     md5 = {file: md5 for _, md5, file in torchvision_celeba().CelebA.file_list}
@@ -41,14 +41,14 @@ def raw_files(name: str) -> list[RawFile]:
 
 
 def prepare(name: str, raw: Path, mirrors: list[str], unfinished: Path) -> Arrays:
-    """Decode the images that the partition names; labels are all 0.
+    """Decode the images that the partition names. All labels are 0.
 
-    `celeba` and `celeba-10k` are the published files alone; `celeba-folder` takes any images in
-    their layout, from `raw` or a mirror that is a folder.
+    `celeba` and `celeba-10k` accept only the published files. `celeba-folder` accepts any images in
+    the same layout, from `raw` or from a mirror that is a folder.
 
     Raises:
-        UserError: the files cannot be had, an image is damaged or too small, or a name in the
-            archive leads out of it.
+        UserError: a file is missing or is not the published one, an image is damaged or too small,
+            or a path in the archive leads out of it.
     """
     if name == "celeba-folder":
         images, partition = _find(name, raw, mirrors)
@@ -65,7 +65,7 @@ def prepare(name: str, raw: Path, mirrors: list[str], unfinished: Path) -> Array
 
 
 def _find(name: str, raw: Path, mirrors: list[str]) -> tuple[Jpegs, Path]:
-    """Images and partition in the first place that has images."""
+    """The images and the partition of the first folder that has images."""
     folders = [raw, *(Path(place).expanduser() / name for place in places(mirrors))]
     for folder in folders:
         has_folder, archive = (folder / FOLDER).is_dir(), folder / ARCHIVE
@@ -104,15 +104,15 @@ def read_partition(path: Path) -> dict[str, int]:
 
 
 def split(partition: dict[str, int], names: list[str], path: Path) -> tuple[list[str], list[str]]:
-    """The names of the images to train on and of those held out, each in order.
+    """The names of the training images and of the held-out images, each in order.
 
     Args:
-        partition: of all images.
-        names: of the images that are there, in order.
-        path: of the partition, for the error.
+        partition: the split of each image by name.
+        names: the names of the images that exist, in order.
+        path: the path of the partition, for the error message.
 
     Raises:
-        UserError: too few images are for training.
+        UserError: there are no training images or no held-out images.
     """
     train, held_out = (
         [name for name in names if partition.get(name) == which] for which in (TRAIN, HELD_OUT)

@@ -1,4 +1,7 @@
-"""The crop and size of the CelebA experiments, in whole numbers: the same on every machine."""
+"""The crop and the size of the CelebA experiments.
+
+All arithmetic is on integers, so the bytes are the same on every machine.
+"""
 
 import numpy as np
 
@@ -6,19 +9,20 @@ from vaebench.data.prepared import Bytes
 
 SIDE = 64
 CROP, OF_WIDTH = 160, 178
-"""The side of the centre crop, of an image's width: other resolutions are cropped in proportion."""
+"""The side of the centre crop is 160/178 of the image's width, for images of any resolution."""
 
 
 def crop_side(height: int, width: int) -> int | None:
-    """The side of the centre crop; None if the image is too small for it."""
+    """The side of the centre crop. None if the image is too small for it."""
     side = CROP * width // OF_WIDTH
     return side if SIDE <= side <= height else None
 
 
 def crop_and_resize(image: Bytes, side: int) -> Bytes:
-    """The centre of an image [height, width, 3], `side` pixels wide and high, as [64, 64, 3].
+    """Crop the centre of an image [height, width, 3] to `side` pixels, and resize to [64, 64, 3].
 
-    Bilinear between the four nearest pixels, without antialiasing, pixels' centres at halves.
+    Interpolation is bilinear between the four nearest pixels, without antialiasing. The centres of
+    pixels have half-integer coordinates.
     """
     height, width = image.shape[:2]
     top, left = (height - side) // 2, (width - side) // 2

@@ -1,8 +1,8 @@
-"""Decoding many JPEGs into one file that is mapped into memory, which can be interrupted.
+"""Decodes many JPEGs into one file that is mapped into memory. The work can be interrupted.
 
-Images are decoded in blocks by several threads, each straight into its place in the file. Which
-blocks are done stands in a file beside it, with a digest of what each was made from; whoever
-continues decodes the others, and those whose images have changed since.
+Several threads decode blocks of images, each directly into its place in the file. A second file
+lists the blocks that are done, with a digest of their source images. When the work continues, the
+other blocks are decoded, and those whose images have changed.
 """
 
 import io
@@ -25,25 +25,25 @@ from vaebench.progress import count_progress
 Mapped = np.memmap[Any, np.dtype[np.uint8]]
 
 BLOCK = 256
-"""Images decoded at a time by a thread."""
+"""The number of images in a block."""
 SAVED_EVERY = 16
-"""Blocks after which it is noted which are done."""
+"""The list of finished blocks is saved after this many blocks."""
 
 
 def decode(part: str, images: Jpegs, names: list[str], folder: Path) -> Mapped:
     """Decode images, cropped and resized, into `folder`/`part`.npy.
 
     Args:
-        part: names the file.
-        images: where to read.
-        names: of the images, in order.
-        folder: for the file and the note of what is done; both may be there from before.
+        part: the name of the file.
+        images: the source of the images.
+        names: the names of the images, in order.
+        folder: for the file and the list of finished blocks, which an earlier call may have left.
 
     Returns:
         The file mapped into memory, uint8 of shape [N, 64, 64, 3].
 
     Raises:
-        UserError: an image is damaged or too small; what is done is kept.
+        UserError: an image is damaged or too small. Finished blocks are kept.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path, note = folder / f"{part}.npy", folder / f"{part}.done.json"
@@ -59,7 +59,7 @@ def decode(part: str, images: Jpegs, names: list[str], folder: Path) -> Mapped:
         return k
 
     def save() -> None:
-        out.flush()  # before the note that says so
+        out.flush()  # The images must be on disk before the list that says so.
         write_atomically(note, json.dumps(done).encode())
 
     todo = [k for k in wanted if k not in done]
@@ -100,7 +100,7 @@ def _mark(images: Jpegs, names: list[str]) -> str:
 
 
 def _open(path: Path, note: Path, shape: tuple[int, ...]) -> tuple[Mapped, dict[str, str]]:
-    """The file, and which of its blocks are done; a new one unless it fits."""
+    """The file and its finished blocks. Makes a new file if there is none of this shape."""
     try:
         out = np.lib.format.open_memmap(path, mode="r+")
         done = json.loads(note.read_text())

@@ -1,4 +1,4 @@
-"""Embedded data: the handwritten digits that scikit-learn ships, brought to 28x28."""
+"""Embedded data: the handwritten digits that scikit-learn ships, enlarged to 28x28."""
 
 from pathlib import Path
 
@@ -12,8 +12,8 @@ TEST_IMAGES = 297
 def prepare(_name: str, _raw: Path, _mirrors: list[str], _unfinished: Path) -> Arrays:
     """All 1,797 digits, enlarged and split into 1,500 for training and 297 for testing.
 
-    The split is a fixed permutation, since the file's order groups the digits by writer.
-    Nothing is downloaded, so the arguments are not used.
+    The images are permuted before the split, since the file groups the digits by writer. The
+    permutation is fixed. Nothing is downloaded, so the arguments are not used.
     """
     from sklearn.datasets import load_digits
 
@@ -27,10 +27,10 @@ def prepare(_name: str, _raw: Path, _mirrors: list[str], _unfinished: Path) -> A
 
 
 def enlarge(images: np.ndarray) -> Bytes:
-    """Grey values 0..16 of shape [N, 8, 8] to 0..255 of shape [N, 28, 28].
+    """Convert grey values 0..16 of shape [N, 8, 8] to 0..255 of shape [N, 28, 28].
 
-    Each pixel becomes 3x3 with linear interpolation, within a black frame of 2 pixels. All
-    arithmetic is on integers, so that the bytes are the same on every machine.
+    Each pixel becomes 3x3 pixels by linear interpolation. A black frame of 2 pixels is added. All
+    arithmetic is on integers, so the bytes are the same on every machine.
     """
     wide = _interpolate(_interpolate(images, axis=1), axis=2)
     # `wide` holds 9 times the grey value, at most 9 * 16.
@@ -39,7 +39,7 @@ def enlarge(images: np.ndarray) -> Bytes:
 
 
 def _interpolate(images: np.ndarray, axis: int) -> np.ndarray:
-    """Three samples a pixel at offsets -1/3, 0, 1/3, as three times their value."""
+    """Three times the interpolated values at offsets -1/3, 0, 1/3 from the centre of each pixel."""
     padded = np.pad(images, [(1, 1) if a == axis else (0, 0) for a in range(3)], mode="edge")
     size = images.shape[axis]
     before, here, after = (np.take(padded, range(k, k + size), axis) for k in range(3))

@@ -1,7 +1,7 @@
-"""Embedded data: faces drawn by a few lines of arithmetic, in place of CelebA's.
+"""Embedded data: simple drawn faces, which tests and the smoke tier use in place of CelebA.
 
-They are no faces to look at, but images in colour that differ in a handful of ways: head, skin,
-background, light, eyes and mouth. All arithmetic is on whole numbers.
+They are colour images with a few varying properties: head, skin, background, light, eyes and mouth.
+All arithmetic is on integers, so the bytes are the same on every machine.
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ TRAIN_IMAGES, TEST_IMAGES = 512, 64
 
 
 def prepare(_name: str, _raw: Path, _mirrors: list[str], _unfinished: Path) -> Arrays:
-    """Draw 512 faces for training and 64 for testing; labels are all 0.
+    """Draw 512 faces for training and 64 for testing. All labels are 0.
 
     Nothing is downloaded, so the arguments are not used.
     """
@@ -27,7 +27,7 @@ def prepare(_name: str, _raw: Path, _mirrors: list[str], _unfinished: Path) -> A
 
 
 def draw(count: int) -> Bytes:
-    """So many faces, uint8 of shape [count, 32, 32, 3]."""
+    """Draw faces, uint8 of shape [count, 32, 32, 3]."""
     stream = np.random.Generator(np.random.PCG64(0))
 
     def choose(low: int, high: int, *size: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Raw files: a verified copy already there, else mirrors, else the official hosts."""
+"""Fetches raw files from mirrors or their official hosts, and verifies them."""
 
 import http.client
 import os
@@ -17,24 +17,24 @@ TIMEOUT_SECONDS = 30
 
 @dataclass(frozen=True)
 class RawFile:
-    """A file as its authors publish it."""
+    """A published file."""
 
     name: str
     md5: str
     official: tuple[str, ...]
-    """Addresses of the file itself, in the order they are tried."""
+    """The official addresses of the file, in the order in which they are tried."""
 
 
 def fetch(file: RawFile, dataset: str, folder: Path, mirrors: list[str]) -> Path:
-    """A verified copy of `file` in `folder`.
+    """The path of a verified copy of `file` in `folder`.
 
-    Sources in order: the copy already there, the mirror that VAEBENCH_MIRROR names, `mirrors`,
-    the official hosts. A mirror is a folder or URL that holds `<dataset>/<file>`. A file that
-    fails verification is never kept.
+    Sources are tried in this order: an existing copy in `folder`, the mirror that VAEBENCH_MIRROR
+    names, `mirrors`, the official hosts. A mirror is a folder or URL that has `<dataset>/<file>`. A
+    copy that fails verification is not kept.
 
     Raises:
-        UserError: no source had the file; the text names each source, what was found there and
-            what to do.
+        UserError: no source has the file. The text names each source, what was found there and what
+            to do.
     """
     target = folder / file.name
     tried: list[str] = []
@@ -58,13 +58,17 @@ def fetch(file: RawFile, dataset: str, folder: Path, mirrors: list[str]) -> Path
 
 
 def places(mirrors: list[str]) -> list[str]:
-    """The mirrors in the order they are tried: the one that VAEBENCH_MIRROR names, then others."""
+    """All mirrors, in the order in which they are tried. That of VAEBENCH_MIRROR is the first."""
     chosen = os.environ.get("VAEBENCH_MIRROR")
     return [chosen, *mirrors] if chosen else mirrors
 
 
 def _copy_verified(source: str, target: Path, file: RawFile) -> str | None:
-    """Bring `source` to `target` if it is the published file; else say what is wrong with it."""
+    """Copy `source` to `target` if it is the published file.
+
+    Returns:
+        None, or else the reason why it was not copied.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     is_url = "://" in source
     if not is_url and not Path(source).expanduser().is_file():

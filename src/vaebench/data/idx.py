@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST, through torchvision's descriptions and its reader of IDX files."""
+"""MNIST and Fashion-MNIST. torchvision provides addresses, checksums and a reader of IDX files."""
 
 import gzip
 import shutil
@@ -28,7 +28,7 @@ def prepare(name: str, raw: Path, mirrors: list[str], _unfinished: Path) -> Arra
     """Fetch the archives into `raw`, verify and read them.
 
     Raises:
-        UserError: an archive cannot be had, or is not the published one.
+        UserError: an archive is missing everywhere, or is not the published one.
     """
     paths = {file.name: fetch(file, name, raw, mirrors) for file in raw_files(name)}
     return Arrays(

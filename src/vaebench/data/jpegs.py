@@ -1,4 +1,4 @@
-"""JPEG files in a folder or in a zip archive, by name."""
+"""Reads JPEG files by name from a folder or a zip archive."""
 
 import zipfile
 import zlib
@@ -11,13 +11,14 @@ from vaebench.errors import UserError
 
 @dataclass(frozen=True)
 class Jpegs:
-    """Images that can be read by several threads at once."""
+    """Images by name. Several threads may read them at once."""
 
     place: Path
+    """The folder or the archive."""
     marks: dict[str, str]
-    """For each image by its name, what differs if its bytes do."""
+    """For each image, a text that changes if the bytes of the image change."""
     read: Callable[[str], bytes]
-    """The bytes of an image.
+    """Reads the bytes of an image.
 
     Raises:
         UserError: it cannot be read.
@@ -38,10 +39,11 @@ def open_folder(folder: Path) -> Jpegs:
 
 
 def open_archive(path: Path) -> Jpegs:
-    """The images `*.jpg` in an archive, whatever folder of it they are in.
+    """The images `*.jpg` in any folder of an archive.
 
     Raises:
-        UserError: it is no zip archive, a name in it leads out of it, or two images share a name.
+        UserError: the file is no zip archive, a path in it leads out of it, or two images have the
+            same name.
     """
     try:
         archive = zipfile.ZipFile(path)
@@ -70,5 +72,5 @@ def open_archive(path: Path) -> Jpegs:
 
 
 def _leads_out(name: str) -> bool:
-    windows = PureWindowsPath(name)  # takes both kinds of slash
+    windows = PureWindowsPath(name)  # It recognises both kinds of slash.
     return bool(windows.drive or windows.root) or ".." in windows.parts or "\0" in name

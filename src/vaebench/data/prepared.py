@@ -1,4 +1,4 @@
-"""Prepared datasets: uint8 arrays on disk that training maps into memory."""
+"""Prepared datasets: uint8 arrays on disk, which training maps into memory."""
 
 import contextlib
 import io
@@ -30,19 +30,20 @@ class Arrays:
 
 PARTS = tuple(Arrays.__dataclass_fields__)
 LARGE = 256 * 1024**2
-"""Bytes from which a dataset is not checked again while its files keep their size and date."""
+"""A dataset of at least this many bytes is checked once, and again if the size or date of a file
+changes. Smaller datasets are checked each time they are loaded."""
 
 
 def manifest_path(prepared: Path, name: str) -> Path:
-    """The file that says which bytes a prepared dataset has; it is written last."""
+    """The file with the digest of a prepared dataset. It is written last."""
     return prepared / name / "dataset.json"
 
 
 def data_digest(prepared: Path, name: str) -> str:
-    """The digest of a dataset: as registered, or as prepared where its bytes depend on its source.
+    """The digest of a dataset: the registered one, or else that of the prepared files.
 
     Raises:
-        UserError: it is not registered, and the dataset is not prepared.
+        UserError: the dataset has no registered digest, and is not prepared.
     """
     registered = DATASETS[name].digest
     if registered is not None:
@@ -61,14 +62,14 @@ def data_digest(prepared: Path, name: str) -> str:
 
 
 def prepare(name: str, root: Path, mirrors: list[str]) -> Path:
-    """Make `root`/prepared/`name` from the raw data, fetched into `root`/raw where needed.
+    """Make `root`/prepared/`name` from the raw data, which are fetched into `root`/raw if needed.
 
     Returns:
         The path of the dataset's manifest.
 
     Raises:
-        UserError: the data cannot be had or fail verification.
-        ValueError: what the dataset's module returns are no images with their labels.
+        UserError: the raw data are missing or fail verification.
+        ValueError: the dataset's module does not return images and labels as `Arrays` has them.
     """
     unfinished = root / "prepared" / f".{name}.unfinished"
     arrays = DATASETS[name].prepare(name, root / "raw" / name, mirrors, unfinished)
@@ -99,7 +100,7 @@ def prepare(name: str, root: Path, mirrors: list[str]) -> Path:
 
 
 def _check(name: str, arrays: Arrays) -> None:
-    """Whether these are images and labels as `Arrays` has them; else training would take them."""
+    """Check the shapes and types of images and labels."""
     for images, labels in (
         (arrays.train_images, arrays.train_labels),
         (arrays.test_images, arrays.test_labels),
@@ -130,17 +131,17 @@ def load(prepared: Path, name: str, every_byte: bool = False) -> Arrays:
     Args:
         prepared: the folder of prepared datasets.
         name: the dataset.
-        every_byte: check every byte also of a large dataset whose files were checked before and
-            have had the same size and date since.
+        every_byte: whether to check a large dataset again that was checked before, and whose files
+            have kept their size and date.
 
     Raises:
-        UserError: it was not prepared, or a part is missing or changed.
+        UserError: the dataset is not prepared, or a file is missing or changed.
     """
     folder = prepared / name
     if not manifest_path(prepared, name).exists():
         raise UserError(f"{folder} is missing: prepare the dataset with `vaebench data {name}`")
     try:
-        # "c": torch wants writable memory; nothing written ever reaches the file.
+        # torch needs writable memory. In mode "c", writes do not reach the file.
         arrays = Arrays(*(np.load(folder / f"{part}.npy", mmap_mode="c") for part in PARTS))
         state = _state_of_files(folder)
         stamp = prepared / f".{name}.checked.json"
@@ -157,13 +158,14 @@ def load(prepared: Path, name: str, every_byte: bool = False) -> Arrays:
             f"run `vaebench data {name}` again"
         )
     if _size(state) >= LARGE:
-        with contextlib.suppress(OSError):  # in a folder that cannot be written, checked each time
+        # In a folder that cannot be written, the dataset is checked each time.
+        with contextlib.suppress(OSError):
             write_atomically(stamp, json.dumps(state).encode())
     return arrays
 
 
 def _state_of_files(folder: Path) -> dict[str, list[int]]:
-    """Size and date of each part, and of the manifest that names their digest."""
+    """The size and date of each file of a dataset, including its manifest."""
     files = [*(f"{part}.npy" for part in PARTS), "dataset.json"]
     stats = {file: (folder / file).stat() for file in files}
     return {file: [stat.st_size, stat.st_mtime_ns] for file, stat in stats.items()}
@@ -181,7 +183,7 @@ def _stamped(path: Path) -> object:
 
 
 def digest(arrays: Arrays) -> str:
-    """SHA-256 over the shapes and bytes of all parts: equal for equal content, however stored."""
+    """SHA-256 over the shapes and values of all arrays. It does not depend on the file format."""
     return _combine({part: _digest_part(getattr(arrays, part)) for part in PARTS})
 
 

@@ -1,8 +1,8 @@
-"""The datasets: where their bytes come from, and how they are prepared.
+"""The registry of datasets.
 
-To add one, write a module with a function `prepare` that returns its `Arrays`, and register it
-here; preparing it names the digest to enter. Planning reads this registry, so a dataset's module is
-imported only when it is prepared.
+To add one, write a module in `data/` with a function `prepare` that returns its `Arrays`, and
+register it here. The command that prepares it prints the digest to enter. Planning a workflow reads
+this registry. The module of a dataset is imported only to prepare it.
 """
 
 from collections.abc import Callable
@@ -15,8 +15,14 @@ if TYPE_CHECKING:
     from vaebench.data.prepared import Arrays
 
 Prepare = Callable[[str, Path, list[str], Path], "Arrays"]
-"""Takes the dataset's name, its folder for raw files, the mirrors, and a folder for unfinished work
-that an interrupted preparation finds again; returns its arrays."""
+"""Makes the arrays of a dataset.
+
+Args:
+    name: the name of the dataset.
+    raw: its folder for raw files.
+    mirrors: folders or URLs with copies of the raw files.
+    unfinished: a folder for unfinished work, from which an interrupted preparation continues.
+"""
 
 
 @dataclass(frozen=True)
@@ -25,18 +31,18 @@ class Dataset:
 
     description: str
     module: str
-    """The module of vaebench.data.registry whose function `prepare` makes the arrays."""
+    """The module of `vaebench.data` whose function `prepare` makes the arrays."""
     digest: str | None
-    """Of the arrays, see `prepared.digest`: a run's hash names the bytes before they are here. None
-    where they are known only once they are prepared, see `prepared.data_digest`."""
+    """The digest of the arrays, see `prepared.digest`. With it, the hash of a run is known before
+    the dataset is prepared. None if it is known only after that, see `prepared.data_digest`."""
     is_labelled: bool = True
-    """Whether a classifier can learn its labels; those of other datasets are all 0."""
+    """Whether the dataset has labels. Without labels, all labels in its arrays are 0."""
     is_public: bool = True
-    """Whether its images, and figures that show them, may be passed on and published."""
+    """Whether its images, and figures that show them, may be shared and published."""
 
     def prepare(self, name: str, raw: Path, mirrors: list[str], unfinished: Path) -> "Arrays":
-        """Fetch what is missing into `raw`, verify it, and return the arrays."""
-        prepare: Prepare = import_module(f"vaebench.data.registry.{self.module}").prepare
+        """Fetch missing files into `raw`, verify them, and return the arrays."""
+        prepare: Prepare = import_module(f"vaebench.data.{self.module}").prepare
         return prepare(name, raw, mirrors, unfinished)
 
 

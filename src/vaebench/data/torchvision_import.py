@@ -1,19 +1,20 @@
-"""The one place that imports torchvision, before others do.
+"""Imports torchvision, also where its compiled library does not fit the installed torch.
 
-Its wheel on PyPI for Linux is built against CUDA torch. Beside a CPU torch its import fails while
-describing two operators that only the compiled library defines. Nothing here needs these
-operators; defining their schemas lets the Python part load.
+Its wheel for Linux on PyPI is built for CUDA torch. With a CPU torch its import fails, since two
+operators are missing that the compiled library defines. This project does not use these operators.
+With a definition of their schemas, the Python part of torchvision can be imported.
 """
 
 import sys
 from importlib import import_module
 from types import ModuleType
 
-_definitions: list[object] = []  # torch forgets a library's definitions when it is collected
+# torch drops the definitions of a library when the object is garbage-collected.
+_definitions: list[object] = []
 
 
 def import_torchvision() -> None:
-    """Bring `torchvision` into `sys.modules`, so that any later import of it works."""
+    """Import `torchvision`, so that later imports of its modules work."""
     try:
         import_module("torchvision")
     except RuntimeError as error:

@@ -1,1 +1,1 @@
-"""What is measured on a trained pack."""
+"""The evaluation of a trained pack: its bounds on whole sets, and the arrays for figures."""

@@ -1,4 +1,4 @@
-"""The small arrays that a run leaves for figures: images as uint8, and codes of the test set."""
+"""The arrays of a run that figures are drawn from, such as images and codes of the test set."""
 
 import io
 from typing import Any
@@ -27,15 +27,24 @@ def run_arrays(
     test_images: Tensor,
     test_labels: NDArray[np.uint8],
 ) -> list[dict[str, NDArray[Any]]]:
-    """The arrays of each run.
+    """The arrays of each run. Images are uint8, levels 0..255.
 
-    Always: `samples`, images of z ~ N(0, S^2); `prior_std`, S of the training set, [latent]; `kl`,
-    the test set's mean KL divergence of each dimension, [latent]; `posterior_std`, [1, 1] where
-    constant. For two latent dimensions also: `posterior_mean` and, where learned,
-    `posterior_std` of the test set, float16 of shape [N, 2]; `labels`, uint8 of shape [N];
-    `manifold`, images of a grid of z at the prior's quantiles `manifold_quantiles`: row r is the
-    r-th quantile of z_2 from the top, column c the c-th of z_1. For images in colour also: see
-    `pictures.picture_arrays`.
+    Every run has:
+
+    - `samples`: the images of 32 draws z ~ N(0, S^2);
+    - `prior_std`: S of the training set, shape [latent];
+    - `kl`: the mean KL divergence of each latent dimension on the test set, shape [latent];
+    - `posterior_std`, if it is constant: shape [1, 1].
+
+    Runs with two latent dimensions also have:
+
+    - `posterior_mean` of the test set, float16 of shape [N, 2];
+    - `posterior_std` of the test set, if it is learned, float16 of shape [N, 2];
+    - `labels` of the test set, uint8 of shape [N];
+    - `manifold`: the images of a grid of z at the quantiles `manifold_quantiles` of the prior. Row
+      r has the r-th largest quantile as z_2, column c has the c-th smallest as z_1.
+
+    Runs on colour images also have the arrays of `pictures.picture_arrays`.
     """
     network, runs = vae.network, len(vae.seeds)
     device = next(iter(parameters.values())).device
@@ -53,7 +62,7 @@ def run_arrays(
     shared: dict[str, NDArray[Any]] = {}
     if network.latent_dim == 2:
         quantiles = (torch.arange(MANIFOLD_SIDE) + 0.5) / MANIFOLD_SIDE
-        # On the CPU, since not every kind of device has the normal quantile function.
+        # This runs on the CPU, since some kinds of device lack the normal quantile function.
         steps = torch.special.ndtri(quantiles).to(device)
         grid = torch.cartesian_prod(steps.flip(0), steps).flip(-1)
         stacked["manifold"] = images(grid * prior_std)
@@ -67,7 +76,7 @@ def run_arrays(
 
 
 def to_npz(arrays: dict[str, NDArray[Any]]) -> bytes:
-    """A compressed .npz archive; the same bytes for the same arrays."""
+    """The arrays as a compressed .npz archive. Equal arrays give equal bytes."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()

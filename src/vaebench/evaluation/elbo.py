@@ -1,9 +1,9 @@
 """The evidence lower bound of a trained pack on a whole set of images.
 
-elbo = -rate - distortion, in nats per example: the rate is the mean KL divergence of q(z|x) from
-the prior, in closed form; the distortion is the mean of -log p(x|z) under one z an image, from a
-stream of its own. Sums over images and latent dimensions run in float64, on the device where it has
-float64; what they give is on the CPU.
+elbo = -rate - distortion, in nats per example. The rate is the mean KL divergence of q(z|x) from
+the prior, in closed form. The distortion is the mean of -log p(x|z), with one sample z of each
+image, drawn from a random stream that is used for nothing else. Sums over images and latent
+dimensions are taken in float64, on the device if it has float64. The results are on the CPU.
 """
 
 from collections.abc import Iterator
@@ -25,21 +25,23 @@ from vaebench.core.vae import VAE, blocks, to_pixels
 from vaebench.objectives import Objective, Posterior
 
 ACTIVE_NATS = 0.01
-"""A latent dimension is active if its mean KL divergence exceeds this: independent of scale."""
+"""A latent dimension is active if its mean KL divergence exceeds this. The criterion does not
+depend on the scale of the codes."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A pack on a set of N images."""
+    """The evaluation of a pack on a set of N images."""
 
     posterior: Posterior
-    """Mean [run, N, latent]; std [run, N, latent] or [run, 1, 1]. It stays on its device."""
+    """Mean [run, N, latent]; std [run, N, latent] or [run, 1, 1]. It is on the pack's device."""
     prior_variance: Tensor
     """S^2 on this set, float64 of shape [run, 1, latent]."""
     kl: Tensor
     """Mean KL divergence of each latent dimension, float64 of shape [run, latent]."""
     log_likelihood: Tensor
-    """log p(x|z), float64 of shape [run, N]; a T that follows from a batch is that of this set."""
+    """log p(x|z), float64 of shape [run, N]. If T is computed from a batch, this set is the batch.
+    """
     squared_residual: Tensor
     """|x - nu(z)|^2 in units of the scaled data, float64 of shape [run, N]."""
     objective: Tensor
@@ -47,22 +49,22 @@ class Evaluation:
 
     @property
     def rate(self) -> Tensor:
-        """Shape [run]."""
+        """The mean KL divergence of q(z|x) from the prior, in nats, shape [run]."""
         return self.kl.sum(-1)
 
     @property
     def distortion(self) -> Tensor:
-        """Shape [run]."""
+        """The mean of -log p(x|z), in nats, shape [run]."""
         return -self.log_likelihood.mean(-1)
 
     @property
     def elbo(self) -> Tensor:
-        """With S^2 of this set, shape [run]."""
+        """The bound with the prior variance S^2 of this set, in nats, shape [run]."""
         return -self.rate - self.distortion
 
     @property
     def active_units(self) -> Tensor:
-        """How many latent dimensions are active, shape [run]."""
+        """The number of active latent dimensions, shape [run]."""
         return (self.kl > ACTIVE_NATS).sum(-1)
 
     @property
@@ -79,11 +81,20 @@ class Evaluation:
         return torch.cat(traces).cpu()
 
     def elbo_with_prior(self, prior_variance: Tensor) -> Tensor:
-        """With S^2 of another set, of shape [run, 1, latent]; shape [run]."""
+        """The bound with the prior variance S^2 of another set, in nats, shape [run].
+
+        Args:
+            prior_variance: S^2, float64 of shape [run, 1, latent].
+        """
         return -mean_kl(self.posterior, prior_variance).sum(-1) - self.distortion
 
     def with_variance(self, variance: Tensor, pixels: int) -> "Evaluation":
-        """With the likelihood N(x; nu, T I) of a given T, float64 of shape [run, 1]."""
+        """The same evaluation under the likelihood N(x; nu, T I).
+
+        Args:
+            variance: T, float64 of shape [run, 1].
+            pixels: the number of data dimensions m.
+        """
         log_likelihood = isotropic_log_likelihood(self.squared_residual, variance, pixels)
         return replace(self, log_likelihood=log_likelihood)
 
@@ -98,7 +109,7 @@ def evaluate(
         vae: the pack's model.
         parameters: trained, stacked.
         images: levels 0..255, uint8 of shape [N, pixel].
-        which: names the stream that z is drawn from.
+        which: which set it is. It names the random stream that z is drawn from.
     """
     network, likelihood = vae.network, vae.likelihood
     noise = normal(vae.seeds, "evaluation", which, (len(images), network.latent_dim), images.device)
@@ -113,7 +124,7 @@ def evaluate(
         stds.append(posterior.std)
     std = torch.cat(stds, 1) if network.learns_std else stds[0]
     whole = Posterior(torch.cat(means, 1), std)
-    if images.device.type == "mps":  # has no float64
+    if images.device.type == "mps":  # This kind of device has no float64.
         whole = Posterior(whole.mean.cpu(), whole.std.cpu())
     squared = torch.cat(residuals, 1).cpu().double()
     if log_likelihoods:
@@ -137,15 +148,15 @@ def evaluate(
 
 
 def _set_log_likelihood(vae: VAE, posterior: Posterior, squared: Tensor) -> Tensor:
-    """log p(x|z) where T follows from a batch, with the whole set as the batch.
+    """log p(x|z) where T is computed from a batch. The batch is the whole set.
 
     Args:
         vae: the pack's model.
-        posterior: of the set.
+        posterior: q(z|x) of the set.
         squared: |x - nu(z)|^2, float64 of shape [run, N].
 
     Returns:
-        Nats, float64 of shape [run, N].
+        log p(x|z) in nats, float64 of shape [run, N].
     """
     tau = None if vae.network.tau is None else vae.network.tau.cpu().double()
     traces = [information(one) for one in each_run(posterior)]
@@ -155,23 +166,26 @@ def _set_log_likelihood(vae: VAE, posterior: Posterior, squared: Tensor) -> Tens
 
 
 def each_run(posterior: Posterior) -> Iterator[Posterior]:
-    """The runs one by one, float64, their first dimension kept.
+    """The posterior of each run in turn, in float64, shape [1, N, latent].
 
-    In float64 the codes of a large pack would take gigabytes at once.
+    Runs are converted one by one, since the codes of a large pack in float64 would take gigabytes.
     """
     for mean, std in zip(posterior.mean, posterior.std, strict=True):
         yield Posterior(mean[None].double(), std[None].double())
 
 
 def prior(objective: Objective, posterior: Posterior) -> Tensor:
-    """S^2, float64 of shape [run, 1, latent]: 1 or E[Sigma + diag(mu)^2] of Eq. 4."""
+    """The prior variance S^2 of an objective, float64 of shape [run, 1, latent].
+
+    It is 1 for the standard prior, and E[Sigma + diag(mu)^2] of Eq. 4 for the floating one.
+    """
     if objective.prior == "standard":
         return torch.ones(posterior.mean[:, :1].shape, dtype=torch.float64)
     return fitted_prior(posterior)
 
 
 def fitted_prior(posterior: Posterior) -> Tensor:
-    """S^2 = E[Sigma + diag(mu)^2] of Eq. 4, float64 of shape [run, 1, latent]."""
+    """The prior variance E[Sigma + diag(mu)^2] of Eq. 4, float64 of shape [run, 1, latent]."""
     return torch.cat(
         [
             (one.std.square() + one.mean.square()).mean(1, keepdim=True)
@@ -181,14 +195,14 @@ def fitted_prior(posterior: Posterior) -> Tensor:
 
 
 def mean_kl(posterior: Posterior, prior_variance: Tensor) -> Tensor:
-    """The mean over examples of KL(q(z|x) | N(0, S^2)), a latent dimension each.
+    """The mean over examples of KL(q(z|x) | N(0, S^2)), for each latent dimension.
 
     Args:
-        posterior: of N examples.
+        posterior: q(z|x) of N examples.
         prior_variance: S^2, float64 of shape [run, 1, latent].
 
     Returns:
-        float64 of shape [run, latent], in nats.
+        The divergences in nats, float64 of shape [run, latent].
     """
     divergences = []
     on_device = prior_variance.to(posterior.mean.device)

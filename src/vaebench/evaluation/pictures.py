@@ -1,7 +1,7 @@
-"""What a run on images in colour leaves besides: inputs, reconstructions, samples of two priors.
+"""The additional arrays of runs on colour images: inputs, reconstructions, samples of two priors.
 
-Of CelebA these show faces, so they are results for the machine that has the data: `results/` is
-ignored by git.
+For CelebA they show faces of people, so they must not be published. They stay in `results/`, which
+git ignores.
 """
 
 from typing import Any
@@ -18,11 +18,11 @@ from vaebench.evaluation.elbo import Evaluation, fitted_prior
 
 SHOWN = 32
 MEASURED = 1000
-"""Images whose variation is measured, or as many as there are test images."""
+"""The number of images whose variation is measured. A smaller test set is used as a whole."""
 
 
 def to_levels(pixels: Tensor, image_shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Pixels in [0, 1] of shape [..., pixel] to levels 0..255 of shape [..., *image_shape]."""
+    """Convert pixels in [0, 1], shape [..., pixel], to levels 0..255, shape [..., *image_shape]."""
     levels: NDArray[np.uint8] = (255 * pixels.nan_to_num()).round().to(torch.uint8).cpu().numpy()
     return levels.reshape(*levels.shape[:-1], *image_shape)
 
@@ -34,20 +34,24 @@ def picture_arrays(
     test: Evaluation,
     test_images: Tensor,
 ) -> dict[str, NDArray[Any]]:
-    """Arrays with a first dimension for the runs.
+    """The arrays by name, each with a first dimension for the runs.
 
-    `inputs`, the first 32 test images, `reconstructions` from their posterior means, and
-    `fitted_samples`, images of z from the prior N(0, S^2) that fits the training set (Eq. 4), also
-    where the prior that was trained with is N(0, I): uint8 [32, height, width, colour].
-    `fitted_prior_std`, its S, [latent]. `variation_inputs`, `variation_reconstructions`,
-    `variation_standard` of samples from N(0, I), and `variation_fitted`: the variance of a pixel
-    over up to 1,000 images, in the mean over the pixels, which lie in [0, 1].
+    Below, "fitted prior" is the prior N(0, S^2) of Eq. 4 with S^2 of the training set. It is used
+    also for runs that were trained with the prior N(0, I).
+
+    - `inputs`: the first 32 test images, uint8 of shape [32, height, width, colour];
+    - `reconstructions`: the images of their posterior means, of the same shape;
+    - `fitted_samples`: the images of z from the fitted prior, of the same shape;
+    - `fitted_prior_std`: S of the fitted prior, shape [latent];
+    - `variation_inputs`, `variation_reconstructions`, `variation_standard` (z from N(0, I)) and
+      `variation_fitted` (z from the fitted prior): the variance of a pixel in [0, 1] over up to
+      1,000 images, averaged over the pixels.
 
     Args:
         vae: the pack's model.
         parameters: trained, stacked.
-        train: the pack on the training set.
-        test: the pack on the test set.
+        train: the evaluation on the training set.
+        test: the evaluation on the test set.
         test_images: uint8 of shape [N, pixel].
     """
     network, runs, device = vae.network, len(vae.seeds), test_images.device

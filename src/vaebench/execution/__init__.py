@@ -1,1 +1,1 @@
-"""One training job on one machine: its device, its checkpoint and its place in Slurm."""
+"""The execution of a training job: device, checkpoints, the session, and the Slurm job it is in."""

@@ -1,9 +1,9 @@
 """Checkpoints: the state of an unfinished training on disk, from which it continues.
 
-A checkpoint lies at states/<digest of the settings of its runs>.state in the store. It is a line
-with the SHA-256 of what follows, then a safetensors file with weights, Adam's moments and, as text,
-the counters. The state of a random generator is not needed: streams are functions of seed and epoch
-(`core/streams.py`).
+A checkpoint is the file states/<digest of the settings of its runs>.state in the store. Its first
+line is the SHA-256 of the rest. The rest is a safetensors file with the weights, Adam's moments
+and, as JSON, the counters. Random generators have no state to save, since streams are functions of
+seed and epoch (`core/streams.py`).
 """
 
 from collections.abc import Container, Sequence
@@ -27,7 +27,7 @@ _HEADER = "header"
 
 
 class CheckpointKey(BaseModel):
-    """What a checkpoint and the pack that continues from it must have in common."""
+    """The properties that a checkpoint must share with the pack that continues from it."""
 
     version: int
     settings: list[str]
@@ -45,11 +45,11 @@ class _Header(BaseModel):
 
 
 class _RefusedError(Exception):
-    """A checkpoint cannot be used; the text says why."""
+    """A checkpoint cannot be used. The text gives the reason."""
 
 
 def checkpoint_path(store: Path, runs: Sequence[Settings]) -> Path:
-    """Where the checkpoint of a pack lies. Every pack has its own, whatever runs it shares.
+    """The path of the checkpoint of a pack. Packs with different runs have different paths.
 
     The name does not depend on the sources. So a checkpoint of other sources is found and refused,
     and not overlooked.
@@ -58,7 +58,12 @@ def checkpoint_path(store: Path, runs: Sequence[Settings]) -> Path:
 
 
 def checkpoint_key(pack: Pack, data: str) -> CheckpointKey:
-    """What a saved state must share with `pack`, which trains on the data of this digest."""
+    """The key of a pack.
+
+    Args:
+        pack: the pack.
+        data: the digest of its data.
+    """
     return CheckpointKey(
         version=VERSION,
         settings=[run.digest for run in pack.runs],
@@ -69,15 +74,15 @@ def checkpoint_key(pack: Pack, data: str) -> CheckpointKey:
 
 
 def save_checkpoint(path: Path, key: CheckpointKey, state: TrainingState) -> None:
-    """Keep where training stands; the state before it stays until this one is complete.
+    """Save the state of a training. The previous checkpoint stays until the new one is complete.
 
     Args:
-        path: of `checkpoint_path`.
-        key: of `checkpoint_key`.
-        state: where training stands.
+        path: the result of `checkpoint_path`.
+        key: the result of `checkpoint_key`.
+        state: the state.
 
     Raises:
-        OSError: the disk is full or cannot be written; the state before it is unchanged.
+        OSError: the disk is full or cannot be written. The previous checkpoint is then unchanged.
     """
     header = _Header(
         identity=key,
@@ -95,19 +100,20 @@ def save_checkpoint(path: Path, key: CheckpointKey, state: TrainingState) -> Non
 def restore_checkpoint(
     path: Path, key: CheckpointKey, state: TrainingState, sources: Container[str]
 ) -> bool:
-    """Bring a state that `init_state` made to where the checkpoint stands, if there is one.
+    """Load a checkpoint, if there is one, into a state that `init_state` made.
 
     Args:
-        path: of `checkpoint_path`.
-        key: of `checkpoint_key`.
-        state: gets the saved values.
+        path: the result of `checkpoint_path`.
+        key: the result of `checkpoint_key`.
+        state: receives the saved values.
         sources: the digests of sources from which training may continue, see `same_to_the_bit`.
 
     Returns:
         Whether there was a checkpoint.
 
     Raises:
-        UserError: the saved state is damaged, or of another version, setting, source or device.
+        UserError: the checkpoint is damaged, or is of another version, device or dataset, or of
+            other settings or sources.
     """
     if not path.exists():
         return False
@@ -127,7 +133,7 @@ def restore_checkpoint(
 
 
 def same_to_the_bit(run: Settings) -> set[str]:
-    """The digests of sources that train this run to the same bytes as this checkout's."""
+    """The digests of sources that give this run the same bytes as this checkout's sources."""
     return {
         digest for digest, basis in accepted_sources(run).items() if basis.level in (None, "bits")
     }
@@ -153,7 +159,7 @@ def _read(
             f"({wanted.sources[:12]}), which would end in a run that is neither's"
         )
     if found.device != wanted.device:
-        # Noise differs between kinds of device: the run would be neither's.
+        # Noise differs between kinds of device. The result would belong to neither.
         raise _RefusedError(f"it was made on {found.device}: continue with --device {found.device}")
     for what in ("settings", "data"):
         if getattr(found, what) != getattr(wanted, what):
@@ -162,7 +168,7 @@ def _read(
 
 
 def _tensors(state: TrainingState) -> dict[str, torch.Tensor]:
-    """All tensors of a state by name: weights, Adam's moments and its count."""
+    """All tensors of a state by name: weights, Adam's moments and its number of updates."""
     tensors = dict(state.parameters) | {"adam/step": state.moments.step}
     for moment, values in (("first", state.moments.first), ("second", state.moments.second)):
         for name, value in zip(state.parameters, values, strict=True):

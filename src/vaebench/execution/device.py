@@ -1,4 +1,4 @@
-"""Which device trains, and what is recorded of it."""
+"""The device that trains: its choice and its description."""
 
 import ctypes
 import os
@@ -22,7 +22,7 @@ def choose_device(wish: str) -> "torch.device":
     """The device that `wish` names (`auto`, `cpu`, `cuda`, `mps`); `auto` prefers a GPU.
 
     Raises:
-        UserError: the named device is not there.
+        UserError: the named device is unknown or not available.
     """
     import torch
 
@@ -37,10 +37,10 @@ def choose_device(wish: str) -> "torch.device":
 
 
 def expects_gpu(wish: str) -> bool:
-    """Whether training will probably run on a GPU, told without importing torch.
+    """Whether training will probably run on a GPU. This does not import torch.
 
-    VAEBENCH_DEVICE comes before `wish`, as it does for training itself. Planning uses it to let
-    one training job at a time onto the GPU; a wrong guess costs speed, never a result.
+    VAEBENCH_DEVICE overrides `wish`, as it does for training. Planning uses the result to run one
+    training job at a time on a GPU. A wrong guess costs time, but does not change results.
     """
     wish = os.environ.get("VAEBENCH_DEVICE", wish)
     if wish != "auto":
@@ -54,11 +54,12 @@ def expects_gpu(wish: str) -> bool:
 def hold_memory() -> None:
     """Let this process keep the memory that it frees, for its next allocation.
 
-    The C library of Linux gives large blocks back to the system and gets them anew, page by page:
-    about a tenth of a training step's time on a CPU. Other systems do as they do.
+    By default, the C library of Linux returns large blocks to the system and requests them again,
+    page by page. That takes about a tenth of the time of a training step on a CPU. On other systems
+    this function does nothing.
     """
     if sys.platform == "linux":
-        # The largest block that is kept, and how much free memory at the end of the heap.
+        # The size of the largest block to keep, and the free memory to keep at the end of the heap.
         for option, size in ((M_MMAP_THRESHOLD, 1 << 30), (M_TRIM_THRESHOLD, (1 << 31) - 1)):
             getattr(ctypes.CDLL(None), "mallopt", lambda *_: 0)(option, size)
 

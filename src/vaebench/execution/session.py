@@ -1,6 +1,6 @@
-"""One training job: prepare a pack, train it, commit its runs to the store.
+"""One training job: prepares a pack, trains it, and commits its runs to the store.
 
-The workflow's rule and the command line both call `train_targets`.
+The rules of the workflow and the command line call `train_targets`.
 """
 
 import signal
@@ -53,17 +53,17 @@ from vaebench.training.pack import Pack, TrainingState, init_state
 
 @dataclass(frozen=True)
 class Target:
-    """A run that is wanted, and where its files go."""
+    """A run to train, and the places of its files."""
 
     settings: Settings
     folder: Path
-    """Gets metrics.json and arrays.npz."""
+    """The folder for metrics.json and arrays.npz."""
     weights: Path
-    """Gets model.safetensors."""
+    """The path of the weights, which are a safetensors file."""
 
 
 def targets_of(layout: Layout, experiment: str, runs: Iterable[Run]) -> list[Target]:
-    """Runs of an experiment with the places of their files in a tier's results."""
+    """Runs of an experiment, with the places of their files in a tier's folder."""
     return [
         Target(
             run.settings, layout.run(experiment, run.folder), layout.weights(experiment, run.folder)
@@ -74,7 +74,7 @@ def targets_of(layout: Layout, experiment: str, runs: Iterable[Run]) -> list[Tar
 
 @dataclass(frozen=True)
 class Resources:
-    """How and where to train; none of it enters a run's hash."""
+    """How and where to train. Nothing of it enters the hash of a run."""
 
     device: torch.device
     data: Path
@@ -82,31 +82,31 @@ class Resources:
     store: Path
     save_every: int
     deadline: float | None = None
-    """A time of `time.monotonic()` at which training saves its state and stops."""
+    """The time, by `time.monotonic()`, at which training saves its state and stops."""
     start_over: bool = False
-    """Discard saved states, and finished runs that are damaged, instead of refusing them."""
+    """Whether to discard unusable checkpoints and damaged finished runs instead of raising."""
 
 
 def train_targets(label: str, targets: Sequence[Target], resources: Resources) -> bool:
-    """Train what is missing of `targets`, as one pack, and put every run's files in place.
+    """Train the missing runs of `targets` as one pack, and put the files of all runs in place.
 
-    Finished runs are taken from the store, also those of other sources that are attested to compute
-    the same. A pack that was stopped goes on from its checkpoint.
+    Finished runs are taken from the store. They may be of other sources that are attested to
+    compute the same. A pack that was stopped continues from its checkpoint.
 
     Args:
-        label: names the work for the person who watches.
-        targets: runs that differ only on axes that can be packed.
+        label: the name of the work in progress messages.
+        targets: runs that differ only in axes that can be packed.
         resources: how and where to train.
 
     Returns:
-        Whether all are in place. False if the deadline or a signal came first; the state of
-        training is then saved.
+        Whether all runs are in place. False if a deadline or a signal stopped training, whose
+        state is then saved.
 
     Raises:
-        UserError: the data are missing or do not fit, or a checkpoint is damaged.
+        UserError: the data are missing or do not fit the settings, or a checkpoint is unusable.
     """
     store = resources.store
-    # Locked by settings: a pack's checkpoint lies there under its settings, whatever the sources.
+    # Locks are named by settings, since the path of a checkpoint depends on settings only.
     with locked(store, [target.settings.digest for target in targets]):
         hashes = [
             stored_hash(store, accepted_hashes(target.settings, resources.data))
@@ -142,10 +142,11 @@ class _Session:
 
 
 def _missing(store: Path, targets: Sequence[Target], hashes: Sequence[str]) -> list[int]:
-    """The places of the runs that are still to be trained."""
+    """The indices of the runs that are still to be trained."""
     missing = [k for k, value in enumerate(hashes) if not has_run(store, value)]
     if not checkpoint_path(store, [targets[k].settings for k in missing]).exists():
-        # A kill between two releases: these are whole, and their pack's checkpoint is gone.
+        # The process was killed while it released a pack: all runs of the pack are complete, and
+        # its checkpoint is removed. So the remaining ones can be released.
         release_runs(store, [hashes[k] for k in missing])
     return [k for k in missing if not has_run(store, hashes[k])]
 
@@ -161,10 +162,10 @@ def _forget_damaged(store: Path, hashes: Sequence[str]) -> None:
 
 
 def _prepare(label: str, runs: Sequence[Settings], resources: Resources) -> _Session:
-    """Load the data, make the pack, and go back to where its training stood.
+    """Load the data, make the pack, and load its checkpoint if there is one.
 
     Raises:
-        UserError: the data are missing or do not fit, or the checkpoint is damaged.
+        UserError: the data are missing or do not fit the settings, or the checkpoint is unusable.
     """
     shared = runs[0]
     data = prepared.load(resources.data / "prepared", shared.dataset)
@@ -189,7 +190,11 @@ def _prepare(label: str, runs: Sequence[Settings], resources: Resources) -> _Ses
 
 
 def _train(session: _Session, resources: Resources) -> bool:
-    """Train to the end, or until the deadline or a signal; the state is saved in both cases."""
+    """Train to the end, or until the deadline or a signal. The state is saved in both cases.
+
+    Returns:
+        Whether training is complete.
+    """
     label, pack, state = session.label, session.pack, session.state
     in_steps = pack.shared.steps is not None
     length = f"{pack.steps} steps" if in_steps else f"{pack.shared.epochs} epochs"
@@ -205,13 +210,13 @@ def _train(session: _Session, resources: Resources) -> bool:
 
         def after_evaluation(number: int) -> None:
             progress.report(number, state.step / state.seconds, _mean_objective(state))
-            # With given steps, an interval is a twentieth of them: every one is worth saving.
+            # If training is counted in steps, an interval is a twentieth of it. Each one is saved.
             due = in_steps or number % resources.save_every == 0
             if due and number < pack.evaluations:
                 save_checkpoint(session.checkpoint, session.key, state)
 
         complete = train(pack, state, should_stop, after_evaluation)
-        # Also when complete: whatever goes wrong in evaluating must not cost the training.
+        # Also saved when complete, so that a failure of the evaluation does not lose the training.
         save_checkpoint(session.checkpoint, session.key, state)
     if not complete:
         log.info(f"[{label}] stopped after step {state.step} of {pack.steps}; its state is saved")
@@ -219,18 +224,19 @@ def _train(session: _Session, resources: Resources) -> bool:
 
 
 def _commit(session: _Session, hashes: Sequence[str], store: Path) -> None:
-    """Evaluate a trained pack and put its runs into the store, all of them or none."""
+    """Evaluate a trained pack and put either all of its runs or none into the store."""
     with _stop_signals():
         for run in _evaluate(session, hashes):
             stage_run(store, run)
-        # In this order: a kill leaves the checkpoint or the staged runs, and never a part of a
-        # pack. The rest of it would then be trained in another pack, with other rounding.
+        # In this order, a killed process leaves either the checkpoint or all staged runs. If only
+        # some runs of a pack were kept, the others would be trained in another pack, whose rounding
+        # may differ.
         session.checkpoint.unlink()
         release_runs(store, hashes)
 
 
 def _evaluate(session: _Session, hashes: Sequence[str]) -> Iterator[FinishedRun]:
-    """Evaluate a trained pack; yields each run's record, arrays and weights."""
+    """Evaluate a trained pack. Yields the record, arrays and weights of each run."""
     pack, state = session.pack, session.state
     worker = describe_worker(pack.train_images.device, len(pack.runs))
     lock = Path("requirements.lock")
@@ -263,7 +269,7 @@ def _evaluate(session: _Session, hashes: Sequence[str]) -> Iterator[FinishedRun]
 
 
 def _publish(run: FinishedRun, target: Target) -> None:
-    """Put a finished run's files where they are wanted, its record last; leaves equal ones be."""
+    """Write the files of a finished run to its target, the record last. Skips equal files."""
     contents = {} if run.weights is None else {target.weights: run.weights}
     contents |= {
         target.folder / "arrays.npz": run.arrays,
@@ -282,7 +288,7 @@ def _mean_objective(state: TrainingState) -> float | None:
 
 @contextmanager
 def _stop_signals() -> Iterator[threading.Event]:
-    """An event that SIGTERM, SIGINT or SIGUSR1 sets while the block runs."""
+    """Yields an event that SIGTERM, SIGINT and SIGUSR1 set while the block runs."""
     event = threading.Event()
     handlers: dict[signal.Signals, Any] = {}
     if threading.current_thread() is threading.main_thread():

@@ -1,4 +1,4 @@
-"""What a process knows of the Slurm job that it runs in: how long it may go on, and who it is."""
+"""The Slurm job that this process runs in: its description and its remaining wall time."""
 
 import os
 import subprocess
@@ -7,20 +7,20 @@ import time
 from vaebench.progress import log
 
 MARGIN = 120
-"""Seconds before its wall time at which training saves and stops; a fifth of what is left, at
-most."""
+"""Training saves and stops this many seconds before the wall time, or after four fifths of the
+remaining time if that is later."""
 TOLD = (
     *("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_JOB_PARTITION"),
     *("SLURMD_NODENAME", "CUDA_VISIBLE_DEVICES"),
 )
-"""Variables that are recorded of a job."""
+"""The environment variables of a job that are recorded."""
 
 
 def describe_job() -> dict[str, str]:
-    """The Slurm job, node and GPU of this process, and which attempt it is; empty outside Slurm.
+    """The Slurm job, node and GPU of this process, and the number of its attempt.
 
-    `ATTEMPT` counts from 1 how often Snakemake submitted the job, `RESTARTS` how often Slurm put
-    it back into the queue.
+    `ATTEMPT` counts, from 1, the submissions of the job by Snakemake. `RESTARTS` counts how often
+    Slurm put it back into the queue. The result is empty outside Slurm.
     """
     job = os.environ.get("SLURM_JOB_ID")
     if job is None:
@@ -28,16 +28,16 @@ def describe_job() -> dict[str, str]:
     known = {name: os.environ[name] for name in TOLD if name in os.environ}
     if attempt := os.environ.get("VAEBENCH_ATTEMPT"):
         known["ATTEMPT"] = attempt
-    # The environment of a step does not have it.
+    # The environment of a job step does not have this number.
     if restarts := _ask_queue(job, "RestartCnt"):
         known["RESTARTS"] = restarts
     return known
 
 
 def job_deadline() -> float | None:
-    """The time of `time.monotonic()` at which to save and stop, so that Slurm need not kill.
+    """The time, by `time.monotonic()`, at which to save and stop, before Slurm kills the job.
 
-    None outside Slurm, and in a job without a limit.
+    None outside Slurm, and for a job without a time limit.
     """
     job = os.environ.get("SLURM_JOB_ID")
     if job is None:
@@ -51,9 +51,9 @@ def job_deadline() -> float | None:
 
 
 def seconds(text: str) -> int | None:
-    """Seconds of a time as Slurm writes it, `[days-][[hours:]minutes:]seconds`; None if it is none.
+    """The seconds of a duration in Slurm's format, `[days-][[hours:]minutes:]seconds`.
 
-    UNLIMITED, NOT_SET and INVALID are none.
+    None for other texts, such as UNLIMITED, NOT_SET and INVALID.
     """
     days, _, rest = text.rpartition("-")
     try:
@@ -66,7 +66,7 @@ def seconds(text: str) -> int | None:
 
 
 def _ask_queue(job: str, field: str) -> str | None:
-    """A field of the job as `squeue` tells it; None if it tells nothing."""
+    """A field of the job, from `squeue`. None if there is no answer."""
     command = ["squeue", "--noheader", "--jobs", _task(job), "--Format", f"{field}:30"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
@@ -77,6 +77,9 @@ def _ask_queue(job: str, field: str) -> str | None:
 
 
 def _task(job: str) -> str:
-    """How to ask for the job: a task of an array by its place there, or squeue tells of others."""
+    """The name of the job for `squeue`.
+
+    A task of an array is named by its number, since the plain ID selects several tasks.
+    """
     array, task = (os.environ.get(f"SLURM_ARRAY_{name}_ID") for name in ("JOB", "TASK"))
     return f"{array}_{task}" if array and task else job

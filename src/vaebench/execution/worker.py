@@ -1,4 +1,4 @@
-"""What a training process records of itself."""
+"""The description of a training process, for the records of its runs."""
 
 import platform
 import subprocess
@@ -15,7 +15,12 @@ LIBRARIES = ("vaebench", "torch", "numpy", "pydantic", "safetensors")
 
 
 def describe_worker(device: torch.device, packed_runs: int) -> Worker:
-    """This process, on this device, training that many runs together."""
+    """Describe this process.
+
+    Args:
+        device: the device that it trains on.
+        packed_runs: the number of runs that it trains together.
+    """
     commit = _git("rev-parse", "HEAD")
     changes = _git("status", "--porcelain", "--untracked-files=no")
     return Worker.model_validate(
@@ -37,7 +42,7 @@ def describe_worker(device: torch.device, packed_runs: int) -> Worker:
 
 
 def _git(*arguments: str) -> str | None:
-    """The output of git in the folder of this package's sources; None where there is no git."""
+    """The output of git in the folder of this package. None if git fails or is not installed."""
     command = ["git", "-C", str(Path(__file__).parent), *arguments]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True)

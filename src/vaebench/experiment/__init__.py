@@ -1,1 +1,1 @@
-"""What a run is, which runs an experiment and a tier have, and which jobs train them."""
+"""Settings of a run, grids of runs (experiments), config files (tiers), and training jobs."""

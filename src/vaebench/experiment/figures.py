@@ -1,7 +1,7 @@
-"""The figures, one module each, and what planning has to know of them.
+"""The registry of figures.
 
-To add one, write a module with a function `draw(results) -> Drawing` and register it here.
-Planning reads this registry without importing matplotlib.
+To add one, write a module in `figures/` with a function `draw(results) -> Drawing`, and register it
+here. Planning a workflow reads this registry without importing matplotlib.
 """
 
 from collections.abc import Mapping
@@ -12,15 +12,15 @@ from vaebench.experiment.settings import AxisValue
 
 @dataclass(frozen=True)
 class FigureSpec:
-    """A registered figure; its module in this package has the same name."""
+    """A registered figure. Its module in `vaebench.figures` has the same name."""
 
     title: str
     shows: Mapping[str, frozenset[str]]
-    """The experiments whose runs it shows, each with the axes that it tells apart; a tier whose
-    experiment has another axis is refused."""
+    """The experiments whose runs it shows, each with the axes that the figure can distinguish. A
+    tier is refused if the experiment has another axis."""
     needs: Mapping[str, AxisValue] = field(default_factory=dict)
-    """Settings of runs, in each experiment, without which it cannot be drawn; a tier that lacks
-    them is refused."""
+    """Settings that at least one run of each experiment must have for the figure to be drawn. A
+    tier without such a run is refused."""
 
 
 def _shows(experiment: str, *axes: str) -> dict[str, frozenset[str]]:

@@ -1,4 +1,8 @@
-"""An experiment and its runs: cells, one training job each, and the runs packed in them."""
+"""An experiment, which is a grid of runs, and its cells.
+
+A cell has one value of each job axis and all values of the packed axes. Its runs can be trained
+together.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +29,11 @@ from vaebench.experiment.settings import (
 NAMES_A_SETTING: JsonDict = {"propertyNames": {"enum": list(Settings.model_fields)}}
 
 PACKABLE = frozenset({"seed", "posterior_std", "latent_scale", "data_scale", "tau"})
-"""Axes whose runs have the same shapes and number of steps, and so can share a pack."""
+"""Axes that can be packed: runs that differ only in them have equal tensor shapes and steps."""
 
 
 class Strict(BaseModel):
-    """Refuses keys it does not know and values of another type."""
+    """A model that refuses unknown keys and values of a wrong type."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -110,7 +114,7 @@ class Experiment(Strict):
 
     @cached_property
     def cells(self) -> list[Cell]:
-        """As `expand`, which see: a grid of thousands of runs is expanded once."""
+        """The result of `expand`. It is cached, since a grid may have thousands of runs."""
         return _expand(self)
 
     def _check_override(self, place: str, override: Override) -> None:
@@ -132,25 +136,26 @@ class Experiment(Strict):
 
 @dataclass(frozen=True)
 class Run:
-    """A run and its place below the folder of its experiment."""
+    """A run and its folder."""
 
     settings: Settings
     folder: Path
-    """`<job axes>/<packed axes>`, a folder `axis~value` for each, such as `latent_dim~2/seed~0`."""
+    """The folder below that of the experiment, `<job axes>/<packed axes>`. Each axis has a part
+    `axis~value`, such as in `latent_dim~2/seed~0`."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """The runs of one training job: one value of each job axis, all values of the packed ones."""
+    """The runs with one value of each job axis and all values of the packed axes."""
 
     job: dict[str, AxisValue]
-    """Its values on the job axes, in the order of the config, but for axes that it does not take:
-    `posterior_std` is no axis of an objective that learns it."""
+    """Its values on the job axes, in the order of the config. Axes that its runs do not take are
+    left out, such as `posterior_std` for an objective that learns it."""
     runs: tuple[Run, ...]
 
     @property
     def shared(self) -> Settings:
-        """The settings of the first run. The other runs have the same but for the packed axes."""
+        """The settings of the first run. The other runs differ from it only in the packed axes."""
         return self.runs[0].settings
 
     @property
@@ -160,23 +165,23 @@ class Cell:
 
 
 def job_axes(experiment: Experiment) -> dict[str, list[AxisValue]]:
-    """The axes that make jobs, in the order of the config; wildcards of the workflow."""
+    """The job axes, in the order of the config. They are wildcards of the workflow's rules."""
     return {k: v for k, v in experiment.axes.items() if k not in experiment.packed}
 
 
 def packed_axes(experiment: Experiment) -> dict[str, list[AxisValue]]:
-    """The axes whose runs share a job, in the order of the config."""
+    """The axes whose runs are trained together, in the order of the config."""
     return {k: v for k, v in experiment.axes.items() if k in experiment.packed}
 
 
 def expand(experiment: Experiment) -> list[Cell]:
     """All cells of an experiment, in the order of the config.
 
-    An axis that an objective or likelihood does not take is left out of its runs and of their
-    paths; runs that differ on nothing else are one run.
+    An axis that an objective or likelihood does not take is left out of the settings of its runs
+    and of their paths. Runs that would differ only in such an axis are one run.
 
     Raises:
-        ValueError: a run's settings are impossible, or a setting is taken by no run.
+        ValueError: the settings of a run are invalid, or no run takes a setting.
     """
     return experiment.cells
 
@@ -195,8 +200,8 @@ def _expand(experiment: Experiment) -> list[Cell]:
 def _runs(experiment: Experiment, job: dict[str, AxisValue]) -> Iterator[Run]:
     for packed in _combine(packed_axes(experiment)):
         values: dict[str, Any] = {**experiment.settings, **job, **packed}
-        # In a grid over objectives or likelihoods, a setting that only some of them take is left
-        # out for the others.
+        # In a grid over objectives or likelihoods, some settings apply to some of them only. They
+        # are left out of the other runs.
         untaken = OPTIONAL - applicable_settings(values)
         kept = {axis: value for axis, value in job.items() if axis not in untaken}
         for override in experiment.overrides:
@@ -230,7 +235,7 @@ _FLOATS = {k for k, field in Settings.model_fields.items() if "float" in str(fie
 
 
 def _as_field(key: str, value: AxisValue) -> AxisValue:
-    # YAML writes 1 for 1.0; the settings are strict so that a digest never depends on which.
+    # YAML may have 1 for 1.0. Settings are strict about types, so that both have the same digest.
     return float(value) if key in _FLOATS and type(value) is int else value
 
 

@@ -1,9 +1,11 @@
-"""Training jobs: which runs one job trains, and which jobs one rule of Snakemake stands for.
+"""Training jobs: the runs that each job trains, and the rules of Snakemake that have these jobs.
 
-What is stacked and trained together is a pack: the runs of a cell, or a block of them where the
-cell is too large for the machine. A job trains one pack or, where cells are small, several, one
-after the other. How large jobs are is a setting of the machine (`runs_per_job`): it enters no
-setting, no hash and nothing that Snakemake compares, so another size trains nothing again.
+A pack is a set of runs that are stacked and trained together. It is a run block: all runs of a
+cell, or a part of them if the cell is too large for the machine. A job trains one pack, or several
+small ones in turn.
+
+The size of jobs (`runs_per_job`) is a property of the machine. It enters no settings, no hash and
+nothing that Snakemake compares. So a change of it does not train any run again.
 """
 
 import re
@@ -25,12 +27,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class RunBlock:
-    """Runs of one cell that are trained together."""
+    """Consecutive runs of one cell, which are trained together."""
 
     cell: Cell
     first: int
     last: int
-    """Which of the cell's runs, from 1, both included."""
+    """The numbers of its first and last run in the cell, counted from 1."""
 
     @property
     def runs(self) -> tuple[Run, ...]:
@@ -49,25 +51,25 @@ class RunBlock:
 
     @property
     def label(self) -> str:
-        """Names the pack for the person who watches."""
+        """The name of the pack in progress messages."""
         return f"{self.cell.folder}" + ("" if self.is_whole else f" runs {self.first}-{self.last}")
 
 
 @dataclass(frozen=True)
 class Job:
-    """Consecutive packs of an experiment that one process trains, one after the other."""
+    """Consecutive packs of an experiment, which one process trains in turn."""
 
     blocks: tuple[RunBlock, ...]
 
     @property
     def label(self) -> str:
-        """Names the job for the person who watches."""
+        """The name of the job in progress messages."""
         others = len(self.blocks) - 1
         return self.blocks[0].label + (f" and {others} more" if others else "")
 
     @property
     def options(self) -> str:
-        """Names the job on the command line of `vaebench run` and `vaebench evaluate`."""
+        """The options of `vaebench run` and `vaebench evaluate` that select this job."""
         cells = [f"--cell {shlex.quote(pack.cell.folder.as_posix())}" for pack in self.blocks]
         first = self.blocks[0]
         runs = [] if first.is_whole else [f"--runs {first.first}-{first.last}"]
@@ -76,18 +78,18 @@ class Job:
 
 @dataclass(frozen=True)
 class JobRule:
-    """The jobs that one rule stands for: their paths differ in wildcards alone."""
+    """The jobs of one rule of Snakemake. Their paths differ only in the rule's wildcards."""
 
     name: str
-    """The experiment's, with a number from its second rule on."""
+    """The name of the experiment, with a number from its second rule on."""
     experiment: str
     jobs: tuple[Job, ...]
     wildcards: tuple[str, ...]
-    """Job axes; none for a rule with one job that names all its runs."""
+    """The job axes. Empty for a rule with a single job, which lists all its runs."""
 
     @property
     def pattern(self) -> str:
-        """Names a job in paths of logs, with a wildcard for each job axis: `n~{n}/...`, or `.`."""
+        """The path of a job's log, with a wildcard for each job axis: `n~{n}/...`, or `.`."""
         first, others = self.jobs[0].blocks[0], len(self.jobs[0].blocks) - 1
         folder = _with_wildcards(self.wildcards) if self.wildcards else first.cell.folder
         if others:
@@ -98,7 +100,7 @@ class JobRule:
 
     @property
     def run_patterns(self) -> list[str]:
-        """The folders of a job's runs, with its wildcards and the values of the packed axes."""
+        """The folders of a job's runs, with wildcards for job axes and values for packed axes."""
         if not self.wildcards:
             return [run.folder.as_posix() for p in self.jobs[0].blocks for run in p.runs]
         pack = self.jobs[0].blocks[0]
@@ -107,7 +109,7 @@ class JobRule:
 
     @property
     def constraints(self) -> dict[str, str]:
-        """A regular expression for each wildcard that matches the cells' values alone."""
+        """A regular expression for each wildcard. It matches only values that the cells have."""
         cells = [job.blocks[0].cell for job in self.jobs]
         return {
             axis: "|".join(dict.fromkeys(re.escape(format_value(c.job[axis])) for c in cells))
@@ -116,16 +118,16 @@ class JobRule:
 
 
 def job_rules(experiment: Experiment, runs_per_job: int | None = None) -> list[JobRule]:
-    """The rules that train an experiment; their jobs are consecutive blocks of its runs.
+    """The rules that train an experiment. Their jobs are consecutive blocks of its runs.
 
-    A cell of more runs than a job may have is divided into equal blocks. Cells that are smaller
-    are put together, as many as fit, but never runs that differ in anything beside their place on
-    the axes, such as the code of their objective: what a job's runs have in common is what
-    Snakemake compares, and that must not depend on who is in it.
+    A cell with more runs than a job may have is divided into blocks of equal size. Smaller cells
+    are combined, as many as fit into a job. Cells are combined only if their runs differ in
+    numbers on axes, and in nothing else, such as their objective. Snakemake compares the settings
+    and code that the runs of a job share. So these must not depend on which cells a job has.
 
     Args:
-        experiment: of the tier.
-        runs_per_job: the most runs of a job; None for one job a cell.
+        experiment: an experiment of the tier.
+        runs_per_job: the largest number of runs in a job. None for one job for each cell.
     """
     rules: list[tuple[tuple[str, ...], list[Job]]] = []
     for cells in _alike_in_paths(experiment):
@@ -143,7 +145,7 @@ def job_rules(experiment: Experiment, runs_per_job: int | None = None) -> list[J
                     packs = tuple(RunBlock(c, 1, count) for c in kin[start : start + together])
                     rules.append(((), [Job(packs)]))
     return [
-        # Two underscores: no experiment can have such a name.
+        # No experiment can have a name with two underscores, so rule names are unique.
         JobRule(
             experiment.name if k == 0 else f"{experiment.name}__{k + 1}",
             experiment.name,
@@ -155,22 +157,22 @@ def job_rules(experiment: Experiment, runs_per_job: int | None = None) -> list[J
 
 
 def shared_settings(experiment: Experiment, run: Run) -> dict[str, AxisValue]:
-    """The settings of a run that its path does not tell."""
+    """The settings of a run that are not in its path."""
     return {k: v for k, v in run.settings.given().items() if k not in experiment.axes}
 
 
 def chosen_blocks(
     experiments: Sequence[Experiment], folders: Sequence[str] | None, runs: str | None
 ) -> list[tuple[str, RunBlock]]:
-    """The packs that a command line asks for, each with its experiment's name.
+    """The packs that the options of a command select, each with the name of its experiment.
 
     Args:
-        experiments: where they are looked for.
-        folders: of cells; None for all.
-        runs: which runs of the one cell, such as `1-30`; None for all.
+        experiments: the experiments to select from.
+        folders: the folders of cells. None for all cells.
+        runs: the runs of a single cell, such as `1-30`. None for all runs.
 
     Raises:
-        UserError: there is no such cell or run; says which there are.
+        UserError: there is no such cell or run. The text lists those that there are.
     """
     found = [(e.name, cell) for e in experiments for cell in expand(e)]
     known = [cell.folder.as_posix() for _, cell in found]
@@ -194,9 +196,9 @@ def _with_wildcards(axes: Sequence[str]) -> Path:
 
 
 def _alike_in_paths(experiment: Experiment) -> list[list[Cell]]:
-    """Cells by the axes they have, in the order of the config.
+    """The cells, grouped by the axes in their paths, in the order of the config.
 
-    There is more than one kind where not all objectives take the same axes.
+    There are several groups if not all objectives take the same axes.
     """
     families: dict[tuple[object, ...], list[Cell]] = defaultdict(list)
     for cell in expand(experiment):
@@ -206,7 +208,10 @@ def _alike_in_paths(experiment: Experiment) -> list[list[Cell]]:
 
 
 def _alike_but_for_axes(experiment: Experiment, cells: Sequence[Cell]) -> list[list[Cell]]:
-    """Cells by all that decides their result beside numbers on axes, in the order of the config."""
+    """The cells, grouped by everything that decides their results except numbers on axes.
+
+    Groups are in the order of the config.
+    """
     kin: dict[tuple[object, ...], list[Cell]] = defaultdict(list)
     for cell in cells:
         run = cell.runs[0]
@@ -216,6 +221,9 @@ def _alike_but_for_axes(experiment: Experiment, cells: Sequence[Cell]) -> list[l
 
 
 def _blocks(count: int, blocks: int) -> Iterator[tuple[int, int]]:
-    """First and last of consecutive blocks of as equal a length as can be, from 1."""
+    """The first and last number of consecutive blocks, counted from 1.
+
+    The blocks are as equal in length as possible.
+    """
     edges = [round(count * k / blocks) for k in range(blocks + 1)]
     return ((start + 1, end) for start, end in pairwise(edges))

@@ -1,4 +1,4 @@
-"""What a run is: its settings, how they are written in paths, and their digest."""
+"""The settings of a run, their text in paths, and their digest."""
 
 import json
 from collections.abc import Iterable
@@ -20,10 +20,9 @@ AxisValue = str | int | float
 
 
 class Settings(BaseModel):
-    """Every setting that decides a run's result. Two runs with equal settings are one run.
+    """All settings that decide the result of a run. Runs with equal settings are the same run.
 
-    A setting that the objective, likelihood or network does not take stays null; giving it is
-    refused.
+    A setting that the objective, likelihood or network does not take is null. It must not be given.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -123,7 +122,7 @@ class Settings(BaseModel):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the canonical text: sorted JSON without nulls, numbers as in paths."""
+        """SHA-256 of the settings as sorted JSON, without nulls, with numbers as in paths."""
         values = {k: v if isinstance(v, str) else format_value(v) for k, v in self.given().items()}
         return digest_bytes(json.dumps(values, sort_keys=True).encode())
 
@@ -133,14 +132,16 @@ class Settings(BaseModel):
 
 
 NEUTRAL: dict[str, AxisValue] = {"posterior_std": 1.0, "data_scale": 1.0}
-"""Settings that only some objectives, likelihoods or networks take, and what they are there if not
-given."""
+"""Settings that only some objectives or likelihoods take, with their default value."""
 OPTIONAL = NEUTRAL.keys() | {"tau", "hidden_units", "hidden_layers"}
 """Settings that only some objectives, likelihoods or networks take."""
 
 
 def applicable_settings(values: dict[str, Any]) -> frozenset[str]:
-    """Which of `OPTIONAL` a run with these values takes; none for names that are not registered."""
+    """The settings in `OPTIONAL` that a run with these values takes.
+
+    Names that are not registered take none.
+    """
     objective = OBJECTIVES.get(str(values.get("objective")))
     likelihood = LIKELIHOODS.get(str(values.get("likelihood")))
     network = NETWORKS.get(str(values.get("network")))
@@ -150,7 +151,7 @@ def applicable_settings(values: dict[str, Any]) -> frozenset[str]:
 
 
 def incompatibility(objective: str, likelihood: str) -> str | None:
-    """Why these two cannot be trained together; None if they can."""
+    """Why an objective and a likelihood cannot be combined. None if they can."""
     if (
         LIKELIHOODS[likelihood].posterior == "constant"
         and OBJECTIVES[objective].posterior != "constant"
@@ -164,9 +165,9 @@ def incompatibility(objective: str, likelihood: str) -> str | None:
 
 
 def format_value(value: AxisValue) -> str:
-    """The one way a setting's value is written in paths, tables and digests.
+    """The text of a setting's value in paths, tables and digests.
 
-    Numbers that are equal are written alike: 1 and 1.0 as `1`, 0.10 as `0.1`.
+    Equal numbers have the same text: 1 and 1.0 are `1`, 0.10 is `0.1`.
     """
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
@@ -174,5 +175,5 @@ def format_value(value: AxisValue) -> str:
 
 
 def axis_folder(axis: str, value: AxisValue) -> str:
-    """The name of a folder that holds the runs with this value on an axis."""
+    """The name of the folder for the runs that have this value on an axis."""
     return f"{axis}~{format_value(value)}"

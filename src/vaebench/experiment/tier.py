@@ -1,4 +1,4 @@
-"""A tier: the file in config/ that says which runs, figures and tables are made, and how."""
+"""A tier: a config file that names experiments and figures, and how runs are trained."""
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -37,7 +37,7 @@ class Execution(Strict):
 
 
 class Tier(Strict):
-    """One config file. What it does not name does not exist: tiers are never merged."""
+    """One config file. It is complete in itself: it inherits nothing from another tier."""
 
     tier: Name = Field(description="Names the folder below results/.")
     experiments: list[Experiment] = Field(min_length=1)
@@ -92,7 +92,7 @@ class Tier(Strict):
 
 
 def _check_figure(name: str, experiment: Experiment, axes: frozenset[str]) -> None:
-    """Whether a figure can show an experiment: it tells its axes apart, and finds its runs."""
+    """Check that a figure can distinguish the axes of an experiment and finds the runs it needs."""
     if others := sorted(set(experiment.axes) - axes):
         raise ValueError(
             f"figures: {name} cannot tell apart runs that differ in {', '.join(others)}: "
@@ -112,7 +112,8 @@ def load_tier(path: Path) -> Tier:
     """Read and check a tier's file.
 
     Raises:
-        UserError: the file is missing, is no YAML or fails the checks; names file, key and value.
+        UserError: the file is missing, is no YAML or fails the checks. The text names file, key and
+            value.
     """
     try:
         values = yaml.load(path.read_text(), Loader=_UniqueKeyLoader)
@@ -136,7 +137,7 @@ def find_tier(name: str) -> Path:
 
 
 def dump_tier(tier: Tier) -> str:
-    """The tier as YAML with every default written out; `load_tier` reads it back."""
+    """The tier as YAML, including all default values. `load_tier` reads it back."""
     return yaml.safe_dump(tier.model_dump(), sort_keys=False)
 
 
@@ -153,7 +154,7 @@ def describe(error: ValidationError) -> str:
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """Refuses a mapping that names one key twice, where YAML's own loader keeps the last."""
+    """A YAML loader that refuses a mapping with a repeated key. The default one keeps the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()

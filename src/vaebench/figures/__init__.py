@@ -1,1 +1,1 @@
-"""The figures, one module each, and their registry."""
+"""The figures, one module each. `experiment/figures.py` registers them."""

@@ -1,4 +1,4 @@
-"""Drawing a registered figure into a tier's folder."""
+"""Draws a registered figure into a tier's folder."""
 
 from dataclasses import replace
 from importlib import import_module
@@ -16,10 +16,10 @@ from vaebench.results.read import Results
 
 
 def draw_figure(results: Results, name: str) -> None:
-    """Draw a figure in every format, with its caption beside it.
+    """Draw a figure in every format, and write its caption to a file.
 
     Raises:
-        UserError: there is no such figure, or the tier has no experiment for it.
+        UserError: there is no such figure, or the tier lacks an experiment that it shows.
     """
     if name not in FIGURES:
         raise UserError(f"there is no figure '{name}'; there are: {', '.join(FIGURES)}")
@@ -38,7 +38,7 @@ def draw_figure(results: Results, name: str) -> None:
     if there and all(runs.empty for runs in there):
         drawing: Drawing = not_run(pd.concat(there))
     else:
-        drawing = import_module(f"vaebench.experiment.figures.{name}").draw(results)
+        drawing = import_module(f"vaebench.figures.{name}").draw(results)
     if lacking:
         drawing = replace(drawing, caption=f"{drawing.caption} Not run: {', '.join(lacking)}.")
     metadata = {

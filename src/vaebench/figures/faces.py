@@ -1,4 +1,4 @@
-"""Panels of images in colour, by method (Figs. 7, 16, 17). Of CelebA they show faces."""
+"""Panels of colour images by method, for Figs. 7, 16 and 17. CelebA's show people's faces."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ NOTE = (
 
 @dataclass(frozen=True)
 class Panel:
-    """Images of a run with what they are."""
+    """A panel with images of a run."""
 
     row: pd.Series
     array: str
@@ -31,9 +31,9 @@ class Panel:
 
 
 def methods(results: Results) -> pd.DataFrame:
-    """A run of the standard ELBO and of BILBO at each std, the largest first; the first seed.
+    """The runs with the first seed: of the standard ELBO, then of BILBO from the largest std down.
 
-    The constant posterior of Eq. 2 is left out: it is BILBO in another form.
+    Runs with the objective of Eq. 2 are left out, since it equals BILBO.
     """
     rows = first_seeds(results.of("celeba", objective=["learned", "bilbo"]))
     rows = rows.sort_values("posterior_std", ascending=False, na_position="first")
@@ -41,13 +41,16 @@ def methods(results: Results) -> pd.DataFrame:
 
 
 def smaller_stds(rows: pd.DataFrame) -> pd.DataFrame:
-    """Without the run of the largest std, if there are others: both readings of Σ = I/100."""
+    """The rows without the run of the largest std, unless it is the only std.
+
+    The remaining stds are the two interpretations of Σ = I/100.
+    """
     stds = rows["posterior_std"]
     return rows[stds.isna() | (stds < stds.max())] if stds.nunique() > 1 else rows
 
 
 def method_name(row: pd.Series) -> str:
-    """How the figures call a method."""
+    """The name of a method in figures."""
     if row["objective"] == "learned":
         return "standard ELBO"
     return (
@@ -56,7 +59,7 @@ def method_name(row: pd.Series) -> str:
 
 
 def draw_panels(results: Results, lines: Sequence[Sequence[Panel]], images: int) -> Figure:
-    """Lines of panels with so many images each, every panel with a letter, in columns."""
+    """Draw rows of panels. Each panel has a letter and shows this number of images."""
     height = images // COLUMNS
     width = max(len(line) for line in lines)
     figure, axes = plt.subplots(

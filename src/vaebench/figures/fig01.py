@@ -13,7 +13,7 @@ MU, X, NU = (0.45, 0.35), (-0.5, 0.45), (-0.42, 0.3)
 
 
 def draw(results: Results) -> Drawing:
-    """(a) the encoder, from data to latent space; (b) the decoder, back again."""
+    """Draw (a) the encoder, from data to latent space, and (b) the decoder, from latent to data."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
     for ax, letter in ((left, "a"), (right, "b")):
         ax.set(xlim=(-2.6, 2.6), ylim=(-1.3, 1.5), aspect="equal")

@@ -1,4 +1,4 @@
-"""Figure 2: posterior means of three runs that differ in their seed alone."""
+"""Figure 2: posterior means of three runs that differ only in their seed."""
 
 from vaebench.figures.scatter import scatter_row
 from vaebench.figures.style import Drawing, bound_text, first_seeds, runs_text

@@ -51,5 +51,5 @@ def _cloud(ax: Axes, x: NDArray[Any], y: NDArray[Any]) -> None:
     ax.plot(
         [np.median(x[part]) for part in bins], [np.median(y[part]) for part in bins], "k-", lw=1
     )
-    # Variances fall over orders of magnitude from the fringe to the centre.
+    # Variances differ by orders of magnitude between the border and the centre.
     ax.set_yscale("log")

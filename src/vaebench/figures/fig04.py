@@ -60,7 +60,7 @@ def draw(results: Results) -> Drawing:
 
 
 def _progress(ax: Axes, results: Results, rows: pd.DataFrame, objectives: list[str]) -> None:
-    # A diverged run has no bound to average from its step on; the caption names it.
+    # A diverged run has no bound after it diverged, so it is left out. The caption names it.
     completed = rows[rows["status"] == "completed"]
     history = results.history.merge(completed[["experiment", "folder", "objective", "seed"]])
     for objective, line in zip(objectives, LINES * len(objectives), strict=False):

@@ -6,7 +6,7 @@ from vaebench.results.read import Results
 
 
 def draw(results: Results) -> Drawing:
-    """One scatter plot a method, each with its bound."""
+    """A scatter plot for each method, with its bound."""
     rows = first_seeds(results.of("posterior_variance", latent_dim=2))
     figure = scatter_row(
         results, rows, lambda row: f"{objective_name(row['objective'])}\n{bound_text(row)}"

@@ -1,4 +1,4 @@
-"""Figure 6: samples under Gaussian likelihoods, and what the data's scale and tau do to them."""
+"""Figure 6: samples under Gaussian likelihoods, for several scales of the data and several tau."""
 
 import pandas as pd
 from matplotlib import pyplot as plt
@@ -20,7 +20,7 @@ SIDE = 4
 
 
 def draw(results: Results) -> Drawing:
-    """A row for each sweep, (a) learned T, T = I, (b, c) BAGGINS; high n left, low n right."""
+    """A row for each sweep: (a) learned T and T = I, (b, c) BAGGINS. High n left, low n right."""
     sweeps = [
         _Sweep(results, "(a) learned $T$", "data_scale", "gaussian_scale", "gaussian-learned"),
         _Sweep(results, "(a) $T = I$", "data_scale", "gaussian_scale", "gaussian"),
@@ -62,7 +62,7 @@ def draw(results: Results) -> Drawing:
 
 
 class _Sweep:
-    """A row of the figure: what varies in it, and the runs that it has and should have."""
+    """A row of the figure: the axis that varies, the trained runs and the planned runs."""
 
     def __init__(
         self, results: Results, name: str, axis: str, experiment: str, likelihood: str
@@ -74,7 +74,7 @@ class _Sweep:
 
 
 def _panel(ax: Axes, results: Results, rows: pd.DataFrame) -> None:
-    """The samples of the one run; it may not have been run."""
+    """Draw the samples of a run. `rows` has one row, or none if the run is not trained."""
     ax.set_xticks([])
     ax.set_yticks([])
     if rows.empty or rows.iloc[0]["status"] == "diverged":

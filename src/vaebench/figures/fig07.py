@@ -8,7 +8,7 @@ IMAGES = 16
 
 
 def draw(results: Results) -> Drawing:
-    """A column for each method; inputs, reconstructions and samples from the fitted prior."""
+    """A column for each method, with inputs, reconstructions and samples from the fitted prior."""
     rows = smaller_stds(methods(results))
     runs = [row for _, row in rows.iterrows()]
     lines = [

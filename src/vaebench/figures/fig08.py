@@ -17,7 +17,7 @@ from vaebench.results.read import Results
 
 
 def draw(results: Results) -> Drawing:
-    """A row for each n, a column for each factor c; a line for each std and for `learned`."""
+    """A row for each n, a column for each factor c, and a curve for each std and for `learned`."""
     rows, planned = results.of("latent_scaling"), results.planned("latent_scaling")
     dims = sorted(int(n) for n in planned["latent_dim"].unique())
     scales = sorted(planned["latent_scale"].unique())

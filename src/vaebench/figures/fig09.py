@@ -8,7 +8,7 @@ AXIS = "posterior_std"
 
 
 def draw(results: Results) -> Drawing:
-    """One scatter plot a std."""
+    """A scatter plot for each std."""
     rows = first_seeds(results.of("constant_variance", latent_dim=2)).sort_values(AXIS)
     figure = scatter_row(
         results, rows, lambda row: f"{setting_text(AXIS, row[AXIS])}\n{bound_text(row)}"

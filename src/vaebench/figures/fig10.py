@@ -8,7 +8,7 @@ AXIS = "data_scale"
 
 
 def draw(results: Results) -> Drawing:
-    """One scatter plot a scale."""
+    """A scatter plot for each scale."""
     rows = first_seeds(
         results.of("gaussian_scale", latent_dim=2, likelihood="gaussian")
     ).sort_values(AXIS)

@@ -8,7 +8,7 @@ AXIS = "tau"
 
 
 def draw(results: Results) -> Drawing:
-    """One scatter plot a tau."""
+    """A scatter plot for each tau."""
     rows = first_seeds(results.of("baggins_information", latent_dim=2)).sort_values(AXIS)
     figure = scatter_row(
         results, rows, lambda row: f"{setting_text(AXIS, row[AXIS])}\n{bound_text(row)}"

@@ -8,7 +8,7 @@ IMAGES = 32
 
 
 def draw(results: Results) -> Drawing:
-    """A line for each method: inputs, and their reconstructions."""
+    """A row for each method, with inputs and their reconstructions."""
     rows = methods(results)
     lines = [
         [

@@ -10,7 +10,7 @@ IMAGES = 32
 
 
 def draw(results: Results) -> Drawing:
-    """The standard ELBO with N(0, I) and the fitted prior; BILBO at each std."""
+    """Samples of the standard ELBO from N(0, I) and the fitted prior, and of BILBO at each std."""
     rows = methods(results)
     panels = []
     for _, row in rows.iterrows():

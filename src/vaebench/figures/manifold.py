@@ -1,4 +1,4 @@
-"""The latent manifold beside scatter plots of posterior means and samples (Figs. 12 to 15)."""
+"""The latent manifold with scatter plots of posterior means and samples, for Figs. 12 to 15."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ from vaebench.results.read import Results
 
 
 def draw_manifold(results: Results, rows: pd.DataFrame, note: str = "") -> Drawing:
-    """Left the decoded manifold, upper right the means, lower right one sample an image.
+    """Draw the decoded manifold (left), posterior means (upper right) and samples (lower right).
 
     Args:
         results: the tier's results.

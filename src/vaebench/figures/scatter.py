@@ -1,4 +1,4 @@
-"""Posterior means of several runs side by side (Figs. 2, 5 and their like)."""
+"""Scatter plots of the posterior means of several runs, for Figs. 2, 5, 9, 10 and 11."""
 
 from collections.abc import Callable
 
@@ -11,12 +11,12 @@ from vaebench.results.read import Results
 
 
 def scatter_row(results: Results, rows: pd.DataFrame, title: Callable[[pd.Series], str]) -> Figure:
-    """The test set's posterior means of each run, coloured by label; three runs side by side.
+    """Draw the posterior means of the test set of each run, coloured by label, three in a row.
 
     Args:
         results: the tier's results.
         rows: the runs to show, with two latent dimensions.
-        title: what stands above a run's panel.
+        title: gives the title of a run's panel.
     """
     columns = min(len(rows), 3)
     lines = -(-len(rows) // columns)

@@ -1,4 +1,4 @@
-"""What the figures share: colours, names, panels and how they are saved."""
+"""Functions that all figures share: colours, names, panels and saving."""
 
 import base64
 import io
@@ -24,12 +24,12 @@ from vaebench.results.read import training_text
 
 DPI = 120
 NAMED_RUNS = 4
-"""A caption names at most so many diverged runs."""
+"""The largest number of diverged runs that a caption names."""
 LABEL_COLOURS = sns.color_palette("tab10", 10)
 OBJECTIVE_COLOURS = dict(
     zip(OBJECTIVES, sns.color_palette("colorblind", len(OBJECTIVES)), strict=True)
 )
-"""One colour an objective, by its place in the registry: the same in every figure."""
+"""The colour of each objective, by its place in the registry. It is the same in every figure."""
 OBJECTIVE_NAMES = {
     "learned": "Learned Σ",
     "constant": "Constant Σ",
@@ -44,11 +44,11 @@ class Drawing:
     figure: Figure
     caption: str
     shown: pd.DataFrame
-    """The rows of the collected table that it was drawn from."""
+    """The rows of the collected table that the figure was drawn from."""
 
 
 def set_style() -> None:
-    """Settings that make a figure's bytes depend on its content alone."""
+    """Apply settings with which the bytes of a figure depend only on its content."""
     sns.set_theme(context="paper", style="ticks", font="DejaVu Sans")
     matplotlib.rcParams.update(
         {"svg.hashsalt": "vaebench", "svg.fonttype": "path", "savefig.dpi": DPI, "figure.dpi": DPI}
@@ -56,10 +56,10 @@ def set_style() -> None:
 
 
 def not_run(nothing: pd.DataFrame) -> Drawing:
-    """What stands for a figure none of whose runs was run.
+    """A placeholder for a figure of which no run is trained.
 
     Args:
-        nothing: no rows, with the columns of the collected table.
+        nothing: an empty table with the columns of the collected table.
     """
     figure = Figure(figsize=(4, 1.2))
     ax = figure.subplots()
@@ -69,24 +69,24 @@ def not_run(nothing: pd.DataFrame) -> Drawing:
 
 
 def write_in(ax: Axes, text: str) -> None:
-    """Words in the middle of a panel that has nothing to show."""
+    """Write a text in the middle of a panel that has nothing to show."""
     ax.text(0.5, 0.5, text, ha="center", va="center", transform=ax.transAxes)
 
 
 def objective_name(objective: str) -> str:
-    """How figures call an objective."""
+    """The name of an objective in figures."""
     return OBJECTIVE_NAMES.get(objective, objective)
 
 
 def bound_text(row: Mapping[str, Any] | pd.Series) -> str:
-    """A run's final test bound for a title, of the unscaled data."""
+    """The final test bound of a run on the unscaled data, as text for a title."""
     if row["status"] == "diverged":
         return f"diverged at step {row['diverged_step']:.0f}"
     return f"test bound {row['test_elbo_data_units']:.1f} nats".replace("-", "−")
 
 
 def runs_text(rows: pd.DataFrame) -> str:
-    """Which runs these are, for a caption: dataset, likelihood, n, epochs and seeds."""
+    """A description of runs for a caption: dataset, likelihood, n, epochs and seeds."""
     first = rows.iloc[0]
     dims = "/".join(format_value(int(n)) for n in sorted(rows["latent_dim"].unique()))
     seeds = sorted(int(seed) for seed in rows["seed"].unique())
@@ -107,15 +107,15 @@ SETTING_SYMBOLS = {"data_scale": "λ", "latent_scale": "c", "posterior_std": "σ
 
 
 def setting_text(name: str, value: float) -> str:
-    """A numeric setting as the paper writes it, such as `λ = 0.1`."""
+    """A numeric setting with the paper's symbol, such as `λ = 0.1`."""
     return f"{SETTING_SYMBOLS[name]} = {format_value(float(value))}"
 
 
 def show_settled(axes: Sequence[Axes]) -> None:
-    """Limit the vertical axis, which `axes` share, to what curves reach after the first epochs.
+    """Limit the shared vertical axis of `axes` to the values of curves after the first epochs.
 
-    Bounds rise from far below in the first twentieth of training, and a run that fails stays there:
-    the lowest twentieth of all values left is cut too.
+    In the first twentieth of training, bounds rise from very low values, so these are ignored. Of
+    the remaining values, the lowest twentieth is ignored too, since a failed run stays very low.
     """
     values: list[float] = []
     for line in [line for ax in axes for line in ax.lines]:
@@ -128,9 +128,10 @@ def show_settled(axes: Sequence[Axes]) -> None:
 
 
 def scatter_by_label(ax: Axes, codes: NDArray[Any], labels: NDArray[Any]) -> None:
-    """Two-dimensional codes [N, 2] coloured by label [N], equal units on both axes.
+    """Draw two-dimensional codes [N, 2], coloured by label [N], with equal units on both axes.
 
-    The points are drawn as pixels also in vector formats, in an order that mixes the labels.
+    Points are drawn in the order of the dataset, which mixes the labels. They are stored as pixels
+    also in vector formats.
     """
     finite = np.isfinite(codes).all(1)
     x, y = codes[finite].astype(float).T
@@ -145,12 +146,12 @@ def scatter_by_label(ax: Axes, codes: NDArray[Any], labels: NDArray[Any]) -> Non
         rasterized=True,
     )
     ax.set_aspect("equal", adjustable="datalim")
-    ax.locator_params(nbins=4)  # the numbers of collapsed codes are long
+    ax.locator_params(nbins=4)  # Tick labels are long if the codes are collapsed.
     sns.despine(ax=ax)
 
 
 def label_legend(figure: Figure, labels: NDArray[Any]) -> None:
-    """The colours of the labels, to the right of a figure with constrained layout."""
+    """Add a legend of the labels' colours to the right of a figure with constrained layout."""
     handles = [
         Line2D([], [], linestyle="", marker="o", color=LABEL_COLOURS[k], label=str(k))
         for k in np.unique(labels)
@@ -159,7 +160,7 @@ def label_legend(figure: Figure, labels: NDArray[Any]) -> None:
 
 
 def image_grid(images: NDArray[Any], columns: int) -> NDArray[Any]:
-    """Images [N, height, width(, colour)] side by side as one image, row by row."""
+    """Arrange images [N, height, width(, colour)] in a grid, row by row, as one image."""
     rows = len(images) // columns
     height, width, *colours = images.shape[1:]
     tiled = images[: rows * columns].reshape(rows, columns, height, width, *colours)
@@ -167,31 +168,33 @@ def image_grid(images: NDArray[Any], columns: int) -> NDArray[Any]:
 
 
 def show_image(ax: Axes, image: NDArray[Any]) -> None:
-    """An image without axes; a grey one dark on white, as in print."""
-    ax.imshow(image, cmap="gray_r", vmin=0, vmax=255, interpolation="none")  # no map for colours
+    """Show an image without axes. Grey images are inverted, so that ink is dark on white."""
+    # Colour images ignore the colour map.
+    ax.imshow(image, cmap="gray_r", vmin=0, vmax=255, interpolation="none")
     ax.set_xticks([])
     ax.set_yticks([])
 
 
 def save(figure: Figure, extension: str, metadata: Mapping[str, str]) -> bytes:
-    """The figure as a file's bytes, with `metadata` inside and no date."""
+    """The content of a file with the figure and `metadata`, without a date."""
     buffer = io.BytesIO()
     if extension == "png":
         figure.savefig(buffer, format="png")
         return _compact_png(buffer.getvalue(), metadata)
-    # PNG takes any keys; SVG only those of Dublin Core, so all goes into its description.
+    # PNG metadata may have any keys, but SVG only those of Dublin Core. So all metadata go into the
+    # description.
     text = "\n".join(f"{key}: {value}" for key, value in metadata.items())
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Description": text})
     return re.sub(rb"(?<=data:image/png;base64,)[^\"]+", _compact_embedded, buffer.getvalue())
 
 
 def _compact_embedded(match: re.Match[bytes]) -> bytes:
-    # Decoding skips the line breaks, which readers of SVG skip too.
+    # The embedded data have line breaks. Both base64 decoding and readers of SVG ignore them.
     return base64.b64encode(_compact_png(base64.b64decode(match[0]), {}))
 
 
 def _compact_png(content: bytes, metadata: Mapping[str, str]) -> bytes:
-    """The image in 256 greys or colours, a third of the bytes, with these text chunks."""
+    """A PNG with 256 greys or colours and these text chunks. It has a third of the bytes."""
     texts = PngInfo()
     for key, value in metadata.items():
         texts.add_itxt(key, value)
@@ -204,7 +207,8 @@ def _compact_png(content: bytes, metadata: Mapping[str, str]) -> bytes:
 def _with_few_colours(image: Image.Image) -> Image.Image:
     red, green, blue, alpha = (np.asarray(band) for band in image.split())
     if alpha.min() < 255:
-        # The one method of Pillow that keeps transparency; it knows few greys.
+        # Only this method of Pillow keeps transparency. It gives few greys, so it is not used for
+        # opaque images.
         return image.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
     if np.array_equal(red, green) and np.array_equal(green, blue):
         return image.convert("L")

@@ -1,1 +1,1 @@
-"""The networks, one module each, and their registry."""
+"""The networks, one module each. `networks.py` registers them."""

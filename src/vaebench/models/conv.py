@@ -1,13 +1,16 @@
 """The paper's CelebA network, after Barron (2017): convolutions of stride 2, for several runs.
 
-Encoder: six 5x5 convolutions of stride 2 with 32-32-64-64-128-4n channels bring 64x64 images to
-1x1; a dense layer gives n means and, where learned, n standard deviations. Decoder: six transposed
-convolutions with 128-128-64-64-32-32 channels from 1x1, and a 5x5 convolution to the colours.
-Leaky ReLU (0.2) after each but the last. Padding is TensorFlow's "same": before 1, after 2. Smaller
-images, of 32x32 and so on, go without the layers next to the image.
+Encoder: six 5x5 convolutions of stride 2 with 32-32-64-64-128-4n channels reduce 64x64 images to
+1x1. A dense layer then gives n means and, if they are learned, n standard deviations.
 
-The weights of a layer are stacked, [run, ...], and each run has its own convolution. Images lie in
-memory with the colours together (channels last), as they do on disk: on CPUs that is faster.
+Decoder: six transposed convolutions with 128-128-64-64-32-32 channels enlarge 1x1 to 64x64. A 5x5
+convolution then gives the colours.
+
+Every layer but the last is followed by a leaky ReLU (slope 0.2). Padding is TensorFlow's "same": 1
+before and 2 after. For smaller images, such as 32x32, the layers next to the image are left out.
+
+The weights of a layer are stacked, shape [run, ...]. The convolutions of each run are computed
+separately. Images are in channels-last layout, as on disk, which is faster on CPUs.
 """
 
 from collections.abc import Sequence
@@ -28,24 +31,24 @@ from vaebench.objectives import Posterior
 KERNEL = 5
 SLOPE = 0.2
 LEAST_STD = torch.finfo(torch.float32).tiny
-"""Of the posterior: its logarithm is finite."""
+"""The lower bound of the posterior's standard deviation. It keeps the logarithm finite."""
 DOWN = (32, 32, 64, 64, 128)
-"""Channels of the encoder's convolutions but for the last, which has 4n, for images of 64x64."""
+"""The channels of the encoder's convolutions for 64x64 images, without the last, which has 4n."""
 UP = (128, 128, 64, 64, 32, 32)
-"""Channels of the decoder's transposed convolutions, for images of 64x64."""
+"""The channels of the decoder's transposed convolutions for 64x64 images."""
 
 
 class Net(Network):
-    """Convolutions; the setting `precision` says in which numbers they are computed."""
+    """A convolutional network. The setting `precision` is the number format of its convolutions."""
 
     images_at_once = 100
 
     @property
     def depth(self) -> int:
-        """Convolutions of stride 2 from the image to 1x1.
+        """The number of convolutions of stride 2 from the image to 1x1.
 
         Raises:
-            UserError: the images are not square, of a side of 2, 4, 8, 16, 32 or 64 pixels.
+            UserError: the images are not square, or their side is not 2, 4, 8, 16, 32 or 64 pixels.
         """
         height, width = self.image_shape[:2]
         depth = round(log2(height))
@@ -58,7 +61,7 @@ class Net(Network):
 
     @property
     def colours(self) -> int:
-        """Channels of an image."""
+        """The number of channels of an image."""
         return self.image_shape[2] if len(self.image_shape) == 3 else 1
 
     def shapes(self) -> dict[str, tuple[int, int]]:
@@ -78,9 +81,9 @@ class Net(Network):
     def layers(self, runs: Sequence[Settings]) -> Parameters:
         """Glorot-uniform weights and zero biases.
 
-        Kernels have the shape that torch wants, [run, out, in, 5, 5] and, transposed,
-        [run, in, out, 5, 5]; dense layers as in `mlp`. The means and standard deviations of the
-        posterior are drawn as the one layer of 2n outputs that they are together.
+        Kernels have torch's shapes: [run, out, in, 5, 5], and [run, in, out, 5, 5] for transposed
+        convolutions. Dense layers have the shapes of `mlp`. The heads for the posterior's means and
+        standard deviations are initialised as one layer with 2n outputs.
         """
         parameters = {}
         for name, (inputs, outputs) in self.shapes().items():
@@ -102,11 +105,12 @@ class Net(Network):
         return parameters
 
     def encode(self, parameters: Parameters, x: Tensor) -> Posterior:
-        """q(z|x) of data x of shape [run, batch, pixel]; the network sees 2x - 1.
+        """q(z|x) of data x of shape [run, batch, pixel]. The input of the first layer is 2x - 1.
 
-        The std is softplus(raw + softplus^-1(1)) of the head: 1 where it puts out 0. It is kept
-        from underflow: in the first hundred steps, with a likelihood whose std starts at 0.01,
-        single images reach it, and the logarithm of 0 would end the run.
+        The std is softplus(raw + softplus^-1(1)), where raw is the output of its head. It is 1 for
+        raw = 0. It is bounded below by `LEAST_STD`: with a likelihood whose std starts at 0.01, the
+        std of single images underflows to 0 in the first hundred steps, and log 0 would make the
+        run diverge.
         """
         shape = (*self.image_shape[:2], self.colours)
         images = (2 * x - 1).unflatten(-1, shape).permute(0, 1, 4, 2, 3)
@@ -138,13 +142,13 @@ class Net(Network):
         return Decoded(torch.stack(outputs), std)
 
     def _down(self, own: Parameters, images: Tensor) -> Tensor:
-        """[batch, colour, height, width] to [batch, 4n]."""
+        """The encoder's convolutions: [batch, colour, height, width] to [batch, 4n]."""
         for k in range(1, self.depth + 1):
             images = leaky_relu(same_convolution(images, *_layer(own, f"encoder.down{k}")), SLOPE)
         return images.flatten(1)
 
     def _up(self, own: Parameters, z: Tensor) -> Tensor:
-        """[batch, latent] to [batch, channel, height, width]."""
+        """The decoder's transposed convolutions: [batch, n] to [batch, channel, height, width]."""
         hidden = z[:, :, None, None]
         for k in range(1, self.depth + 1):
             hidden = leaky_relu(same_transposed(hidden, *_layer(own, f"decoder.up{k}")), SLOPE)
@@ -152,25 +156,26 @@ class Net(Network):
 
 
 def same_convolution(images: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """A 5x5 convolution of stride 2 that halves an even side, padded by 1 before and 2 after."""
+    """A 5x5 convolution of stride 2, padded by 1 before and 2 after. It halves an even side."""
     return conv2d(pad(images, (1, 2, 1, 2)), weight, bias, stride=2)
 
 
 def same_transposed(images: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """The transpose of `same_convolution`, which doubles a side: crops 1 before and 2 after."""
-    # The bias apart: with it inside, the convolution takes up to three times as long on CPUs.
+    """The transpose of `same_convolution`. It doubles a side, and crops 1 before and 2 after."""
+    # The bias is added separately, since with a bias the convolution takes up to three times as
+    # long on CPUs.
     cropped = conv_transpose2d(images, weight, stride=2, padding=1)[..., :-1, :-1]
     return cropped + bias[:, None, None]
 
 
 def each_run(parameters: Parameters) -> list[Parameters]:
-    """The parameters of each run, from stacked ones."""
+    """Split stacked parameters into those of each run."""
     names, stacks = list(parameters), [stack.unbind() for stack in parameters.values()]
     return [dict(zip(names, own, strict=True)) for own in zip(*stacks, strict=True)]
 
 
 def _to_image(own: Parameters, name: str, hidden: Tensor) -> Tensor:
-    """[batch, channel, height, width] to [batch, pixel]."""
+    """Apply the last convolution: [batch, channel, height, width] to [batch, pixel]."""
     kernel, bias = _layer(own, name)
     image = conv2d(hidden, kernel, bias, padding=KERNEL // 2)
     return image.permute(0, 2, 3, 1).flatten(1).to(bias.dtype)

@@ -1,4 +1,4 @@
-"""From the settings of a pack's runs to its network."""
+"""Makes the model of a pack from the settings of its runs."""
 
 from collections.abc import Sequence
 from importlib import import_module
@@ -13,12 +13,12 @@ from vaebench.objectives import OBJECTIVES
 
 
 def make_vae(runs: Sequence[Settings], image_shape: tuple[int, ...], device: torch.device) -> VAE:
-    """The model of a pack, whose runs must agree in everything but the packed axes.
+    """The model of a pack, whose runs may differ only in the packed axes.
 
     Args:
         runs: the settings of the pack's runs.
         image_shape: [height, width] or [height, width, colour].
-        device: where it will be.
+        device: the device of its tensors.
 
     Raises:
         UserError: the network cannot take images of this shape.

@@ -1,7 +1,7 @@
 """The paper's MNIST network, for many runs at once.
 
-Encoder pixels-h-...-h-n and decoder n-h-...-h-pixels with ReLU between. Each layer is one batched
-matrix product over parameters of shape [run, in, out].
+The encoder has layers pixels-h-...-h-n and the decoder n-h-...-h-pixels, with ReLU between them. A
+layer multiplies by weights of shape [run, in, out] in one batched matrix product.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from vaebench.objectives import Posterior
 
 
 class Net(Network):
-    """Dense layers; settings `hidden_units` and `hidden_layers`."""
+    """A network of dense layers. `hidden_units` and `hidden_layers` are their size and number."""
 
     images_at_once = 1000
 
@@ -50,7 +50,7 @@ class Net(Network):
         return parameters
 
     def encode(self, parameters: Parameters, x: Tensor) -> Posterior:
-        """q(z|x) of data x of shape [run, batch, pixel]; the std is the head's softplus."""
+        """q(z|x) of data x of shape [run, batch, pixel]. The std is the softplus of its head."""
         heads = ["mean", "std"] if self.learns_std else ["mean"]
         mean, *raw = self._side(parameters, "encoder", x, heads)
         mean, std = self.latent_scale * mean, self.posterior_std

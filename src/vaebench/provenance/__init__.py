@@ -1,1 +1,1 @@
-"""Where a result comes from, and whether it is still what was made."""
+"""The origin of results: manifests, metadata of figures and tables, verification and traces."""

@@ -1,4 +1,4 @@
-"""What is written inside a figure's file: which runs and code it was made from."""
+"""The metadata in a figure's file: the runs and the code that it was made from."""
 
 import re
 from html import unescape
@@ -10,10 +10,10 @@ KEYS = ("Title", "Description", "Runs", "Records", "Arrays", "Code")
 
 
 def figure_metadata(path: Path) -> dict[str, str]:
-    """Read back what `draw_figure` wrote into a PNG or an SVG.
+    """Read the metadata that `draw_figure` wrote into a PNG or an SVG.
 
     Raises:
-        UserError: the file is missing, or no figure of this project.
+        UserError: the file is missing, or is no figure of this project.
     """
     if not path.exists():
         raise UserError(f"{path}: missing")

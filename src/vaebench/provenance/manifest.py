@@ -1,4 +1,4 @@
-"""manifest.json: the digest of every file that a tier made, written when all is made."""
+"""manifest.json of a tier: the digests of its files. It is written after all other files."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,14 +11,15 @@ from vaebench.provenance.stages import code_digests
 from vaebench.runs.record import Manifest, read_as, read_record
 
 UNLISTED = frozenset({"logs", "benchmarks", "weights", "hashes.txt", "manifest.json"})
-"""What lies in a tier's folder without being a result: how jobs went, what is planned, and weights,
-which the manifest names by the records of their runs and which need not be here."""
+"""Files in a tier's folder that the manifest does not list as results: logs, benchmarks of jobs and
+the plan. Weights are listed apart, with the digests in the records of their runs, since the files
+may be missing."""
 
 
 def write_manifest(layout: Layout, paper_values: Path) -> Path:
-    """Write down the digest of every file of a tier, and of the weights behind it.
+    """Write the digests of all files of a tier and of its weights.
 
-    Everything is made by now, so what writers that were killed left is removed first.
+    First remove temporary files of killed writers. No other process may be writing then.
     """
     for folder in [layout.root, *(path for path in layout.root.rglob("*") if path.is_dir())]:
         remove_leftovers(folder)
@@ -39,7 +40,7 @@ def read_manifest(layout: Layout) -> Manifest:
     """Read a tier's manifest.
 
     Raises:
-        UserError: there is none, or it is damaged.
+        UserError: the manifest is missing or damaged.
     """
     if not layout.root.is_dir():
         raise UserError(f"{layout.root} is no folder with a tier's results")
@@ -47,7 +48,7 @@ def read_manifest(layout: Layout) -> Manifest:
 
 
 def listed_files(layout: Layout) -> list[str]:
-    """The paths, from the tier's folder, of the files that a manifest lists, sorted."""
+    """The sorted paths of the files that a manifest lists, relative to the tier's folder."""
     return sorted(
         path.relative_to(layout.root).as_posix()
         for path in layout.root.rglob("*")
@@ -56,7 +57,7 @@ def listed_files(layout: Layout) -> list[str]:
 
 
 def _weights(layout: Layout) -> Iterator[tuple[str, str]]:
-    """The path of each run's weights and their digest, whether or not they are here."""
+    """The path and the digest of the weights of each run. The files may be missing."""
     runs = layout.root / "runs"
     for metrics in runs.rglob("metrics.json"):
         experiment, *folders = metrics.parent.relative_to(runs).parts

@@ -40,7 +40,7 @@ def collect_digest() -> str:
 
 def table_digest() -> str:
     """The digest of the code that makes tables."""
-    return modules_digest("reporting/tables.py", "claims/paper.py", *READING)
+    return modules_digest("reporting/tables.py", "reporting/text.py", "claims/paper.py", *READING)
 
 
 def claims_digest() -> str:
@@ -51,9 +51,9 @@ def claims_digest() -> str:
 
 def report_digest() -> str:
     """The digest of the code that makes the page."""
-    templates = sorted(path.name for path in (PACKAGE / "reporting/templates").iterdir())
     return modules_digest(
         "reporting/content.py",
         "reporting/page.py",
-        *(f"reporting/templates/{name}" for name in templates),
+        "reporting/text.py",
+        "reporting/templates/report.html",
     )

@@ -1,4 +1,4 @@
-"""Where a result comes from, in words: from a figure down to data, commit and device."""
+"""Describes the origin of a result: its runs, and their settings, data, commit and device."""
 
 from pathlib import Path
 
@@ -15,10 +15,10 @@ from vaebench.runs.sources import accepted_sources
 
 
 def explain(path: Path) -> str:
-    """An account of a file below results/<tier>/.
+    """Describe the origin of a file below results/<tier>/.
 
     Raises:
-        UserError: it is missing or lies in no tier.
+        UserError: the file is missing, or is in no tier's folder.
     """
     if not path.is_file():
         raise UserError(f"{path} is missing")
@@ -82,7 +82,7 @@ def _settings(record: RunRecord) -> str:
 
 
 def _sources_basis(record: RunRecord) -> str:
-    """How the sources that trained a run are related to those of this checkout."""
+    """The relation of the sources that trained a run to those of this checkout."""
     basis = accepted_sources(record.run).get(record.digests.sources)
     if basis is None or basis.level is None:
         return _this_checkouts(basis is not None)

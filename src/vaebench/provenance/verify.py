@@ -1,4 +1,4 @@
-"""Checking a tier's files against its manifest, and every link of the chain between them."""
+"""Checks the files of a tier against its manifest, and that they follow from each other."""
 
 import json
 from collections.abc import Iterator
@@ -22,31 +22,32 @@ from vaebench.runs.sources import accepted_sources
 
 @dataclass
 class Verification:
-    """What was found; the tier is whole if there are no problems."""
+    """The result of a verification. The tier is whole if there are no problems."""
 
     manifest_digest: str
-    """SHA-256 of manifest.json: what to compare with a colleague's."""
+    """SHA-256 of manifest.json. Equal digests mean equal tiers."""
     files: int = 0
     runs: int = 0
     problems: list[str] = field(default_factory=list)
-    """A line for each file that was changed, is missing, does not belong or breaks the chain."""
+    """A line for each file that is changed, is missing, does not belong to the tier, or does not
+    follow from the others."""
     weights_missing: int = 0
     other_sources: list[str] = field(default_factory=list)
-    """Runs that other sources made than this checkout's, without an attestation. This is not a
-    problem of the tier, but worth knowing."""
+    """Runs of other sources than this checkout's, without an attestation. They are no problem of
+    the tier itself."""
     attested: dict[Level, int] = field(default_factory=dict)
-    """How many runs count as current because of an attestation of this level."""
+    """The number of runs that count as current by an attestation of each level."""
 
 
 def verify(layout: Layout, need_weights: bool = False) -> Verification:
-    """Check a tier offline: its files, and that each follows from what it says it follows from.
+    """Check a tier offline: its files, and that each follows from the files that it names.
 
     Args:
         layout: the tier.
-        need_weights: whether weights that are not here are a problem.
+        need_weights: whether missing weights are a problem.
 
     Raises:
-        UserError: there is no manifest, or it is damaged.
+        UserError: the manifest is missing or damaged.
     """
     manifest = read_manifest(layout)
     found = Verification(digest_file(layout.manifest), files=len(manifest.files))
@@ -56,7 +57,7 @@ def verify(layout: Layout, need_weights: bool = False) -> Verification:
     found.runs = len(records)
     _check_weights(layout, manifest, found, need_weights)
     if found.problems:
-        return found  # what follows would only repeat it, file by file
+        return found  # The following checks would report the same problems again.
     for name, record in records.items():
         found.problems += _check_run(name, record, manifest)
         basis = accepted_sources(record.run).get(record.digests.sources)
@@ -99,7 +100,7 @@ def _check_weights(
 
 
 def _read_runs(layout: Layout, found: Verification) -> dict[str, RunRecord]:
-    """The records of all runs by their folder below runs/."""
+    """The records of all runs, by their folder below runs/."""
     records = {}
     runs = layout.root / "runs"
     for path in sorted(runs.rglob("metrics.json")):
@@ -112,7 +113,7 @@ def _read_runs(layout: Layout, found: Verification) -> dict[str, RunRecord]:
 
 
 def _check_run(name: str, record: RunRecord, manifest: Manifest) -> Iterator[str]:
-    """Whether settings, sources, data, weights, arrays and measures of a run are one chain."""
+    """Check that the record of a run fits its settings, sources, data, weights and arrays."""
     digests = record.digests
     place = f"runs/{name}/metrics.json"
     if digests.settings != record.run.digest:
@@ -126,7 +127,7 @@ def _check_run(name: str, record: RunRecord, manifest: Manifest) -> Iterator[str
 
 
 def _check_table(layout: Layout, records: dict[str, RunRecord]) -> Iterator[str]:
-    """Whether the collected table is of these runs, and measures are of these weights."""
+    """Check that the collected table has these runs, and sample quality is of their weights."""
     rows = pd.read_parquet(layout.runs)
     collected = {
         f"{row['experiment']}/{row['folder']}": row["metrics_digest"] for _, row in rows.iterrows()
@@ -150,7 +151,7 @@ def _check_table(layout: Layout, records: dict[str, RunRecord]) -> Iterator[str]
 
 
 def _check_figures(layout: Layout, records: dict[str, RunRecord]) -> Iterator[str]:
-    """Whether each figure names runs of this tier, and as they are."""
+    """Check that each figure was drawn from the present runs of this tier."""
     known = {
         digest_bytes((layout.root / "runs" / name / "metrics.json").read_bytes())
         for name in records
@@ -169,7 +170,7 @@ def _check_figures(layout: Layout, records: dict[str, RunRecord]) -> Iterator[st
 
 
 def _check_accounts(layout: Layout) -> Iterator[str]:
-    """Whether tables and claims were made from the runs of the collected table."""
+    """Check that tables and claims were made from the runs of the collected table."""
     rows = pd.read_parquet(layout.runs)
     accounts = {
         layout.table(experiment.name, "md"): records_digest(
@@ -188,17 +189,17 @@ def _check_accounts(layout: Layout) -> Iterator[str]:
 
 
 def find_tiers(root: Path) -> list[Layout]:
-    """The tiers in a folder: itself, or those below it that have a manifest.
+    """The tiers in a folder: the folder itself, or all folders below it that have a manifest.
 
     Raises:
-        UserError: there is none.
+        UserError: there is no manifest.
     """
     if (root / "manifest.json").exists():
         return [Layout(root)]
     tiers = [
         Layout(path.parent)
         for path in sorted(root.glob("**/manifest.json"))
-        # What a killed import left is no tier.
+        # A killed import leaves a hidden folder, which is no tier.
         if not any(part.startswith(".") for part in path.relative_to(root).parts)
     ]
     if not tiers:

@@ -1,1 +1,1 @@
-"""Sample quality: a classifier's features, and what is measured on them."""
+"""Sample quality: a classifier, and measures that compare its features of samples and of data."""

@@ -1,8 +1,8 @@
-"""A small convolutional classifier of a dataset's labels, for the sake of its features.
+"""A small convolutional classifier, whose features are used to measure sample quality.
 
-Two 3x3 convolutions of stride 2 (16 and 32 channels), a layer of 64 features and a linear layer to
-the labels; ReLU between. It is trained once for a dataset, always from the same streams. Features
-are standardised on the training set, so that distances of features have a scale.
+It has two 3x3 convolutions of stride 2 (16 and 32 channels), a layer of 64 features and a linear
+layer to the labels, with ReLU between them. It is trained once for each dataset, always from the
+same random streams. Features are standardised on the training set, so that all have the same scale.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ CHANNELS = (16, 32)
 BATCH, LEARNING_RATE = 100, 0.001
 LEAST_EPOCHS, LEAST_STEPS = 3, 1500
 LEAST_EXCITED = 0.01
-"""The share of training images that a feature must answer to."""
+"""A feature is used if it is positive for at least this share of the training images."""
 IMAGES_AT_ONCE = 1000
 SEED = 0
 
@@ -50,21 +50,21 @@ class Classifier:
         return ((raw - mean) / std).cpu()
 
     def accuracy(self, images: Tensor, labels: Tensor) -> float:
-        """The share of images whose label it names."""
+        """The share of images that it classifies correctly."""
         logits = _logits(self.parameters, _in_blocks(self.parameters, images))
         return float((logits.argmax(1) == labels).float().mean())
 
 
 def to_images(images: Bytes, device: torch.device) -> Tensor:
-    """Grey values 0..255 to pixels in [0, 1], float32 of shape [N, height, width]."""
+    """Convert grey values 0..255 to pixels in [0, 1], float32 of shape [N, height, width]."""
     return torch.from_numpy(images).to(device).float().div_(255)
 
 
 def train_classifier(label: str, data: Arrays, device: torch.device) -> Classifier:
-    """Train on the training set, by the cross entropy of its labels.
+    """Train a classifier on the training set by the cross entropy of its labels.
 
     Args:
-        label: names the work for the person who watches.
+        label: the name of the work in progress messages.
         data: the dataset.
         device: where to train.
     """
@@ -86,8 +86,8 @@ def train_classifier(label: str, data: Arrays, device: torch.device) -> Classifi
             progress.report(epoch + 1, None, None)
     trained = {name: tensor.detach() for name, tensor in parameters.items()}
     raw = _in_blocks(trained, images)
-    # A feature that hardly any image excites has a deviation near 0: it would count without limit
-    # in an image that does excite it, so it is left out by an infinite one.
+    # A feature that is zero for almost all images has a deviation near 0. Dividing by it would give
+    # huge values for the few other images. An infinite deviation removes the feature.
     is_used = (raw > 0).float().mean(0) >= LEAST_EXCITED
     std = torch.where(is_used, raw.std(0), torch.inf)
     trained |= {"standard.mean": raw.mean(0), "standard.std": std}
@@ -95,17 +95,17 @@ def train_classifier(label: str, data: Arrays, device: torch.device) -> Classifi
 
 
 def save_classifier(classifier: Classifier, folder: Path) -> str:
-    """Write the weights below `folder`; returns their SHA-256."""
+    """Write the weights into `folder` and return their SHA-256."""
     content = save({name: t.cpu().contiguous() for name, t in classifier.parameters.items()})
     write_atomically(folder / WEIGHTS, content)
     return digest_bytes(content)
 
 
 def load_classifier(folder: Path, digest: str, device: torch.device) -> Classifier:
-    """Read weights that have this SHA-256.
+    """Read the weights that have this SHA-256.
 
     Raises:
-        UserError: they are missing or others.
+        UserError: they are missing or have another digest.
     """
     path = folder / WEIGHTS
     if not path.exists() or digest_file(path) != digest:

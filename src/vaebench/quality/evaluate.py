@@ -1,4 +1,4 @@
-"""Measuring the samples of finished runs, from their weights."""
+"""Measures the samples of finished runs, which are drawn from their weights."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,19 +30,21 @@ from vaebench.runs.store import has_run, keep_evaluation, kept_evaluation
 
 @dataclass(frozen=True)
 class EvaluationTarget:
-    """A finished run and where its measures go."""
+    """A finished run and the files of its evaluation."""
 
     folder: Path
-    """Has metrics.json."""
+    """The folder with its metrics.json."""
     weights: Path
+    """The path of its weights."""
     evaluation: Path
+    """The path of evaluation.json, which is written."""
 
 
 def make_classifier(dataset: str, data: Path, record: Path, device: torch.device) -> None:
-    """Train the classifier of a dataset; writes its record, and its weights beside it.
+    """Train the classifier of a dataset, and write its record and its weights into one folder.
 
     Args:
-        dataset: its name.
+        dataset: the name of the dataset.
         data: the folder with `prepared/`.
         record: the path of classifier.json.
         device: where to train.
@@ -76,17 +78,18 @@ def evaluate_runs(
     device: torch.device,
     store: Path | None = None,
 ) -> None:
-    """Measure the samples of each run; what is measured already is left as it is.
+    """Measure the samples of each run. Runs that are already measured are skipped.
 
     Args:
         targets: runs of one dataset.
-        classifier: the record of its classifier.
+        classifier: the path of the record of its classifier.
         data: the folder with `prepared/`.
         device: where to sample.
-        store: the store of finished runs, which keeps their measures too.
+        store: the store of finished runs, which also keeps their evaluations.
 
     Raises:
-        UserError: weights are missing, or not those that a run's record names.
+        UserError: the classifier was made by other code, or weights are missing or are not those
+            that the record of the run names.
     """
     known = read_as(ClassifierRecord, classifier, "run the tier, which trains it")
     if known.sources not in accepted_quality():

@@ -1,4 +1,4 @@
-"""What is measured on images beside a dataset's test images."""
+"""Measures that compare images, such as samples, with the test images of a dataset."""
 
 import contextlib
 import io
@@ -19,30 +19,32 @@ KID_SUBSETS, KID_SUBSET_SIZE = 20, 1000
 NEIGHBOURS = 5
 """k of precision, recall, density and coverage, as Naeem et al. recommend."""
 PRDC_IMAGES = 5000
-"""At most so many images are compared pair by pair."""
+"""The largest number of images for precision, recall, density and coverage, which need the distance
+of every pair."""
 INK = 0.5
-"""Of an image's brightest pixel: what is darker is background."""
+"""Pixels above this share of an image's brightest pixel are ink. The others are background."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """The test images of a dataset, and what is needed of them again and again."""
+    """The test images of a dataset, with quantities that every comparison needs."""
 
     classifier: Classifier
     images: Tensor
     """In [0, 1], shape [N, height, width]."""
     features: Tensor
+    """The features of these images, shape [N, 64]."""
     mean_image: Tensor
-    """Of the training set."""
+    """The mean image of the training set, shape [height, width]."""
 
     @staticmethod
     def of(classifier: Classifier, train: Tensor, test: Tensor) -> "Reference":
-        """The reference that `test` makes for a classifier trained on `train`."""
+        """The reference with the images `test`, for a classifier that was trained on `train`."""
         return Reference(classifier, test, classifier.features(test), train.mean(0))
 
 
 def compare(reference: Reference, images: Tensor) -> Quality:
-    """Images in [0, 1], of shape [N, height, width], against as many test images."""
+    """Compare images in [0, 1], shape [N, height, width], with the same number of test images."""
     count = min(len(images), len(reference.images))
     images, test = images[:count], reference.images[:count]
     features, test_features = reference.classifier.features(images), reference.features[:count]
@@ -59,13 +61,13 @@ def compare(reference: Reference, images: Tensor) -> Quality:
 
 
 def kernel_distance(real: Tensor, fake: Tensor) -> float:
-    """KID of features [N, d]: the squared MMD of a cubic kernel, over random subsets."""
+    """KID of features [N, d]: the squared MMD of a cubic kernel, averaged over random subsets."""
     import_torchvision()
     from torchmetrics.image.kid import KernelInceptionDistance
 
     size = min(KID_SUBSET_SIZE, len(real) // 2)
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
-        warnings.simplefilter("ignore")  # that it keeps all features is meant
+        warnings.simplefilter("ignore")  # It warns that it keeps all features, which is intended.
         torch.manual_seed(0)
         metric = KernelInceptionDistance(_AsTheyAre(real), KID_SUBSETS, size)
         metric.update(real.double(), real=True)
@@ -88,13 +90,13 @@ def neighbours(real: NDArray[np.float32], fake: NDArray[np.float32]) -> dict[str
     """Precision, recall, density and coverage of features [N, d]."""
     from prdc import compute_prdc
 
-    with contextlib.redirect_stdout(io.StringIO()):  # it prints the counts
+    with contextlib.redirect_stdout(io.StringIO()):  # It prints the number of images.
         values = compute_prdc(real, fake, NEIGHBOURS)
     return {name: float(value) for name, value in values.items()}
 
 
 def sharpness(images: Tensor) -> float:
-    """The mean over images of |grad x|^2 / |x|^2, by differences of neighbouring pixels."""
+    """The mean over images of |grad x|^2 / |x|^2, with differences of neighbours as gradient."""
     across = images.diff(dim=2).square().sum((1, 2))
     down = images.diff(dim=1).square().sum((1, 2))
     energy = images.square().sum((1, 2))
@@ -111,7 +113,7 @@ def components(images: Tensor) -> float:
 
 
 class _AsTheyAre(nn.Module):
-    """Lets a metric of images take features that are computed already."""
+    """An identity network. With it, a metric that expects images takes features instead."""
 
     def __init__(self, features: Tensor) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Samples of a finished run, from its weights."""
+"""Draws samples of a finished run from its weights."""
 
 from collections.abc import Mapping
 
@@ -19,13 +19,13 @@ def sample_images(
     shape: tuple[int, ...],
     device: torch.device,
 ) -> Tensor:
-    """The decoder's means of z ~ N(0, S^2), in [0, 1].
+    """The decoder's means for z ~ N(0, S^2), as pixels in [0, 1].
 
     Args:
-        run: the run.
-        weights: its trained parameters, without the dimension of runs.
+        run: the settings of the run.
+        weights: its trained parameters, without the dimension `run`.
         prior_std: S, shape [latent].
-        shape: of the result, [N, height, width].
+        shape: the shape of the result, [N, height, width].
         device: where to sample.
     """
     vae = make_vae([run], shape[1:], device)

@@ -13,6 +13,7 @@ from vaebench.files import write_atomically
 from vaebench.paths import TABLE_FORMATS
 from vaebench.provenance.account import account, as_comment
 from vaebench.provenance.stages import table_digest
+from vaebench.reporting.text import attested_counts, escape
 from vaebench.results.intervals import estimate
 from vaebench.results.read import Results, select, varying
 
@@ -65,7 +66,8 @@ def experiment_table(results: Results, name: str, numbers: list[Number]) -> pd.D
     """The table of an experiment.
 
     Each line is a group of planned runs that differ in their seed alone: how many, and how many
-    were run; mean, standard deviation and 95% interval of the test bound in nats, the mean
+    were run, and how many of these rest on an attestation, if any of the experiment does; mean,
+    standard deviation and 95% interval of the test bound in nats, the mean
     difference to the baseline over shared seeds with its interval, means of what else was measured,
     and what the paper prints for these settings.
     """
@@ -84,6 +86,7 @@ def experiment_table(results: Results, name: str, numbers: list[Number]) -> pd.D
             "planned": len(asked),
             "seeds": bound.count,
             "diverged": int((group["status"] == "diverged").sum()),
+            "attested": _attested(group),
             "test_elbo_mean": bound.mean,
             "test_elbo_std": bound.std,
             "test_elbo_low": bound.low,
@@ -92,7 +95,8 @@ def experiment_table(results: Results, name: str, numbers: list[Number]) -> pd.D
         line |= {f"{column}_mean": estimate(group[column].tolist()).mean for column in further}
         line |= _difference(runs, settings, group) | {"paper": _printed(asked, numbers)}
         lines.append(line)
-    return pd.DataFrame(lines)
+    table = pd.DataFrame(lines)
+    return table if (table["attested"] != "").any() else table.drop(columns="attested")
 
 
 def to_csv(table: pd.DataFrame) -> str:
@@ -131,8 +135,10 @@ def to_markdown(table: pd.DataFrame) -> str:
         )
         shown["95% interval of it"] = _interval(table, "difference_low", "difference_high")
     if (table["paper"] != "").any():
-        shown["paper"] = table["paper"].str.replace("-", "−").replace("", "–")
+        shown["paper"] = table["paper"].str.replace("-", "−").map(escape).replace("", "–")
     shown["diverged"] = table["diverged"].astype(str)
+    if "attested" in table:
+        shown["attested"] = table["attested"].replace("", "–")
     return shown.to_markdown(index=False, disable_numparse=True) + "\n"
 
 
@@ -168,6 +174,11 @@ def _compared(axes: Iterable[str]) -> str | None:
     return next((axis for axis in BASELINES if axis in set(axes)), None)
 
 
+def _attested(runs: pd.DataFrame) -> str:
+    """How many runs rest on an attestation, such as `15 bits` or `10 bits, 5 rounding`."""
+    return ", ".join(f"{count} {level}" for level, count in attested_counts(runs).items())
+
+
 def _printed(planned: pd.DataFrame, numbers: list[Number]) -> str:
     """The paper's numbers for runs with these settings, each with its place."""
     first = planned.iloc[0]
@@ -185,7 +196,7 @@ def _interval(table: pd.DataFrame, low: str, high: str) -> list[str]:
 
 
 def _setting(value: Any) -> str:
-    return "–" if pd.isna(value) else format_value(value)
+    return "–" if pd.isna(value) else escape(format_value(value))
 
 
 def _significant(value: float | None) -> str:

@@ -1,1 +1,1 @@
-"""From the records of runs to the collected table, and from there to means and intervals."""
+"""The collected table of a tier's runs, and means and intervals over seeds."""

@@ -1,4 +1,4 @@
-"""From the runs of a tier to its collected table; refuses whatever is not what the tier says."""
+"""Collects the runs of a tier in one table, and refuses runs that do not fit the tier."""
 
 import io
 from pathlib import Path
@@ -28,18 +28,18 @@ from vaebench.runs.sources import accepted_quality, accepted_sources
 def collect(tier: Tier, layout: Layout, finished_only: bool = False) -> None:
     """Check every run of the tier and write the collected tables.
 
-    The hash of each run is computed anew from the tier's settings, the sources in this checkout
-    and the registered data, so results that another setting, code or dataset made are found out
-    whatever the workflow remembers.
+    The hash of each run is computed again from the tier's settings, the sources of this checkout
+    and the digest of the data. So results of other settings, code or data are found, even if the
+    workflow considers them up to date.
 
     Args:
-        tier: whose runs.
-        layout: where they are.
-        finished_only: whether to leave out runs that are not trained.
+        tier: the tier.
+        layout: the places of its files.
+        finished_only: whether to skip runs that are not trained.
 
     Raises:
-        UserError: runs are missing, damaged or not what they should be; names each and the
-            command that trains it. Or no run is trained.
+        UserError: runs are missing, damaged or do not fit the tier, or no run is trained. The text
+            names each run and the command that trains it.
     """
     rows: list[dict[str, Any]] = []
     points: list[dict[str, Any]] = []
@@ -96,7 +96,7 @@ def _checked(folder: Path, run: Run) -> RunRecord:
 
 
 def _quality(layout: Layout, experiment: str, run: Run, record: RunRecord) -> dict[str, Any]:
-    """What was measured on the run's samples, checked to be of these weights and this code."""
+    """The sample quality of a run, after a check that it is of these weights and this code."""
     remedy = f"measure it with: vaebench evaluate --tier {layout.config} --experiment {experiment}"
     path = layout.evaluation(experiment, run.folder)
     found = read_as(EvaluationRecord, path, remedy)
@@ -139,7 +139,7 @@ def _row(layout: Layout, experiment: str, run: Run, record: RunRecord) -> dict[s
         "fitted_prior_trace": record.final.fitted_prior_trace,
         "fitted_prior_trace_batch": record.final.fitted_prior_trace_batch,
         **{f"test_{name}": value for name, value in test.model_dump().items()},
-        # What the weights of a diverged run have is no result, as for the other numbers.
+        # The weights of a diverged run give no result, so this number is null like the others.
         **({"test_active_units": None} if record.status == "diverged" else {}),
         **{f"train_{name}": value for name, value in train.model_dump().items()},
         "seconds": record.timing.seconds,
@@ -161,7 +161,7 @@ def _points(experiment: str, run: Run, record: RunRecord) -> list[dict[str, Any]
     key = {"experiment": experiment, "folder": run.folder.as_posix()}
     return [
         {**key, "epoch": point.epoch, "step": point.step}
-        # Named as in the table of runs, where `objective` is the name of one.
+        # Columns have the names of the table of runs, in which `objective` is a setting.
         | {f"test_{name}": v for name, v in point.model_dump(exclude={"epoch", "step"}).items()}
         for point in record.history
     ]

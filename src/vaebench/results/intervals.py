@@ -14,7 +14,7 @@ BOOTSTRAP_RESAMPLES = 10_000
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over seeds; the deviation and interval of a single value are NaN."""
+    """A mean over seeds. Its deviation and interval are NaN if there is a single value."""
 
     count: int
     mean: float
@@ -22,14 +22,15 @@ class Estimate:
     """Sample standard deviation (n - 1)."""
     low: float
     high: float
-    """The 95% confidence interval of the mean."""
+    """The bounds of the 95% confidence interval of the mean are `low` and `high`."""
 
 
 def estimate(values: Sequence[float]) -> Estimate:
-    """The mean of independent values with its 95% interval.
+    """The mean of independent values with its 95% confidence interval.
 
-    Student's t below 10 values; from 10 on the BCa bootstrap with a fixed stream. Values that are
-    not finite make the whole estimate NaN: a diverged run is not averaged away.
+    Below 10 values, the interval is Student's t. From 10 on, it is the BCa bootstrap with a fixed
+    random stream. If a value is not finite, the whole estimate is NaN, so that a mean does not hide
+    a diverged run.
     """
     sample = np.asarray(values, dtype=float)
     count = len(sample)

@@ -1,4 +1,4 @@
-"""Reading what a tier has collected: the only source of figures and tables."""
+"""Reads the collected results of a tier. Figures and tables are made from them only."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,17 +22,17 @@ class Results:
     layout: Layout
     tier: Tier
     runs: pd.DataFrame
-    """One row a run; columns as `collect` writes them."""
+    """A row for each run, with the columns that `collect` writes."""
     history: pd.DataFrame
-    """One row a run and recorded stretch: experiment, folder, epoch (null where training is counted
-    in steps), step, and the test set's numbers."""
+    """A row for each evaluation during training of each run: experiment, folder, epoch (null if
+    training is counted in steps), step, and the metrics of the test set."""
 
     def of(self, experiment: str, **settings: Any) -> pd.DataFrame:
         """The runs of an experiment that have these settings, in the order of the config."""
         return select(self.runs, experiment=experiment, **settings)
 
     def planned(self, experiment: str, **settings: Any) -> pd.DataFrame:
-        """The settings of all runs that the tier's config names, whether or not they were run."""
+        """The settings of all runs of an experiment in the tier's config, trained or not."""
         cells = expand(self.tier.experiment(experiment))
         runs = [run.settings.model_dump() for cell in cells for run in cell.runs]
         return select(pd.DataFrame(runs), **settings)
@@ -52,10 +52,10 @@ class Results:
 
 
 def load_results(root: Path) -> Results:
-    """The results of a tier in the folder `root`, such as results/smoke.
+    """Read the results of a tier from its folder, such as results/smoke.
 
     Raises:
-        UserError: nothing was collected there.
+        UserError: there are no collected results, or they are damaged.
     """
     layout = Layout(root)
     for path in (layout.config, layout.runs, layout.history):
@@ -71,7 +71,7 @@ def load_results(root: Path) -> Results:
 
 
 def select(frame: pd.DataFrame, **values: Any) -> pd.DataFrame:
-    """The rows whose columns have these values; a list stands for any of its values."""
+    """The rows whose columns have these values. A list matches any of its values."""
     keep = pd.Series(True, index=frame.index)
     for column, value in values.items():
         if not isinstance(value, list) and pd.isna(value):
@@ -82,12 +82,12 @@ def select(frame: pd.DataFrame, **values: Any) -> pd.DataFrame:
 
 
 def varying(experiment: Experiment) -> list[str]:
-    """The axes of an experiment but for its seeds: what tells its groups of runs apart."""
+    """The axes of an experiment without the seed. Runs that agree in them form a group."""
     return [axis for axis in experiment.axes if axis != "seed"]
 
 
 def training_text(rows: pd.DataFrame) -> str:
-    """How long these runs were trained, such as `10 epochs` or `10/20 epochs` or `500 steps`."""
+    """The length of the training of these runs: `10 epochs`, `10/20 epochs`, `500 steps`."""
     texts = []
     for unit in ("epochs", "steps"):
         counts = sorted(rows[unit].dropna().unique())

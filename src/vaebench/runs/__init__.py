@@ -1,1 +1,1 @@
-"""Finished runs: their records, their hash, the code behind it, and the store that keeps them."""
+"""Finished runs: their records, their hash, the code that decides them, and their store."""

@@ -44,6 +44,8 @@ class Attestation(Record):
     """The commit whose sources this checkout's were compared with."""
     golden_set: str
     """The digest of the golden set: what was trained, and by which program."""
+    cases: int
+    """How many cases of the golden set both versions could train here."""
     made: str
     """The date, YYYY-MM-DD."""
     machine: str

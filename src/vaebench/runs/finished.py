@@ -1,7 +1,7 @@
-"""A tier before all of it has been run: which of its runs are finished, to show them as they are.
+"""The finished runs of a tier, to show its results before all runs are trained.
 
-With VAEBENCH_FINISHED_ONLY=1 snakemake trains nothing. It measures, collects, draws and judges what
-is trained, and what is not shows as *not run*.
+With VAEBENCH_FINISHED_ONLY=1 snakemake trains nothing. It measures, collects, draws and judges the
+runs that are trained. The others are shown as *not run*.
 """
 
 import os
@@ -17,18 +17,18 @@ FINISHED_ONLY = "VAEBENCH_FINISHED_ONLY"
 
 
 def finished_only() -> bool:
-    """Whether the environment asks for the finished runs alone."""
+    """Whether the environment variable asks to use only finished runs."""
     return os.environ.get(FINISHED_ONLY, "") not in ("", "0")
 
 
 def is_finished(layout: Layout, experiment: str, run: Run) -> bool:
-    """Whether a run is trained; whether it is what the tier asks for is checked by `collect`."""
+    """Whether the files of a run exist. `collect` checks that they fit the tier."""
     folder = layout.run(experiment, run.folder)
     return all((folder / name).exists() for name in ("metrics.json", "arrays.npz"))
 
 
 def finished_runs(tier: Tier, layout: Layout) -> list[tuple[Experiment, Run]]:
-    """As `Tier.runs`, but for those that are not trained."""
+    """The trained runs of `Tier.runs`."""
     return [
         (experiment, run)
         for experiment, run in tier.runs
@@ -37,13 +37,13 @@ def finished_runs(tier: Tier, layout: Layout) -> list[tuple[Experiment, Run]]:
 
 
 def is_partial(layout: Layout) -> bool:
-    """Whether a tier lacks runs that its config names."""
+    """Whether some runs of a tier's config are not trained."""
     tier = load_tier(layout.config)
     return len(finished_runs(tier, layout)) < len(tier.runs)
 
 
 def finished_jobs(tier: Tier, layout: Layout) -> list[JobRule]:
-    """A rule with one job for each stretch of finished runs of a cell."""
+    """A rule with one job for each sequence of consecutive finished runs of a cell."""
     rules = []
     for experiment in tier.experiments:
         packs = [

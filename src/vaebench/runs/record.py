@@ -1,7 +1,7 @@
-"""Records: metrics.json and its like, written once and validated wherever they are read.
+"""Records: JSON files such as metrics.json, which are written once and validated when read.
 
-The last entry of a record's file, `sha256`, is the digest of all others, so that a damaged or
-changed number is noticed wherever it stands.
+The last entry of a record's file, `sha256`, is the digest of all other entries. It reveals any
+damage and any later change.
 """
 
 import json
@@ -22,79 +22,82 @@ CHECKSUM = "sha256"
 
 
 class Record(BaseModel):
-    """Refuses keys it does not know, so that a record of another version is noticed."""
+    """A model that refuses unknown keys, so that a record of another version is noticed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def to_json(self) -> str:
-        """The text of the record's file, sealed with its digest."""
+        """The text of the record's file. It ends with the digest of the other entries."""
         values = self.model_dump(mode="json")
         return json.dumps(values | {CHECKSUM: checksum(values)}, indent=2, allow_nan=False) + "\n"
 
 
 class HistoryPoint(Record):
-    """The test set during training, in nats per example; null is not finite."""
+    """Metrics of the test set during training, in nats per example. Null stands for not finite."""
 
     epoch: int | None
-    """From 1; null where training is counted in steps."""
+    """Counted from 1. Null if training is counted in steps."""
     step: int
-    """Optimisation steps done."""
+    """The number of optimisation steps done."""
     objective: float | None
     elbo: float | None
-    """Also null for likelihoods whose T follows from a batch: see `SetMetrics.elbo`."""
+    """Also null for likelihoods whose T is computed from a batch, see `SetMetrics.elbo`."""
     rate: float | None
     distortion: float | None
-    """Null where `elbo` is."""
+    """Null if `elbo` is null."""
     mse: float | None
 
 
 class SetMetrics(Record):
-    """A whole set, in nats per example; null is not finite, or of a run that diverged."""
+    """Metrics of a whole set, in nats per example.
+
+    Null stands for a value that is not finite, or for a diverged run.
+    """
 
     objective: float | None
-    """The trained objective, with this set as its batch; Eq. 30 for BAGGINS with BILBO."""
+    """The trained objective with this set as its batch. For BAGGINS with BILBO it is Eq. 30."""
     elbo: float | None
-    """The evidence lower bound of the data as they were scaled. A likelihood whose T follows from
-    a batch has here the scalar T = `Final.likelihood_variance`."""
+    """The evidence lower bound of the scaled data. If T is computed from a batch, the bound is
+    that with the scalar T = `Final.likelihood_variance`."""
     elbo_data_units: float | None
-    """elbo + m log lambda: a density of the unscaled data, comparable at every data_scale."""
+    """elbo + m log lambda, the bound on the log density of the unscaled data. It is comparable
+    between values of data_scale."""
     rate: float | None
     distortion: float | None
     mse: float | None
-    """Mean squared residual of a pixel, |x - nu|^2 / (m lambda^2), with pixels in [0, 1]."""
+    """The mean squared residual of a pixel, |x - nu|^2 / (m lambda^2), with pixels in [0, 1]."""
     information: float | None
     """u of Eq. 28, the mean of tr Sigma^-1 S^2."""
 
 
 class HeldOutMetrics(SetMetrics):
-    """The test set; `elbo` has S^2 of the test set, as in the paper."""
+    """Metrics of the test set. Its `elbo` has S^2 of the test set, as in the paper."""
 
     elbo_frozen_prior: float | None
-    """With S^2 of the training set."""
+    """The bound with S^2 of the training set."""
     active_units: int
-    """Latent dimensions whose mean KL divergence exceeds 0.01 nats."""
+    """The number of latent dimensions whose mean KL divergence exceeds 0.01 nats."""
     mean_image_mse: float
-    """The `mse` of showing the training set's mean image, whatever the input."""
+    """The `mse` if every reconstruction is the mean image of the training set."""
 
 
 class Final(Record):
-    """After the last step."""
+    """Metrics after the last step."""
 
     likelihood_variance: float | None
-    """The scalar T of p(x|z) = N(x; nu, T I), where training found one: learned, or the training
-    set's mean squared residual where T follows from a batch."""
+    """The scalar T of p(x|z) = N(x; nu, T I): the learned one, or the mean squared residual of the
+    training set if T is computed from a batch. Null for other likelihoods."""
     fitted_prior_trace: float | None
-    """tr S^2 of the prior that fits the posteriors of the training set (Eq. 4), also where p(z) is
-    N(0, I)."""
+    """tr S^2 of the prior of Eq. 4 on the training set, also for runs with the prior N(0, I)."""
     fitted_prior_trace_batch: float | None
-    """The same from the first `batch_size` training images alone."""
+    """The same for the first `batch_size` training images."""
 
     train: SetMetrics
     test: HeldOutMetrics
 
 
 class Timing(Record):
-    """Of training alone. All runs of a pack advance together and share these."""
+    """The duration of training, without evaluations. All runs of a pack have the same one."""
 
     seconds: float
     steps_per_second: float
@@ -112,9 +115,9 @@ class Worker(Record):
     libraries: dict[str, str]
     threads: int
     deterministic: bool
-    """Whether torch was told to use deterministic algorithms alone."""
+    """Whether torch was set to use only deterministic algorithms."""
     packed_runs: int
-    """How many runs were trained together."""
+    """The number of runs that were trained together."""
     commit: str | None
     dirty: bool | None
     """Whether tracked files differed from the commit."""
@@ -122,13 +125,13 @@ class Worker(Record):
 
 
 class Digests(Record):
-    """SHA-256 of what went into the run and came out of it."""
+    """SHA-256 digests of the inputs and outputs of a run."""
 
     settings: str
     sources: str
     data: str
     environment: str | None
-    """Of requirements.lock, where there is one."""
+    """The digest of requirements.lock, if it exists."""
     weights: str
     arrays: str
 
@@ -150,42 +153,45 @@ class RunRecord(Record):
 
 
 class Quality(Record):
-    """Images against a dataset's test images, by a classifier's features and by pixels.
+    """A comparison of images with a dataset's test images, by a classifier's features and pixels.
 
-    The features are arbitrary in scale: read `kid` and `fid` beside those of training images.
+    The scale of the features is arbitrary. So compare `kid` and `fid` with the values of training
+    images.
     """
 
     images: int
-    """How many images are compared with as many test images."""
+    """The number of images. The same number of test images is used."""
     kid: float
-    """Kernel distance of the features (Binkowski et al., 2018); unbiased, so it may be below 0."""
+    """Kernel distance of the features (Binkowski et al., 2018). The estimator is unbiased, so the
+    value may be negative."""
     fid: float
     """Frechet distance of the features (Heusel et al., 2017)."""
     precision: float
-    """Share of images among the test images' neighbours (Kynkaanniemi et al., 2019)."""
+    """Share of images in the neighbourhood of a test image (Kynkaanniemi et al., 2019)."""
     recall: float
-    """Share of test images among the images' neighbours."""
+    """Share of test images in the neighbourhood of an image."""
     density: float
-    """Mean number of test images' neighbourhoods around an image (Naeem et al., 2020)."""
+    """Mean number of test images' neighbourhoods that contain an image (Naeem et al., 2020)."""
     coverage: float
     """Share of test images with an image in their neighbourhood."""
     mean_image_distance: float
-    """Mean squared distance from the training set's mean image, over that of the test images: 0 if
-    all images are the mean image, 1 if they vary about it as data do."""
+    """Mean squared distance from the training set's mean image, divided by that of the test images.
+    It is 0 if all images are the mean image, and 1 if they vary about it as the data do."""
     sharpness: float
-    """Mean over images of |grad x|^2 / |x|^2, over that of the test images; below 1 is blurry."""
+    """Mean over images of |grad x|^2 / |x|^2, divided by that of the test images. Blurred images
+    have less than 1."""
     components: float
-    """Connected components of an image's pixels above half its brightest one, in the mean."""
+    """Mean number of connected components of the pixels above half the brightest one."""
 
 
 class ClassifierRecord(Record):
-    """The classifier of a dataset, whose features measure sample quality."""
+    """classifier.json: the classifier of a dataset, whose features measure sample quality."""
 
     schema_version: Literal[1] = 1
     dataset: str
     test_accuracy: float
     floor: Quality
-    """Training images against test images: what no sample can be expected to beat."""
+    """The quality of training images: the best values that samples can be expected to reach."""
     test_components: float
     """`Quality.components` of the test images."""
     weights: str
@@ -197,7 +203,7 @@ class ClassifierRecord(Record):
 
 
 class EvaluationRecord(Record):
-    """evaluation.json: what is measured on a finished run from its weights."""
+    """evaluation.json: the sample quality of a finished run."""
 
     schema_version: Literal[1] = 1
     run_hash: str
@@ -206,26 +212,26 @@ class EvaluationRecord(Record):
     classifier: str
     """SHA-256 of the classifier's weights."""
     sources: str
-    """Of the code that measures."""
+    """The digest of the code that measures sample quality."""
     samples: Quality | None
-    """Samples of z ~ N(0, S^2), the decoder's means; null where the run diverged."""
+    """The quality of the decoder's means for z ~ N(0, S^2). Null if the run diverged."""
     floor: Quality
 
 
 class Manifest(Record):
-    """manifest.json of a tier: SHA-256 digests by paths from the tier's folder."""
+    """manifest.json of a tier. Paths are relative to the tier's folder, digests are SHA-256."""
 
     schema_version: Literal[2] = 2
     tier: Name
     environment: str | None
-    """Of requirements.lock, where there is one."""
+    """The digest of requirements.lock, if it exists."""
     code: dict[str, str]
-    """What made the files, see `sources.code_digests`."""
+    """The digests of the code that made the files, see `provenance.stages.code_digests`."""
     paper_values: str
-    """Of config/paper_values.yaml, by which tables and claims were made."""
+    """The digest of config/paper_values.yaml, which tables and claims depend on."""
     files: dict[str, str]
     weights: dict[str, str]
-    """As the runs' records name them; the files need not be here."""
+    """The digests in the records of the runs. The weights themselves may be missing."""
 
     @field_validator("files", "weights")
     @classmethod
@@ -247,10 +253,10 @@ def read_record(path: Path) -> RunRecord:
 
 
 def read_as(model: type[T], path: Path, remedy: str) -> T:
-    """Read and check another record.
+    """Read and check a record of any kind.
 
     Raises:
-        UserError: it is missing, damaged or of another version; ends with the remedy.
+        UserError: it is missing, damaged or of another version. The text ends with the remedy.
     """
     try:
         values = json.loads(path.read_text())
@@ -264,11 +270,11 @@ def read_as(model: type[T], path: Path, remedy: str) -> T:
 
 
 def checksum(values: dict[str, Any]) -> str:
-    """The digest that ends a record with these entries."""
+    """The digest of a record with these entries."""
     return digest_bytes(json.dumps(values, sort_keys=True).encode())
 
 
 def finite(value: SupportsFloat) -> float | None:
-    """A number for a record: null where it is not finite, since JSON has no word for it."""
+    """A number for a record. None if it is not finite, since JSON cannot represent such numbers."""
     number = float(value)
     return number if math.isfinite(number) else None

@@ -1,4 +1,4 @@
-"""The hash that names a run: its settings, the code that decides its result, and its data."""
+"""The hash of a run, which covers its settings, the code that decides its result, and its data."""
 
 from pathlib import Path
 
@@ -12,26 +12,27 @@ from vaebench.runs.sources import accepted_sources, source_digest
 def run_hash(settings: Settings, data: Path = DATA) -> str:
     """SHA-256 over the digests of a run's settings, this checkout's sources and the data.
 
-    Two results with one run hash are the same experiment. Device, threads and pack may differ; they
-    are in the record of the worker.
+    Two results with the same run hash are results of the same run. Device, threads and pack may
+    differ. They are in the record of the worker.
 
     Args:
-        settings: the run.
-        data: the folder with `prepared/`. It tells the bytes of datasets that have no registered
-            digest.
+        settings: the settings of the run.
+        data: the folder with `prepared/`. Datasets without a registered digest are read from it.
 
     Raises:
-        UserError: the bytes of the dataset are known only once it is prepared, and it is not.
+        UserError: the dataset has no registered digest and is not prepared.
     """
     dataset = data_digest(data / "prepared", settings.dataset)
     return combine(settings.digest, source_digest(settings), dataset)
 
 
 def accepted_hashes(settings: Settings, data: Path = DATA) -> list[str]:
-    """The hashes under which a run counts as current, this checkout's own first.
+    """The hashes under which a run counts as current. This checkout's own hash is the first.
 
-    The others are of runs that were trained by code which is attested to compute the same. Raises
-    what `run_hash` raises.
+    The others are hashes with the sources of other code, which is attested to compute the same.
+
+    Raises:
+        UserError: as `run_hash`, or an attestation was changed after it was made.
     """
     dataset = data_digest(data / "prepared", settings.dataset)
     return [combine(settings.digest, sources, dataset) for sources in accepted_sources(settings)]

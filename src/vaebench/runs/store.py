@@ -1,6 +1,7 @@
-"""The store of finished runs, outside everything a workflow may delete, and its locks.
+"""The store of finished runs, and its locks. No workflow deletes files in it.
 
-A finished run lies at runs/<first two digits>/<run hash>/. Whoever trains a run holds its lock.
+The files of a finished run are in runs/<first two digits>/<run hash>/. A process holds the locks of
+the runs that it trains.
 """
 
 import contextlib
@@ -22,36 +23,41 @@ WEIGHTS = "model.safetensors"
 EVALUATION = "evaluation.json"
 STAGED = "metrics.staged.json"
 START_OVER = "--start-over (or VAEBENCH_START_OVER=1 before snakemake)"
-"""How to say that what is saved and cannot be used is to be trained again."""
+"""The option that discards unusable saved states and damaged runs. Messages name it."""
 _REMEDY = f"to train the run again: {START_OVER}"
 
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """What a run leaves: the record and the bytes of its two other files."""
+    """The results of a run: its record and the content of its two other files."""
 
     record: RunRecord
     arrays: bytes
+    """The content of arrays.npz."""
     weights: bytes | None
-    """None where they are not here: the run came from a colleague without them."""
+    """The content of model.safetensors. None if the run was imported without its weights."""
 
 
 def run_folder(store: Path, run_hash: str) -> Path:
-    """Where a finished run lies."""
+    """The folder of a finished run."""
     return store / "runs" / run_hash[:2] / run_hash
 
 
 def has_run(store: Path, run_hash: str) -> bool:
-    """Whether the store has a finished run; its record is written last."""
+    """Whether the store has a finished run. Its record is written last."""
     return (run_folder(store, run_hash) / "metrics.json").exists()
 
 
 def stored_hash(store: Path, candidates: Sequence[str]) -> str:
-    """The hash under which the store has a run, finished or staged; the first if it has none.
+    """The hash under which the store has a run, finished or staged.
 
     Args:
         store: the store of finished runs.
-        candidates: the hashes under which the run counts as current, this checkout's own first.
+        candidates: the hashes under which the run counts as current. This checkout's own hash is
+            the first.
+
+    Returns:
+        The first of them that the store has; the first of all if it has none.
     """
     for name in ("metrics.json", STAGED):
         for run_hash in candidates:
@@ -66,7 +72,7 @@ def has_weights(store: Path, run_hash: str) -> bool:
 
 
 def stage_run(store: Path, run: FinishedRun) -> None:
-    """Write a finished run, which counts once it is released: those of a pack, all or none."""
+    """Write a finished run. It counts only after `release_runs`, which releases whole packs."""
     folder = run_folder(store, run.record.run_hash)
     remove_leftovers(folder)
     if run.weights is not None:
@@ -76,7 +82,7 @@ def stage_run(store: Path, run: FinishedRun) -> None:
 
 
 def release_runs(store: Path, run_hashes: Iterable[str]) -> None:
-    """Let the staged ones of these runs count."""
+    """Make the staged runs among these finished runs."""
     for run_hash in run_hashes:
         folder = run_folder(store, run_hash)
         if (folder / STAGED).exists():
@@ -84,23 +90,26 @@ def release_runs(store: Path, run_hashes: Iterable[str]) -> None:
 
 
 def put_run(store: Path, run: FinishedRun) -> None:
-    """Keep a finished run."""
+    """Write a finished run into the store."""
     stage_run(store, run)
     release_runs(store, [run.record.run_hash])
 
 
 def kept_evaluation(store: Path, run_hash: str) -> Path:
-    """Where the measures of a finished run's samples are, if they are."""
+    """The path of the sample quality of a finished run. The file may not exist."""
     return run_folder(store, run_hash) / EVALUATION
 
 
 def keep_evaluation(store: Path, run_hash: str, evaluation: Path) -> None:
-    """Keep the measures of a finished run's samples, which cannot be made again without weights."""
+    """Keep the sample quality of a finished run, which cannot be measured again without weights."""
     write_atomically(kept_evaluation(store, run_hash), evaluation.read_bytes())
 
 
 def remove_run(store: Path, run_hash: str) -> None:
-    """Forget a finished run, its record first: without that, it is not there."""
+    """Remove a finished run from the store. The record is removed first.
+
+    Without its record, a run does not count as finished.
+    """
     folder = run_folder(store, run_hash)
     for name in ("metrics.json", STAGED, EVALUATION, "arrays.npz", WEIGHTS):
         (folder / name).unlink(missing_ok=True)
@@ -130,14 +139,14 @@ def get_run(store: Path, run_hash: str) -> FinishedRun:
 
 @contextlib.contextmanager
 def locked(store: Path, names: Sequence[str]) -> Iterator[None]:
-    """Hold the locks of these names; waits while another process holds one, and says which.
+    """Hold the locks of these names. Waits while another process holds one, and logs which it is.
 
-    The locks are the kernel's, so they go with the process that holds them, however it ends.
+    They are locks of the kernel, which releases them when the process ends in any way.
     """
     folder = store / "locks"
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
-        # In one order everywhere, so that two packs that share runs cannot wait for each other.
+        # Locks are taken in sorted order, so two packs that share runs cannot block each other.
         for name in sorted(set(names)):
             file = stack.enter_context((folder / f"{name}.lock").open("a+"))
             try:
@@ -157,4 +166,4 @@ def _holder(file: TextIO) -> str:
         known = json.loads(file.read())
         return f"process {known['pid']} on {known['host']}"
     except (ValueError, KeyError):
-        return "another process"  # it took the lock and has not signed it yet
+        return "another process"  # It holds the lock and has not written its name yet.

@@ -1,1 +1,1 @@
-"""Tiers that come from elsewhere or go there."""
+"""Exchange of tiers with other clones: archives, DVC, and the adoption of received tiers."""

@@ -1,4 +1,7 @@
-"""Making a tier from elsewhere count here: as if this clone had made it, or not at all."""
+"""Adopts a tier that another clone made, so that it counts as made by this one.
+
+A tier is refused if it is not whole, or if other sources or settings made its runs.
+"""
 
 import os
 import subprocess
@@ -29,14 +32,14 @@ from vaebench.runs.store import (
 from vaebench.workflow.rules import note_plan
 
 SHOWN = 5
-"""Problems that a refusal lists before it only counts them."""
+"""The number of problems that an error lists. It counts the others."""
 
 
 def adopt_runs(layout: Layout, store: Path) -> int:
-    """Put the runs of a tier into the store; returns how many it did not have.
+    """Put the runs of a tier into the store. Runs without weights are included.
 
-    A run without its weights is kept too: it is not trained again, and what needs its weights
-    says that they are missing.
+    Returns:
+        The number of runs that were not in the store before.
     """
     runs, new = layout.root / "runs", 0
     for path in sorted(runs.rglob("metrics.json")):
@@ -59,10 +62,10 @@ def check_whole(layout: Layout, need_weights: bool = False) -> None:
 
     Args:
         layout: the tier.
-        need_weights: whether weights that are not here are a problem.
+        need_weights: whether missing weights are a problem.
 
     Raises:
-        UserError: a file was changed, is missing or does not belong; names it.
+        UserError: a file is changed, is missing or does not belong to the tier. The text names it.
     """
     if problems := verify(layout, need_weights).problems:
         raise UserError(f"{layout.root} is not whole:\n{_listed(problems)}")
@@ -73,10 +76,10 @@ def check_current(layout: Layout, configs: Path) -> None:
 
     Args:
         layout: a whole tier.
-        configs: the folder of the tiers' files.
+        configs: the folder of the config files.
 
     Raises:
-        UserError: other sources or settings made the tier's runs; says how to go on.
+        UserError: other sources or settings made the tier's runs. The text says how to proceed.
     """
     stale = verify(layout).other_sources
     if stale:
@@ -96,10 +99,11 @@ def check_current(layout: Layout, configs: Path) -> None:
 
 
 def mark_current(layout: Layout, paper_values: Path) -> list[str]:
-    """Tell Snakemake that a whole and current tier is made.
+    """Tell Snakemake that a whole and current tier is up to date.
 
-    Without this, a clone would make everything again: to Snakemake, all files are new. What other
-    code made from the runs than this checkout has, such as a figure, is left to be made again.
+    Snakemake does not know the files of a received tier, so it would make everything again. Results
+    such as figures, which other code than this checkout's made from the runs, are removed, so that
+    they are made again.
 
     Returns:
         The kinds of results that are to be made again: names of figures, `tables` and so on.
@@ -120,7 +124,7 @@ def mark_current(layout: Layout, paper_values: Path) -> list[str]:
         raise UserError(f"snakemake could not take {layout.root} over:\n{done.stderr.strip()}")
     for path in (layout.root / "logs").rglob("*.log"):
         if path.stat().st_size == 0:
-            path.unlink()  # `--touch` makes them, and nothing ran
+            path.unlink()  # `--touch` creates empty logs, although no job ran.
     outdated = _outdated(tier, read_manifest(layout), paper_values)
     for kind in outdated:
         for path in _files(layout, kind):
@@ -151,8 +155,6 @@ def _files(layout: Layout, kind: str) -> Iterator[Path]:
             yield from (layout.root / "tables").glob("*")
         case "claims":
             yield from (layout.claims("json"), layout.claims("md"))
-        case "summary":
-            yield from (layout.summary, layout.bounds)
         case "report":
             yield layout.report
         case figure:
@@ -160,7 +162,7 @@ def _files(layout: Layout, kind: str) -> Iterator[Path]:
 
 
 def _runs(tier: Tier) -> tuple[object, ...]:
-    """What a tier makes, without how it is run."""
+    """The parts of a tier that decide its results, without `execution`."""
     return tier.tier, tier.experiments, tier.figures
 
 

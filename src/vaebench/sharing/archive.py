@@ -1,18 +1,14 @@
 """A tier in one archive, for those who share without DVC: written, checked, unpacked, adopted.
 
 An archive is a tar file whose first member is the tier's manifest; every other member is a file
-that the manifest names, and is believed only if it has the digest given there. Volumes are the
-archive's bytes in pieces, NAME.001 and so on.
+that the manifest names, and is believed only if it has the digest given there.
 """
 
-import io
 import os
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import IO
 
 from vaebench.data.registry import DATASETS
 from vaebench.errors import UserError
@@ -29,17 +25,13 @@ LARGEST_FILE = 256 * 1024**2
 MANIFEST = "manifest.json"
 
 
-def export_tier(layout: Layout, out: Path, weights: bool, volume_size: int | None) -> list[Path]:
-    """Pack a tier into `out`, or into volumes of at most `volume_size` bytes.
+def export_tier(layout: Layout, out: Path, weights: bool) -> Path:
+    """Pack a tier into the archive `out`, and return its path.
 
     Args:
         layout: a tier that is whole.
-        out: the archive's path; volumes append `.001` and so on.
+        out: the archive's path.
         weights: whether to pack the weights too.
-        volume_size: bytes of a volume; None for one archive.
-
-    Returns:
-        The files that were written.
 
     Raises:
         UserError: the tier is not whole, or weights are asked for and are not here.
@@ -52,11 +44,10 @@ def export_tier(layout: Layout, out: Path, weights: bool, volume_size: int | Non
         packed = Path(folder) / "archive"
         with tarfile.open(packed, "w") as archive:
             for name in names:
-                archive.addfile(_header(name, layout.root / name), (layout.root / name).open("rb"))
-        if volume_size is None:
-            os.replace(packed, out)
-            return [out]
-        return _split(packed, out, volume_size)
+                with (layout.root / name).open("rb") as file:
+                    archive.addfile(_header(name, layout.root / name), file)
+        os.replace(packed, out)
+    return out
 
 
 def publish_tier(layout: Layout, folder: Path, weights: bool) -> Path:
@@ -96,13 +87,13 @@ def publish_tier(layout: Layout, folder: Path, weights: bool) -> Path:
     return folder
 
 
-def import_tier(archive: Sequence[Path], results: Path, store: Path) -> Layout:
+def import_tier(archive: Path, results: Path, store: Path) -> Layout:
     """Check an archive, unpack it below `results`, and put its runs into the store.
 
     Nothing is in place before everything is checked.
 
     Args:
-        archive: its file, its volumes in order, or a folder with what an archive holds.
+        archive: its file, or a folder with what an archive holds.
         results: the folder of tiers.
         store: the store of finished runs.
 
@@ -116,8 +107,8 @@ def import_tier(archive: Sequence[Path], results: Path, store: Path) -> Layout:
     results.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=results, prefix=".import.") as folder:
         unpacked = Layout(Path(folder) / "tier")
-        if len(archive) == 1 and archive[0].is_dir():
-            manifest = _copy(Layout(archive[0]), unpacked, weights=True)
+        if archive.is_dir():
+            manifest = _copy(Layout(archive), unpacked, weights=True)
         else:
             manifest = _unpack(archive, unpacked)
         check_whole(unpacked)
@@ -143,38 +134,28 @@ def _header(name: str, path: Path) -> tarfile.TarInfo:
     return header
 
 
-def _split(packed: Path, out: Path, volume_size: int) -> list[Path]:
-    volumes: list[Path] = []
-    with packed.open("rb") as file:
-        while chunk := file.read(volume_size):
-            path = out.with_name(f"{out.name}.{len(volumes) + 1:03}")
-            write_atomically(path, chunk)
-            volumes.append(path)
-    return volumes
-
-
-def _unpack(archive: Sequence[Path], layout: Layout) -> Manifest:
+def _unpack(archive: Path, layout: Layout) -> Manifest:
     """Write every member below `layout`, each checked before it is written."""
     try:
-        with tarfile.open(fileobj=_joined(archive), mode="r|") as members:
+        with tarfile.open(archive, mode="r|") as members:
             manifest: Manifest | None = None
             seen: set[str] = set()
             for member in members:
                 content = _read(members, member)
                 if manifest is None:
                     if member.name != MANIFEST:
-                        raise UserError(f"{archive[0]} is no archive of a tier: no manifest first")
+                        raise UserError(f"{archive} is no archive of a tier: no manifest first")
                     write_atomically(layout.manifest, content)
                     manifest = read_manifest(layout)
                     continue
                 if member.name in seen:
-                    raise UserError(f"{archive[0]} is refused: it holds {member.name} twice")
+                    raise UserError(f"{archive} is refused: it holds {member.name} twice")
                 seen.add(member.name)
-                _write(archive[0], layout, manifest, member.name, content)
+                _write(archive, layout, manifest, member.name, content)
     except (tarfile.TarError, EOFError) as error:
-        raise UserError(f"{archive[0]} is damaged or cut off ({error})") from None
+        raise UserError(f"{archive} is damaged or cut off ({error})") from None
     if manifest is None:
-        raise UserError(f"{archive[0]} is empty")
+        raise UserError(f"{archive} is empty")
     return manifest
 
 
@@ -224,29 +205,3 @@ def _differs(there: Layout, unpacked: Layout) -> bool:
         return there.manifest.read_bytes() != unpacked.manifest.read_bytes()
     files = {path for path in there.root.rglob("*") if path.is_file()}
     return not files <= {there.config, there.hashes}
-
-
-def _joined(parts: Sequence[Path]) -> IO[bytes]:
-    """The bytes of several files one after the other, as one file that is read once."""
-
-    class Joined(io.RawIOBase):
-        def __init__(self) -> None:
-            self._left = list(parts)
-            self._file: IO[bytes] | None = None
-
-        def readable(self) -> bool:
-            return True
-
-        def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-            while self._file is not None or self._left:
-                if self._file is None:
-                    self._file = self._left.pop(0).open("rb")
-                content = self._file.read(len(buffer))
-                if content:
-                    buffer[: len(content)] = content
-                    return len(content)
-                self._file.close()
-                self._file = None
-            return 0
-
-    return io.BufferedReader(Joined())

@@ -1,4 +1,4 @@
-"""Recording a tier with DVC and git, and bringing it back into a clone."""
+"""Records tiers with DVC and git, and restores them in another clone."""
 
 import subprocess
 import sys
@@ -20,16 +20,16 @@ LOCK = Path("dvc.lock")
 
 
 def push(tiers: Sequence[str]) -> list[Path]:
-    """Record what is made with DVC, send it to the default remote and stage small text for git.
+    """Record tiers with DVC, send them to the default remote and stage small text files for git.
 
     Args:
-        tiers: names of tiers; all that are made if empty.
+        tiers: the names of tiers. All complete tiers if empty.
 
     Returns:
         The files that are staged and remain to be committed.
 
     Raises:
-        UserError: a tier is not whole or not in dvc.yaml, or DVC failed; nothing is sent then.
+        UserError: a tier is not whole or not in dvc.yaml, or DVC failed. Nothing is sent then.
     """
     known = _tiers()
     made = [tier for tier in known if Layout.of(tier).manifest.exists()]
@@ -44,24 +44,24 @@ def push(tiers: Sequence[str]) -> list[Path]:
     dvc("commit", "--force", *stages)
     dvc("push", *stages)
     text = [LOCK, *(path for tier in chosen for path in _uncached(tier))]
-    # Results are ignored by git until somebody means to keep them.
+    # git ignores results, so they have to be added with --force.
     _run(["git", "add", "--force", *map(str, text)])
     return text
 
 
 def pull(tiers: Sequence[str], store: Path) -> list[Layout]:
-    """Bring recorded tiers here and take them over: snakemake then has nothing to do.
+    """Restore recorded tiers and adopt them, so that snakemake has nothing to do.
 
     Args:
-        tiers: names of tiers; all that dvc.lock records if empty.
+        tiers: the names of tiers. All tiers that dvc.lock records if empty.
         store: the store of finished runs.
 
     Returns:
         The tiers.
 
     Raises:
-        UserError: a tier is not recorded, is not whole, or other sources or settings made it than
-            this checkout has; or DVC failed.
+        UserError: a tier is not recorded, is not whole, or was made by other sources or settings
+            than this checkout has, or DVC failed.
     """
     if not LOCK.exists():
         raise UserError(f"{LOCK} is missing: nothing was recorded here with `make push` yet")
@@ -87,7 +87,7 @@ def dvc(*arguments: str) -> None:
     """Run DVC, which shows its own progress.
 
     Raises:
-        UserError: it failed; it has said why.
+        UserError: DVC failed. It has printed the reason.
     """
     _run([sys.executable, "-m", "dvc", *arguments])
 
@@ -106,15 +106,15 @@ def _tiers() -> list[str]:
 
 
 def _datasets(tiers: Sequence[str]) -> list[str]:
-    """The stages of the datasets that these tiers, which are here, train on."""
+    """The stages of the datasets that these tiers train on. Their results must exist here."""
     names = [name for tier in tiers for name in datasets(load_tier(Layout.of(tier).config))]
     return [f"data@{name}" for name in dict.fromkeys(names)]
 
 
 def _uncached(tier: str) -> list[Path]:
-    """The outputs of a tier that DVC leaves to git."""
+    """The outputs of a tier that are kept in git and not in DVC's cache."""
     stage = _pipeline()["tier"]["do"]
-    entries = [*stage["outs"], *stage["metrics"], *stage["plots"]]
+    entries = [*stage["outs"], *stage["metrics"]]
     return [
         Path(name.replace("${item}", tier))
         for entry in entries

@@ -1,1 +1,1 @@
-"""Training packs of runs: streams, the loop, its state, and the store of what is finished."""
+"""The training of packs: the step on each kind of device, the loop and the final metrics."""

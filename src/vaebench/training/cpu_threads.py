@@ -1,8 +1,12 @@
-"""Steps on CPUs: every run by itself on one thread, as many side by side as there are threads.
+"""Optimisation steps on CPUs. Each thread computes the steps of one run at a time.
 
-A product that two threads share waits for the slower of them dozens of times a step; two runs wait
-for each other at the end of an epoch. A run in its own lane has its numbers in the caches, and they
-do not depend on the runs that are trained beside it.
+Sharing a matrix product between threads would make them wait for each other dozens of times a step.
+Here they wait only at the end of an epoch. The numbers of a single run fit into a processor's
+cache, and they do not depend on the other runs of the pack.
+
+A lane is one of the places at which steps are computed side by side. There is a lane for each
+thread. With fewer runs than threads there is one for each run, and its matrix products share the
+remaining threads.
 """
 
 import threading
@@ -17,7 +21,7 @@ from vaebench.training.step import Steps, step
 
 
 def on_threads(pack: Pack, state: TrainingState) -> Steps:
-    """How to take steps that change `state` in place; with fewer runs than threads, they share."""
+    """The function that takes steps on CPUs and changes `state` in place."""
     threads, size = torch.get_num_threads(), pack.shared.batch_size
     lanes = min(threads, len(pack.runs))
     alone = [(pack.only(k), state.only(k)) for k in range(len(pack.runs))]
@@ -61,7 +65,7 @@ def on_threads(pack: Pack, state: TrainingState) -> Steps:
 
 
 class _Turns:
-    """Who takes which step: always a run that is furthest behind and in no other lane."""
+    """Decides which step comes next: one of the run that is furthest behind and in no lane."""
 
     def __init__(self, runs: int, steps: int) -> None:
         self._done = [0] * runs
@@ -70,7 +74,11 @@ class _Turns:
         self._changed = threading.Condition()
 
     def take(self) -> tuple[int, int] | None:
-        """A run and the number of its step; None once there is nothing left for this lane."""
+        """Assign a step to a lane. Waits while every run that has steps left is in a lane.
+
+        Returns:
+            The run and the number of its step. None if no step is left for this lane.
+        """
         with self._changed:
             while True:
                 free = [
@@ -87,7 +95,11 @@ class _Turns:
                 self._changed.wait()
 
     def finish(self, run: int) -> bool:
-        """Note a step; says whether all runs have taken it, and there are others to take."""
+        """Note that a step is done.
+
+        Returns:
+            Whether all runs have now taken it and have further steps to take.
+        """
         with self._changed:
             self._in_lane.remove(run)
             before = min(self._done)
@@ -96,7 +108,7 @@ class _Turns:
             return before < min(self._done) < self._end
 
     def stop(self) -> None:
-        """No step beyond the furthest that any run has begun, so that all end at the same."""
+        """End all runs at the same step: the last one that any run has begun."""
         with self._changed:
             self._end = max(done + (k in self._in_lane) for k, done in enumerate(self._done))
             self._changed.notify_all()

@@ -1,8 +1,8 @@
-"""Steps on CUDA GPUs: several at a time, as a graph that is recorded once and replayed.
+"""Optimisation steps on CUDA GPUs: several steps are recorded once as a graph and replayed.
 
-A step of a small network is hundreds of kernels of a few microseconds, which Python cannot start as
-fast as a GPU runs them. A graph holds the same kernels in the same order, so it gives the same
-numbers, and one call starts it.
+A step of a small network is hundreds of kernels of a few microseconds each. A GPU runs them faster
+than Python can launch them. One call launches a whole graph. It holds the same kernels in the same
+order, so it gives the same numbers.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,15 +14,19 @@ from vaebench.training.pack import Pack, TrainingState
 from vaebench.training.step import Steps, step
 
 STEPS_A_REPLAY = 10
-"""How many steps a graph holds: enough to hide its start, few enough to stop soon when asked."""
+"""The number of steps in a graph. More of them hide the time of its launch; fewer of them let
+training stop sooner."""
 WARM_UPS = 3
-"""Replays before recording, in which libraries allocate what they must not while recorded."""
+"""The number of times that the steps run before they are recorded. Libraries allocate memory in
+their first calls, which is not allowed during recording."""
 
 
 def by_graph(pack: Pack, state: TrainingState) -> Steps:
-    """Steps on a GPU: whole blocks by a graph, after which it may stop, the rest one by one.
+    """The function that takes steps on a GPU and changes `state` in place.
 
-    Both read the step size from the GPU's memory, so that a step is the same by either.
+    Whole blocks of steps are replayed as a graph. The remaining steps are launched one by one.
+    Training can stop between blocks. In both cases the kernels read the step size from the GPU's
+    memory, so a step gives the same numbers either way.
     """
     device, size = pack.train_images.device, pack.shared.batch_size
     many = STEPS_A_REPLAY * size
@@ -46,7 +50,7 @@ def by_graph(pack: Pack, state: TrainingState) -> Steps:
         blocks = zip(
             all_rows.split(many, 1),
             all_noise.split(many, 1),
-            # Before the first step: a copy to the GPU waits for all that was started there.
+            # Copied before the first step, since a copy to the GPU waits for all launched work.
             torch.tensor(all_rates, device=device).split(STEPS_A_REPLAY),
             strict=True,
         )
@@ -68,7 +72,11 @@ def by_graph(pack: Pack, state: TrainingState) -> Steps:
 def _record(
     block: Callable[[], Tensor], state: TrainingState
 ) -> tuple["torch.cuda.CUDAGraph", Tensor]:
-    """A graph of `block`, and the tensor that holds what it returned after each replay."""
+    """Record a graph of `block`.
+
+    Returns:
+        The graph, and the tensor that holds the result of `block` after each replay.
+    """
     moments = state.moments
     tensors = [*state.parameters.values(), *moments.first, *moments.second, moments.step]
     before = [tensor.detach().clone() for tensor in tensors]
@@ -81,7 +89,7 @@ def _record(
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
         bounds = block()
-    # Warming up trained on nothing that was asked for; recording ran nothing.
+    # The warm-ups have changed the state, so it is restored. Recording runs no kernels.
     with torch.no_grad():
         for tensor, value in zip(tensors, before, strict=True):
             tensor.copy_(value)

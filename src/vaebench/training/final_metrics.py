@@ -1,4 +1,4 @@
-"""What is measured on a pack when its training is complete."""
+"""The final evaluation of a pack, after its training is complete."""
 
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from vaebench.training.pack import Pack, TrainingState
 
 
 class Measured(NamedTuple):
-    """A run's final numbers, and the arrays that figures are drawn from."""
+    """The final metrics of a run, and the arrays that figures are drawn from."""
 
     final: Final
     arrays: dict[str, NDArray[Any]]
@@ -26,15 +26,15 @@ class Measured(NamedTuple):
 def final_metrics(pack: Pack, state: TrainingState, data: Arrays) -> list[Measured]:
     """Evaluate every run of a trained pack on the training and the test set.
 
-    The numbers of a run that diverged are null: whatever its weights give after a non-finite loss
-    is no result of the objective.
+    The metrics of a diverged run are null, since its weights after a non-finite loss say nothing
+    about the objective.
     """
     train = pack.evaluate(state.parameters, "train")
     test = pack.evaluate(state.parameters, "test")
     variance = _scalar_variance(pack, state, train)
     arrays = run_arrays(pack.vae, state.parameters, train, test, pack.test_images, data.test_labels)
     if pack.vae.likelihood.variance is not None and variance is not None:
-        # T from the batch makes no density; one scalar T from the training set does.
+        # With a T that depends on x, p(x|z) is no normalised density. With one scalar T it is.
         train = train.with_variance(variance[:, None], pack.vae.network.pixels)
         test = test.with_variance(variance[:, None], pack.vae.network.pixels)
     on_train, on_test = _numbers(pack, train), _numbers(pack, test)
@@ -72,7 +72,7 @@ def _first(posterior: Posterior, count: int) -> Posterior:
 
 
 def _mean_image_mse(pack: Pack) -> float:
-    """The mean squared residual of a pixel where the training set's mean image is always shown."""
+    """The mean squared residual of a pixel if every reconstruction is the training set's mean."""
     total = torch.zeros(pack.vae.network.pixels, dtype=torch.int64)
     for block in blocks(len(pack.train_images), pack.vae.network.images_at_once):
         total += pack.train_images[block].sum(0, dtype=torch.int64).cpu()
@@ -85,7 +85,7 @@ def _mean_image_mse(pack: Pack) -> float:
 
 
 def _numbers(pack: Pack, on: Evaluation) -> dict[str, Tensor]:
-    """What `SetMetrics` holds, each float64 of shape [run]."""
+    """The fields of `SetMetrics`, each float64 of shape [run]."""
     return {
         "objective": on.objective,
         "elbo": on.elbo,
@@ -98,7 +98,7 @@ def _numbers(pack: Pack, on: Evaluation) -> dict[str, Tensor]:
 
 
 def _scalar_variance(pack: Pack, state: TrainingState, train: Evaluation) -> Tensor | None:
-    """The scalar T of p(x|z) that training found, float64 of shape [run]; None without one."""
+    """The scalar T of p(x|z), float64 of shape [run]. None if the likelihood has no scalar T."""
     if pack.vae.likelihood.variance is not None:
         return train.squared_residual.mean(-1) / pack.vae.network.pixels
     if pack.vae.likelihood.std == "shared":

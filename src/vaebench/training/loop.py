@@ -1,4 +1,4 @@
-"""The training loop: every run of a pack advances together, one stacked step at a time."""
+"""The training loop. All runs of a pack advance together."""
 
 import time
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from vaebench.training.pack import Pack, TrainingState
 from vaebench.training.step import Steps, one_by_one
 
 CONSTANT_PART = 0.8
-"""Of the steps, before the step size of `constant-cosine` falls."""
+"""The share of the steps for which the schedule `constant-cosine` keeps the step size."""
 
 
 def train(
@@ -24,14 +24,15 @@ def train(
     should_stop: Callable[[], bool],
     after_evaluation: Callable[[int], None],
 ) -> bool:
-    """Train `state` in place to its end, or until `should_stop` says so.
+    """Train `state` in place until training is complete or `should_stop` returns True.
 
     Args:
-        pack: what is trained.
-        state: where training stands; it may be in the middle of an epoch.
-        should_stop: asked after every step, on a GPU after every few.
-        after_evaluation: called with the number of each interval that has ended, after its
-            evaluation. An interval is an epoch, unless training is counted in steps.
+        pack: the runs to train.
+        state: the state to continue from. It may be in the middle of an epoch.
+        should_stop: called after every step, and on a CUDA GPU after every few steps.
+        after_evaluation: called after the evaluation at the end of each interval, with the number
+            of the interval. An interval is an epoch, or a twentieth of a training that is counted
+            in steps.
 
     Returns:
         Whether training is complete.
@@ -52,12 +53,16 @@ def train(
 
 
 def is_recorded(run: Settings, number: int) -> bool:
-    """Whether the history has this interval: all, or epochs 1 to 10, every fifth and the last."""
+    """Whether the history has the interval with this number.
+
+    If training is counted in steps, it has all. Otherwise it has epochs 1 to 10, every fifth epoch
+    and the last one.
+    """
     return run.epochs is None or number <= 10 or number % 5 == 0 or number == run.epochs
 
 
 def step_size(run: Settings, step: int, steps: int) -> float:
-    """Adam's step size for the step after `step` of `steps`."""
+    """Adam's step size for the next step, when `step` of `steps` are done."""
     fallen = (step / steps - CONSTANT_PART) / (1 - CONSTANT_PART)
     if run.schedule == "constant" or fallen <= 0:
         return run.learning_rate
@@ -65,25 +70,25 @@ def step_size(run: Settings, step: int, steps: int) -> float:
 
 
 class _Orders:
-    """The order of the data in each epoch, drawn ahead of time while a GPU is busy."""
+    """The order of the data in each epoch. It is drawn ahead of time, while a GPU is busy."""
 
     def __init__(self, pack: Pack) -> None:
         self._pack = pack
         self._drawn: dict[int, Tensor] = {}
 
     def of(self, epoch: int) -> Tensor:
-        """On the device of the pack, shape [run, example]."""
+        """The order of an epoch, on the device of the pack, int64 of shape [run, example]."""
         self.draw(epoch)
         self._drawn = {epoch: self._drawn[epoch]}
         images = self._pack.train_images
         rows = self._drawn[epoch]
         if images.device.type == "cuda":
-            # From pinned memory, it is copied without waiting for what the GPU is doing.
+            # A copy from pinned memory does not wait for the GPU's current work.
             rows = rows.pin_memory()
         return rows.to(images.device, non_blocking=True)
 
     def draw(self, epoch: int) -> None:
-        """Have the order of an epoch ready."""
+        """Draw the order of an epoch, unless it is drawn already."""
         if epoch not in self._drawn:
             self._drawn[epoch] = order(self._pack.vae.seeds, epoch, len(self._pack.train_images))
 
@@ -95,11 +100,14 @@ def _train_in_epoch(
     orders: _Orders,
     should_stop: Callable[[], bool],
 ) -> None:
-    """Take the steps that the current epoch and interval still lack, or fewer if it should stop."""
+    """Take the remaining steps of the current epoch or interval, whichever ends first.
+
+    It takes fewer if `should_stop` returns True.
+    """
     started = time.perf_counter()
     epoch, first = divmod(state.step, pack.steps_per_epoch)
     size, device = pack.shared.batch_size, pack.train_images.device
-    # An epoch that begins in one interval may end in another.
+    # An interval may end within an epoch.
     left = min(pack.eval_interval - state.step % pack.eval_interval, pack.steps - state.step)
     last = min(first + left, pack.steps_per_epoch)
     examples = pack.steps_per_epoch * size
@@ -116,7 +124,12 @@ def _train_in_epoch(
 
 
 def _note_divergence(state: TrainingState, bounds: Tensor) -> None:
-    """Record the first non-finite of `bounds` [step, run], which begin after `state.step`."""
+    """Record the step at which a run first has a non-finite objective.
+
+    Args:
+        state: has not yet counted the steps of `bounds`.
+        bounds: the objectives of the steps after `state.step`, shape [step, run].
+    """
     for run, finite_steps in enumerate(bounds.isfinite().T):
         if state.diverged[run] is None and not finite_steps.all():
             state.diverged[run] = state.step + int(finite_steps.int().argmin()) + 1
@@ -124,7 +137,8 @@ def _note_divergence(state: TrainingState, bounds: Tensor) -> None:
 
 def _record_history(pack: Pack, state: TrainingState, number: int) -> None:
     test = pack.evaluate(state.parameters, "test")
-    # The T of a likelihood that takes it from a batch would need the whole training set here.
+    # If T is computed from a batch, the elbo needs the scalar T of the whole training set, which is
+    # too costly here. So it is left out.
     is_density = pack.vae.likelihood.variance is None
     for run, points in enumerate(state.history):
         points.append(

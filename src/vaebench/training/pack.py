@@ -1,4 +1,4 @@
-"""What trains together, and where its training stands."""
+"""A pack, which is a set of runs that are trained together, and the state of its training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -19,7 +19,7 @@ from vaebench.models.make import make_vae
 from vaebench.runs.record import HistoryPoint
 
 INTERVALS = 20
-"""How often a training that is counted in steps is evaluated."""
+"""The number of evaluations of a training that is counted in steps."""
 
 
 @dataclass(frozen=True)
@@ -29,15 +29,15 @@ class Pack:
     runs: tuple[Settings, ...]
     vae: VAE
     train_images: Tensor
-    """Levels 0..255, uint8 of shape [N, pixel]; on CPUs the mapped file itself."""
+    """Levels 0..255, uint8 of shape [N, pixel]. On CPUs it is the memory-mapped file itself."""
     test_images: Tensor
 
     @staticmethod
     def of(runs: Sequence[Settings], data: Arrays, device: torch.device) -> "Pack":
-        """Bring the data of a pack to its device, and the process to its precision.
+        """Make a pack: copy the data to the device and set the precision of this process.
 
         Raises:
-            UserError: the device does not have the precision, or the network does not fit the data.
+            UserError: the device lacks the precision, or the network cannot take the images.
         """
         _set_precision(device, runs[0].precision)
         return Pack(
@@ -48,34 +48,41 @@ class Pack:
         )
 
     def only(self, k: int) -> "Pack":
-        """The pack of one of its runs, on the same data."""
+        """A pack of the `k`-th run alone, with the same data."""
         runs, device = self.runs[k : k + 1], self.train_images.device
         return replace(self, runs=runs, vae=make_vae(runs, self.vae.network.image_shape, device))
 
     @property
     def shared(self) -> Settings:
-        """The settings of the first run. The other runs have the same but for the packed axes."""
+        """The settings of the first run. The other runs differ from it only in the packed axes."""
         return self.runs[0]
 
     @property
     def steps_per_epoch(self) -> int:
-        """Whole batches in the training set; a remainder waits for another epoch's order."""
+        """The number of whole batches in the training set.
+
+        The remaining images are left out of an epoch. The next epoch has another order, so it
+        leaves out others.
+        """
         return len(self.train_images) // self.shared.batch_size
 
     @property
     def steps(self) -> int:
-        """Optimisation steps of a complete training."""
+        """The number of optimisation steps of a complete training."""
         return self.shared.steps or (self.shared.epochs or 0) * self.steps_per_epoch
 
     @property
     def eval_interval(self) -> int:
-        """Steps from one evaluation to the next: an epoch, or a twentieth of given steps."""
+        """The number of steps between two evaluations.
+
+        It is an epoch, or a twentieth of a training that is counted in steps.
+        """
         given = self.shared.steps
         return self.steps_per_epoch if given is None else max(1, given // INTERVALS)
 
     @property
     def evaluations(self) -> int:
-        """How many evaluations a complete training has. The last interval may be shorter."""
+        """The number of evaluations in a complete training. The last interval may be shorter."""
         return ceil(self.steps / self.eval_interval)
 
     def evaluate(self, parameters: Parameters, which: Literal["train", "test"]) -> Evaluation:
@@ -86,21 +93,24 @@ class Pack:
 
 @dataclass
 class TrainingState:
-    """All that training has come to; with the pack's settings, all that continuing it needs."""
+    """The state of a training. With the settings of the pack, it suffices to continue."""
 
     parameters: Parameters
     moments: Moments
     step: int = 0
-    """Optimisation steps done, of `Pack.steps`."""
+    """The number of optimisation steps done, of `Pack.steps`."""
     seconds: float = 0.0
-    """Time spent in optimisation steps, evaluation left out."""
+    """The time spent in optimisation steps, without evaluations."""
     diverged: list[int | None] = field(default_factory=list)
     """The step (from 1) at which each run's loss became non-finite."""
     history: list[list[HistoryPoint]] = field(default_factory=list)
-    """Test bounds of each run."""
+    """The metrics of each run on the test set during training."""
 
     def only(self, k: int) -> "TrainingState":
-        """One of its runs: training that changes this one in place but for its counters."""
+        """The state of the `k`-th run alone. It shares memory with this state.
+
+        Training it changes the parameters and moments of this state, but not its counters.
+        """
         parameters = {
             name: tensor.detach()[k : k + 1].requires_grad_()
             for name, tensor in self.parameters.items()
@@ -127,10 +137,10 @@ def init_state(pack: Pack) -> TrainingState:
 
 
 def _set_precision(device: torch.device, precision: str) -> None:
-    """Whether a GPU may round the inputs of products to TF32, from here on in this process.
+    """Set for this process whether a GPU may round the inputs of matrix products to TF32.
 
     Raises:
-        UserError: it is asked for where there is no CUDA GPU.
+        UserError: the precision is tf32 and the device is no CUDA GPU.
     """
     reduced = precision == "tf32"
     if reduced and device.type != "cuda":

@@ -1,4 +1,7 @@
-"""One optimisation step of a pack, see `cpu_threads` and `cuda_graph` for who takes it."""
+"""One optimisation step of a pack.
+
+`cpu_threads` and `cuda_graph` take steps on CPUs and CUDA GPUs, `one_by_one` on other devices.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -10,16 +13,21 @@ from vaebench.core.vae import to_pixels
 from vaebench.training.pack import Pack, TrainingState
 
 Steps = Callable[[Tensor, Tensor, Sequence[float], Callable[[], bool]], Tensor]
-"""Takes optimisation steps until all are done or it should stop.
+"""A function that takes optimisation steps until all are done or training should stop.
 
-Args: the places of the steps' images in the training set, int64 of shape [run, step x batch];
-standard normal noise, shape [run, step x batch, latent]; Adam's step size in each step; whether to
-stop, asked between steps. Returns the objective before each step taken, in nats, [step, run].
+Args:
+    rows: the indices of the images in the training set, int64 of shape [run, step x batch].
+    noise: standard normal, shape [run, step x batch, latent].
+    rates: Adam's step size in each step.
+    should_stop: called between steps.
+
+Returns:
+    The objective in nats before each step that was taken, shape [step, run].
 """
 
 
 def one_by_one(pack: Pack, state: TrainingState) -> Steps:
-    """Steps of all runs together, started kernel by kernel; they may stop after each."""
+    """The function that takes each step for all runs at once and changes `state` in place."""
     size = pack.shared.batch_size
 
     def take(
@@ -38,12 +46,23 @@ def one_by_one(pack: Pack, state: TrainingState) -> Steps:
 def step(
     pack: Pack, state: TrainingState, rows: Tensor, noise: Tensor, rate: float | Tensor
 ) -> Tensor:
-    """One optimisation step of every run; returns the objective before it, in nats, [run]."""
+    """Take one optimisation step of every run.
+
+    Args:
+        pack: the runs.
+        state: changed in place.
+        rows: the indices of the images in the training set, int64 of shape [run, batch].
+        noise: standard normal, shape [run, batch, latent].
+        rate: Adam's step size.
+
+    Returns:
+        The objective before the step, in nats, shape [run].
+    """
     images = pack.train_images.index_select(0, rows.flatten()).unflatten(0, rows.shape)
     x = pack.vae.network.scale(to_pixels(images))
     objective = pack.vae.batch_objective(state.parameters, x, noise)
     parameters = list(state.parameters.values())
-    # Runs share no parameter, so the gradient of the sum is each run's own.
+    # Runs share no parameters, so the gradient of the sum holds the gradient of each run.
     gradients = torch.autograd.grad(objective.sum(), parameters)
     adam_step(parameters, gradients, state.moments, rate)
     return objective.detach()

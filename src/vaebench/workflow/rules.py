@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from vaebench.data.prepared import data_digest, manifest_path
 from vaebench.errors import UserError
 from vaebench.experiment.grid import Experiment, Run
@@ -21,26 +23,25 @@ from vaebench.runs.sources import lasting_source_digest
 DEFAULT_TIER = "paper"
 
 
-def tier_file(config_files: Sequence[Path], overrides: Mapping[str, Any], project: Path) -> Path:
+def tier_file(config_files: Sequence[Path], config: Mapping[str, Any]) -> Path:
     """The config that snakemake was started for: the one `--configfile`, or the paper's.
 
-    It is read from the file itself, since Snakemake would merge several into one.
+    Args:
+        config_files: the files of `--configfile`.
+        config: what Snakemake made of these files and of `--config`.
 
     Raises:
         UserError: several config files or single values were given.
     """
-    if overrides:
-        keys = ", ".join(sorted(overrides))
-        raise UserError(f"--config ({keys}) is not taken: change the config file, or copy it")
     if len(config_files) > 1:
         names = " and ".join(path.name for path in config_files)
         raise UserError(f"give one --configfile: tiers are never merged (found {names})")
-    return config_files[0] if config_files else project / find_tier(DEFAULT_TIER)
-
-
-def beside_snakefile(file: str, folder: str) -> Path:
-    """A file of the project from the working directory: the same path wherever both lie."""
-    return Path(os.path.relpath(Path(folder) / file))
+    said = yaml.safe_load(config_files[0].read_text()) or {} if config_files else {}
+    overrides = [key for key in config if key not in said or config[key] != said[key]]
+    if overrides:
+        keys = ", ".join(sorted(overrides))
+        raise UserError(f"--config ({keys}) is not taken: change the config file, or copy it")
+    return config_files[0] if config_files else find_tier(DEFAULT_TIER)
 
 
 def put_own_commands_on_path() -> None:
@@ -48,31 +49,36 @@ def put_own_commands_on_path() -> None:
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
 
-def runs_per_job(default_resources: Mapping[str, Any] | None) -> int | None:
-    """The most runs that one job trains, which a profile says in its `default-resources`.
+def whole_number(default_resources: Mapping[str, Any], name: str, least: int) -> int | None:
+    """A number that a profile says in its `default-resources`; None if it does not.
+
+    Args:
+        default_resources: the profile's.
+        name: `runs_per_job`, the most runs that one job trains, or `retries`, how often a job is
+            tried again.
+        least: the smallest number that it may be.
 
     Raises:
-        UserError: it is no positive whole number.
+        UserError: it is no whole number, or a smaller one.
     """
-    wish = (default_resources or {}).get("runs_per_job")
+    wish = default_resources.get(name)
     text = str(getattr(wish, "raw", wish))
     if text == "None":  # an empty `--default-resources` sets what it does not name to that
         return None
-    if not re.fullmatch(r"[1-9]\d*", text):
-        raise UserError(
-            f"default-resources: runs_per_job has to be a positive whole number (found {text})"
-        )
+    if not re.fullmatch(r"\d+", text) or int(text) < least:
+        kind = "positive whole number" if least == 1 else "whole number"
+        raise UserError(f"default-resources: {name} has to be a {kind} (found {text})")
     return int(text)
 
 
-def gpu_of_a_job(default_resources: Mapping[str, Any] | None, expected: bool) -> dict[str, int]:
+def gpu_of_a_job(default_resources: Mapping[str, Any], expected: bool) -> dict[str, int]:
     """The resource `gpu` of a training job, unless the profile says how a GPU is asked for.
 
     Args:
         default_resources: the profile's.
         expected: whether training will probably run on a GPU.
     """
-    said = {"gpu", "gres"} & set(default_resources or {})
+    said = {"gpu", "gres"} & set(default_resources)
     return {} if said else {"gpu": int(expected)}
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from vaebench.data.prepared import Arrays
 from vaebench.experiment.settings import Settings
-from vaebench.training import cpu_threads as lanes
+from vaebench.training import cpu_threads
 from vaebench.training.loop import train
 from vaebench.training.pack import Pack, TrainingState, init_state
 from vaebench.training.step import step
@@ -27,7 +27,7 @@ def threads() -> Iterator[Callable[[int], None]]:
     torch.set_num_threads(before)
 
 
-def train(runs: Sequence[Settings], data: Arrays) -> TrainingState:
+def trained(runs: Sequence[Settings], data: Arrays) -> TrainingState:
     pack = Pack.of(runs, data, CPU)
     state = init_state(pack)
     assert train(pack, state, lambda: False, lambda _: None)
@@ -48,9 +48,9 @@ def test_threads_do_not_change_a_run(
 ) -> None:
     runs = [settings(objective="bilbo", seed=seed) for seed in range(5)]
     threads(1)
-    alone = train(runs, digits)
+    alone = trained(runs, digits)
     threads(count)
-    assert_equal(train(runs, digits), alone)
+    assert_equal(trained(runs, digits), alone)
     assert torch.get_num_threads() == count
 
 
@@ -58,7 +58,7 @@ def test_the_other_runs_of_a_pack_do_not_change_a_run(
     settings: MakeSettings, digits: Arrays
 ) -> None:
     runs = [settings(seed=seed) for seed in range(3)]
-    together, alone = train(runs, digits), train(runs[1:2], digits)
+    together, alone = trained(runs, digits), trained(runs[1:2], digits)
     for name, tensor in alone.parameters.items():
         assert torch.equal(together.parameters[name][1:2], tensor), name
 
@@ -71,7 +71,7 @@ def test_runs_that_are_stopped_stop_at_one_step_and_go_on_the_same(
 ) -> None:
     """Lanes of uneven speed, stopped at random."""
     runs = [settings(objective="constant", seed=seed) for seed in range(4)]
-    expected = train(runs, digits)
+    expected = trained(runs, digits)
     uneven = random.Random(0)
 
     def slowly(
@@ -80,7 +80,7 @@ def test_runs_that_are_stopped_stop_at_one_step_and_go_on_the_same(
         time.sleep(uneven.random() / 300)
         return step(pack, state, rows, noise, rate)
 
-    monkeypatch.setattr(lanes, "step", slowly)
+    monkeypatch.setattr(cpu_threads, "step", slowly)
     threads(3)
     pack = Pack.of(runs, digits, CPU)
     state = init_state(pack)
@@ -103,7 +103,7 @@ def test_what_fails_in_a_lane_fails(
     def failing(*_: object) -> Tensor:
         raise MemoryError("none left")
 
-    monkeypatch.setattr(lanes, "step", failing)
+    monkeypatch.setattr(cpu_threads, "step", failing)
     threads(count)
     with pytest.raises(MemoryError, match="none left"):
-        train([settings(seed=seed) for seed in range(3)], digits)
+        trained([settings(seed=seed) for seed in range(3)], digits)

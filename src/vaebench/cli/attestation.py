@@ -1,0 +1,59 @@
+"""The command that compares two versions of the code."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vaebench.cli.app import app
+from vaebench.errors import UserError
+
+if TYPE_CHECKING:
+    from vaebench.attestation.attest import Comparison
+
+
+@app.command()
+def attest(
+    against: Annotated[
+        str | None, typer.Option(help="A commit, branch or tag whose runs shall stay current.")
+    ] = None,
+    repeat: Annotated[
+        bool, typer.Option("--repeat", help="Make the comparison of the newest record once more.")
+    ] = False,
+) -> None:
+    """Prove that the code still computes the same as at another commit, so that its runs stay.
+
+    Trains a golden set with the sources of the commit and with those here, minutes on two cores,
+    and compares what comes out. Each part of the code gets a level: *bits*, every byte is equal;
+    *rounding*, equal in float64, and in float32 as near to that as before; or *differs*. A record
+    of the parts that hold goes to src/vaebench/attestation/records/: commit it with the change.
+    Exit status 1 if a part differs.
+    """
+    from vaebench.attestation import attest as attestation
+
+    if repeat == (against is not None):
+        raise UserError("give either --against REV or --repeat")
+    if against is None:
+        record, found = attestation.repeat()
+        if found is None:
+            typer.echo(f"commit {record.against[:12]} is not in the history here: not repeated")
+        else:
+            _show(found)
+            typer.echo("the newest attestation holds here too")
+        return
+    found, path = attestation.attest(against)
+    _show(found)
+    typer.echo(f"recorded: {path}" if path else "no part was changed: nothing to record")
+    if not found.holds:
+        raise typer.Exit(1)
+
+
+def _show(found: "Comparison") -> None:
+    """A line for each part, and for each case that was left out."""
+    for name, outcome in found.parts.items():
+        difference = f", largest difference {outcome.difference:.2g}" if outcome.difference else ""
+        where = f" ({outcome.where})" if outcome.where else ""
+        typer.echo(f"{outcome.verdict:10} {name}{difference}{where}")
+    left_out = [name for name, one in found.cases.items() if one.verdict == "not compared"]
+    typer.echo(f"{len(found.cases) - len(left_out)} of {len(found.cases)} cases were compared")
+    for name in left_out:
+        typer.echo(f"  left out: {name}: {found.cases[name].where}")

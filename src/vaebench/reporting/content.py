@@ -1,0 +1,151 @@
+"""What the two pages of a tier show: its figures, claims, tables, machines and experiments.
+
+Nothing here is HTML or Markdown yet, except for the tables, which are files of the tier.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from vaebench.claims.ledger import Judged, verdict_counts
+from vaebench.experiment.figures import FIGURES
+from vaebench.provenance.figure_metadata import figure_metadata
+from vaebench.reporting.text import attested_counts
+from vaebench.results.read import Results, training_text
+
+SAME = {"bits": "the same bits", "rounding": "the same numbers up to rounding"}
+"""What code computes that is attested at each level."""
+
+
+@dataclass(frozen=True)
+class ShownFigure:
+    """A figure with its caption."""
+
+    name: str
+    number: int
+    title: str
+    caption: str
+    was_run: bool
+    """Whether any run that it shows was trained."""
+    claims: list[Judged]
+    """The claims whose place in the paper names this figure."""
+    counts: dict[str, int]
+    """How many of them have each verdict."""
+
+
+@dataclass(frozen=True)
+class ShownExperiment:
+    """An experiment with its table."""
+
+    name: str
+    description: str
+    runs: int
+    planned: int
+    training: str
+    """How long its runs are trained, such as `200 epochs`."""
+    diverged: int
+    hours: float
+    """Of training."""
+    numbers: pd.DataFrame
+    """Its table with every column."""
+    table: str
+    """Its table for reading, in Markdown."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """All that is shown of a tier."""
+
+    tier: str
+    runs: int
+    planned: int
+    machines: list[str]
+    """A line for each kind of device: how many runs it trained, and how long."""
+    attested: list[str]
+    """A sentence for each level of attestation that runs rest on."""
+    commits: list[str]
+    """The commits that runs were trained at, abbreviated."""
+    experiments: list[ShownExperiment]
+    claims: list[Judged]
+    counts: dict[str, int]
+    """How many claims have each verdict."""
+    figures: list[ShownFigure]
+
+
+def content_of(results: Results) -> Content:
+    """Everything that the pages of a tier show, from its figures, tables and claims.
+
+    Raises:
+        UserError: a figure is missing or says nothing about its runs.
+    """
+    ledger = json.loads(results.layout.claims("json").read_text())["claims"]
+    claims = [Judged.model_validate_json(json.dumps(line)) for line in ledger]
+    return Content(
+        tier=results.tier.tier,
+        runs=len(results.runs),
+        planned=len(results.tier.runs),
+        machines=list(_machines(results.runs)),
+        attested=[
+            f"{count} run{'s rest' if count > 1 else ' rests'} on an attestation ({level}): other "
+            f"code trained {'them' if count > 1 else 'it'}, which computes {SAME[level]} as this "
+            "checkout's."
+            for level, count in attested_counts(results.runs).items()
+        ],
+        commits=sorted({str(commit)[:12] for commit in results.runs["commit"].dropna()}),
+        experiments=[_experiment(results, e.name) for e in results.tier.experiments],
+        claims=claims,
+        counts=verdict_counts(claims),
+        figures=[_figure(results, name, claims) for name in results.tier.figures],
+    )
+
+
+def _figure(results: Results, name: str, claims: Sequence[Judged]) -> ShownFigure:
+    number = int(name.removeprefix("fig"))
+    about = [claim for claim in claims if number in _figures_of(claim.place)]
+    shows_runs = bool(figure_metadata(results.layout.figure(name, "png"))["Records"].split())
+    return ShownFigure(
+        name=name,
+        number=number,
+        title=FIGURES[name].title,
+        caption=results.layout.caption(name).read_text().strip(),
+        was_run=shows_runs or not FIGURES[name].shows,
+        claims=about,
+        counts=verdict_counts(about),
+    )
+
+
+def _experiment(results: Results, name: str) -> ShownExperiment:
+    runs, planned = results.of(name), results.planned(name)
+    table = results.layout.table(name, "md").read_text()
+    return ShownExperiment(
+        name=name,
+        description=results.tier.experiment(name).description,
+        runs=len(runs),
+        planned=len(planned),
+        training=training_text(planned),
+        diverged=int((runs["status"] == "diverged").sum()),
+        hours=_hours(runs),
+        numbers=pd.read_csv(results.layout.table(name, "csv")),
+        table=re.sub(r"\n<!-- .* -->\n\Z", "", table).strip(),
+    )
+
+
+def _machines(runs: pd.DataFrame) -> Iterator[str]:
+    for (device, processor), group in runs.groupby(["device", "processor"], sort=True):
+        threads = "/".join(str(int(n)) for n in sorted(group["threads"].unique()))
+        of_threads = f", {threads} thread{'s' * (threads != '1')} a job" if device == "cpu" else ""
+        count = group["run_hash"].nunique()
+        yield f"{count} runs on {processor} ({device}{of_threads}), {_hours(group):.1f} hours"
+
+
+def _hours(runs: pd.DataFrame) -> float:
+    """Hours of training; the runs of a pack share theirs, and a run may be in two experiments."""
+    once = runs.drop_duplicates("run_hash")
+    return float((once["seconds"] / once["packed_runs"]).sum() / 3600)
+
+
+def _figures_of(place: str) -> set[int]:
+    return {int(number) for number in re.findall(r"Fig\. (\d+)", place)}
