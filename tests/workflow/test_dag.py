@@ -2,8 +2,11 @@
 
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
@@ -11,6 +14,7 @@ from tests.conftest import read_json
 from tests.tiers import forge
 from tests.workflow.project import RUNS, TINY, Project, copy_project
 from vaebench.experiment.tier import Tier
+from vaebench.runs.attestations import Attestation, AttestedPart
 
 pytestmark = pytest.mark.workflow
 
@@ -130,6 +134,53 @@ def test_editing_an_objective_retrains_its_runs_alone(project: Project) -> None:
     assert project.jobs("--", RUNS) == ["collect", "train_posterior_variance"]
     assert (project.run("learned", 0) / "metrics.json").read_bytes() == before["learned"]
     assert (project.run("bilbo", 0) / "metrics.json").read_bytes() != before["bilbo"]
+
+
+def test_an_attested_edit_retrains_nothing(project: Project) -> None:
+    before, part = (project.run("bilbo", 0) / "metrics.json").read_bytes(), bilbo_part(project)
+    project.edit("objectives.py", "- 0.5 * information", "- 0.25 * 2 * information")
+    attest(project, part, bilbo_part(project))
+    assert project.jobs("--", RUNS) == ["collect"]
+    assert (project.run("bilbo", 0) / "metrics.json").read_bytes() == before
+    rows = pd.read_parquet(project.root / RUNS).set_index("objective")["attested"]
+    assert set(rows["bilbo"]) == {"bits"}
+    assert rows["learned"].isna().all()
+    # Also in a clone without the metadata of snakemake, and where training asks the store.
+    shutil.rmtree(project.root / ".snakemake")
+    shutil.rmtree(project.results)
+    assert project.vaebench("run", "--tier", "tiny.yaml").returncode == 0
+    assert (project.run("bilbo", 0) / "metrics.json").read_bytes() == before
+
+
+def bilbo_part(project: Project) -> tuple[str, ...]:
+    script = "from vaebench.runs.sources import objective_part; print(*objective_part('bilbo'))"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=project.environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return (done.stdout.strip(),)
+
+
+def attest(project: Project, before: tuple[str, ...], after: tuple[str, ...]) -> None:
+    assert before != after
+    part = AttestedPart(
+        part="objective bilbo", before=before, after=after, level="bits", largest_difference=0
+    )
+    record = Attestation(
+        against="0" * 40,
+        golden_set="1" * 64,
+        cases=1,
+        made="2026-01-01",
+        machine="any",
+        libraries={},
+        parts=[part],
+    )
+    folder = project.root / "src/vaebench/attestation/records"
+    folder.mkdir(exist_ok=True)
+    (folder / "9999.json").write_text(record.to_json())
 
 
 def test_a_new_seed_trains_the_new_runs_alone(project: Project) -> None:
