@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from packs import pack_of  # isort: skip
-from vaebench.core.kernels import bernoulli_log_likelihood
 from vaebench.execution.device import hold_memory
+from vaebench.numerics.kernels import bernoulli_log_likelihood
 from vaebench.training.loop import train
 from vaebench.training.pack import init_state
 

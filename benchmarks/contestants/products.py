@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from turns import Task, take_turns
 
-from vaebench.core.kernels import has_onednn, product
+from vaebench.numerics.kernels import has_onednn, product
 
 BATCH, SIDE = 300, 2048
 Product = Callable[[Tensor, Tensor], object]

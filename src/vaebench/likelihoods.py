@@ -132,7 +132,7 @@ def bernoulli(x: Tensor, decoded: Decoded) -> Tensor:
     Returns:
         log p(x|z) in nats, shape [run, batch].
     """
-    from vaebench.core.kernels import bernoulli_log_likelihood
+    from vaebench.numerics.kernels import bernoulli_log_likelihood
 
     return bernoulli_log_likelihood(x, decoded.output)
 

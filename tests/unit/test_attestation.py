@@ -91,12 +91,12 @@ KL = "kl = 0.5 * (variance + posterior.mean.square() - 1 - 2 * posterior.std.log
 @pytest.mark.parametrize(
     "edit",
     [
-        pytest.param(("core/adam.py", "0.999, 1e-8", "0.999, 1e-7"), id="Adam's epsilon"),
+        pytest.param(("numerics/adam.py", "0.999, 1e-8", "0.999, 1e-7"), id="Adam's epsilon"),
         pytest.param(("objectives.py", KL, KL.replace("0.5", "-0.5")), id="a sign"),
         pytest.param(("objectives.py", KL, KL.replace("0.5", "0.5000005")), id="a factor 1 + 1e-6"),
         pytest.param(
             (
-                "core/kernels.py",
+                "numerics/kernels.py",
                 'return product(gradient, weight, None, "none")',
                 'return product(gradient, weight, None, "none") * 1.000001',
             ),
@@ -370,16 +370,16 @@ def test_a_module_that_was_moved_keeps_its_former_name(
         return found | {"core": sources.core(), "quality": (sources.quality_digest(),)}
 
     before = digests()
-    (package / "core/adam.py").rename(package / "core/optimiser.py")
-    (package / "core/kernels.py").rename(package / "core/layers.py")
+    (package / "numerics/adam.py").rename(package / "core/optimiser.py")
+    (package / "numerics/kernels.py").rename(package / "core/layers.py")
     for path in package.rglob("*.py"):
         text = path.read_text()
-        moved = text.replace("vaebench.core.adam", "vaebench.core.optimiser")
-        path.write_text(moved.replace("vaebench.core.kernels", "vaebench.core.layers"))
+        moved = text.replace("vaebench.numerics.adam", "vaebench.core.optimiser")
+        path.write_text(moved.replace("vaebench.numerics.kernels", "vaebench.core.layers"))
     quality = tuple(name.replace("adam", "optimiser") for name in sources.QUALITY)
     monkeypatch.setattr(sources, "QUALITY", quality)
     assert all(before[part] != lines for part, lines in digests().items())
-    names = {"core/optimiser": "core/adam", "core/layers": "core/kernels"}
+    names = {"core/optimiser": "numerics/adam", "core/layers": "numerics/kernels"}
     monkeypatch.setattr(canonical, "FORMER_NAMES", names)
     assert digests() == before
     canonical.module_digest.cache_clear()

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vaebench.core.network import per_run
-from vaebench.core.streams import generator, normal, order
 from vaebench.core.vae import to_pixels
 from vaebench.data.faces import draw
 from vaebench.data.prepared import Arrays
 from vaebench.errors import UserError
 from vaebench.experiment.settings import Settings
 from vaebench.models import conv
+from vaebench.numerics.streams import generator, normal, order
 from vaebench.training.final_metrics import final_metrics
 from vaebench.training.loop import train
 from vaebench.training.pack import Pack, TrainingState, init_state

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from vaebench.core.streams import normal, order
 from vaebench.data.prepared import Arrays
 from vaebench.execution.session import Resources, Target, train_targets
 from vaebench.experiment.settings import Settings
+from vaebench.numerics.streams import normal, order
 from vaebench.objectives import OBJECTIVES
 from vaebench.runs.record import read_record
 from vaebench.training.cuda_graph import STEPS_A_REPLAY, by_graph

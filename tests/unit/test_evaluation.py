@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
-from vaebench.core.streams import normal
 from vaebench.data.prepared import Arrays
 from vaebench.evaluation import elbo
 from vaebench.evaluation.arrays import MANIFOLD_SIDE, SAMPLES, run_arrays, to_npz
 from vaebench.experiment.settings import Settings
 from vaebench.models import mlp
+from vaebench.numerics.streams import normal
 from vaebench.objectives import OBJECTIVES, Posterior
 from vaebench.training.final_metrics import final_metrics
 from vaebench.training.pack import Pack, init_state

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from vaebench.core import kernels
-from vaebench.core.kernels import NARROW, Layer, bernoulli_log_likelihood, dense
+from vaebench.numerics import kernels
+from vaebench.numerics.kernels import NARROW, Layer, bernoulli_log_likelihood, dense
 
 
 def draw(*shape: int, seed: int = 0) -> Tensor:

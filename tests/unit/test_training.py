@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from vaebench.core.adam import Moments, adam_step
 from vaebench.core.network import Parameters
-from vaebench.core.streams import normal, order
 from vaebench.core.vae import VAE
 from vaebench.data.prepared import Arrays
 from vaebench.experiment.settings import Settings
 from vaebench.likelihoods import LIKELIHOODS
 from vaebench.models import mlp
+from vaebench.numerics.adam import Moments, adam_step
+from vaebench.numerics.streams import normal, order
 from vaebench.objectives import OBJECTIVES
 from vaebench.training.loop import is_recorded, step_size, train
 from vaebench.training.pack import Pack, TrainingState, init_state

@@ -1,5 +1,6 @@
 """The command that compares two versions of the code."""
 
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -53,7 +54,7 @@ def _show(found: "Comparison") -> None:
         difference = f", largest difference {outcome.difference:.2g}" if outcome.difference else ""
         where = f" ({outcome.where})" if outcome.where else ""
         typer.echo(f"{outcome.verdict:10} {name}{difference}{where}")
-    left_out = [name for name, one in found.cases.items() if one.verdict == "not compared"]
+    left_out = [one.where for one in found.cases.values() if one.verdict == "not compared"]
     typer.echo(f"{len(found.cases) - len(left_out)} of {len(found.cases)} cases were compared")
-    for name in left_out:
-        typer.echo(f"  left out: {name}: {found.cases[name].where}")
+    for reason, count in Counter(left_out).items():
+        typer.echo(f"  {count} left out: {reason}")

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from vaebench.core.kernels import Layer
 from vaebench.experiment.settings import Settings
 from vaebench.likelihoods import LIKELIHOODS, Decoded
+from vaebench.numerics.kernels import Layer
 from vaebench.objectives import OBJECTIVES, Posterior
 
 Parameters = dict[str, Tensor]

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vaebench.core.network import Parameters
-from vaebench.core.streams import normal
 from vaebench.core.vae import VAE
 from vaebench.evaluation.elbo import Evaluation
 from vaebench.evaluation.pictures import picture_arrays, to_levels
+from vaebench.numerics.streams import normal
 
 SAMPLES = 32
 MANIFOLD_SIDE = 12

@@ -20,8 +20,8 @@ from vaebench.core.log_likelihood import (
     squared_residual,
 )
 from vaebench.core.network import Parameters
-from vaebench.core.streams import normal
 from vaebench.core.vae import VAE, blocks, to_pixels
+from vaebench.numerics.streams import normal
 from vaebench.objectives import Objective, Posterior
 
 ACTIVE_NATS = 0.01

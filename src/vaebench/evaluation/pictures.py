@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vaebench.core.network import Parameters
-from vaebench.core.streams import normal
 from vaebench.core.vae import VAE, to_pixels
 from vaebench.evaluation.elbo import Evaluation, fitted_prior
+from vaebench.numerics.streams import normal
 
 SHOWN = 32
 MEASURED = 1000

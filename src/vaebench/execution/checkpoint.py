@@ -3,7 +3,7 @@
 A checkpoint is the file states/<digest of the settings of its runs>.state in the store. Its first
 line is the SHA-256 of the rest. The rest is a safetensors file with the weights, Adam's moments
 and, as JSON, the counters. Random generators have no state to save, since streams are functions of
-seed and epoch (`core/streams.py`).
+seed and epoch (`numerics/streams.py`).
 """
 
 from collections.abc import Container, Sequence

@@ -20,12 +20,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu, pad, softplus
 
-from vaebench.core.kernels import dense
 from vaebench.core.network import SOFTPLUS_IS_ONE, Network, Parameters, layer
-from vaebench.core.streams import glorot_uniform
 from vaebench.errors import UserError
 from vaebench.experiment.settings import Settings
 from vaebench.likelihoods import Decoded
+from vaebench.numerics.kernels import dense
+from vaebench.numerics.streams import glorot_uniform
 from vaebench.objectives import Posterior
 
 KERNEL = 5

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from vaebench.core.kernels import dense
 from vaebench.core.network import Network, Parameters, layer
-from vaebench.core.streams import glorot_uniform
 from vaebench.experiment.settings import Settings
 from vaebench.likelihoods import Decoded
+from vaebench.numerics.kernels import dense
+from vaebench.numerics.streams import glorot_uniform
 from vaebench.objectives import Posterior
 
 

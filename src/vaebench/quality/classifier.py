@@ -14,11 +14,11 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 from torch.nn.functional import conv2d, cross_entropy
 
-from vaebench.core.adam import Moments, adam_step
-from vaebench.core.streams import generator, order
 from vaebench.data.prepared import Arrays, Bytes
 from vaebench.errors import UserError
 from vaebench.files import digest_bytes, digest_file, write_atomically
+from vaebench.numerics.adam import Moments, adam_step
+from vaebench.numerics.streams import generator, order
 from vaebench.progress import TrainingProgress
 
 FEATURES = 64

@@ -9,11 +9,11 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from vaebench.core.streams import generator
 from vaebench.data.prepared import Arrays, data_digest, load
 from vaebench.errors import UserError
 from vaebench.execution.device import describe_device
 from vaebench.files import digest_file, write_atomically
+from vaebench.numerics.streams import generator
 from vaebench.progress import log
 from vaebench.quality.classifier import (
     load_classifier,

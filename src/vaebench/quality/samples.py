@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from vaebench.core.streams import normal
 from vaebench.experiment.settings import Settings
 from vaebench.models.make import make_vae
+from vaebench.numerics.streams import normal
 
 SAMPLES_AT_ONCE = 1000
 

@@ -16,9 +16,13 @@ from vaebench.files import digest_bytes, digest_file
 
 PACKAGE = Path(__file__).parents[1]
 
-FORMER_NAMES: dict[str, str] = {}
+FORMER_NAMES: dict[str, str] = {
+    "numerics/adam": "core/adam",
+    "numerics/kernels": "core/kernels",
+    "numerics/streams": "core/streams",
+}
 """Modules that were moved or renamed as a whole since the last attestation, without `.py`: the new
-path below the package and the former one, such as `"core/optimiser": "core/adam"`.
+path below the package and the former one, such as `"core/optimiser": "numerics/adam"`.
 
 With an entry here, the move changes no digest, so it needs no attestation. The table is empty after
 an attestation, since that knows the new digests.
@@ -29,7 +33,7 @@ def label(module: str) -> str:
     """The name under which a module enters a digest: its former path, if it had one.
 
     Args:
-        module: its path below the package, such as `core/adam.py`.
+        module: its path below the package, such as `numerics/adam.py`.
     """
     stem = module.removesuffix(".py")
     return FORMER_NAMES[stem] + ".py" if stem in FORMER_NAMES else module

@@ -4,8 +4,8 @@ A run depends on four parts: the core, its network, its objective and its likeli
 measured on samples depends on a fifth, `quality`. Adding an objective, a likelihood or a network
 changes no part of another run.
 
-**An edit in `core/`, `evaluation/` or `training/` changes the core, and so needs an attestation**:
-see `attestations`. Without one, every run has to be trained again.
+**An edit in `numerics/`, `core/`, `evaluation/` or `training/` changes the core, and so needs an
+attestation**, see `attestations`. Without one, every run has to be trained again.
 
 A part is written as lines of a name and a digest, as they enter the digest of a run's sources.
 """
@@ -29,14 +29,14 @@ from vaebench.runs.canonical import (
     modules_digest,
 )
 
-CORE_FOLDERS = ("core", "evaluation", "training")
+CORE_FOLDERS = ("numerics", "core", "evaluation", "training")
 """Folders whose every module decides what the numbers of all runs are."""
 QUALITY = (
     "quality/classifier.py",
     "quality/measures.py",
     "quality/samples.py",
-    "core/adam.py",
-    "core/streams.py",
+    "numerics/adam.py",
+    "numerics/streams.py",
 )
 """Modules that decide what is measured on samples. The networks that are measured are in the hashes
 of their runs."""

@@ -6,8 +6,8 @@ from math import ceil, cos, pi
 
 from torch import Tensor
 
-from vaebench.core.streams import normal, order
 from vaebench.experiment.settings import Settings
+from vaebench.numerics.streams import normal, order
 from vaebench.runs.record import HistoryPoint, finite
 from vaebench.training.cpu_threads import on_threads
 from vaebench.training.cuda_graph import by_graph

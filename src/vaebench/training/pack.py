@@ -8,7 +8,6 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from vaebench.core.adam import Moments
 from vaebench.core.network import Parameters
 from vaebench.core.vae import VAE
 from vaebench.data.prepared import Arrays
@@ -16,6 +15,7 @@ from vaebench.errors import UserError
 from vaebench.evaluation.elbo import Evaluation, evaluate
 from vaebench.experiment.settings import Settings
 from vaebench.models.make import make_vae
+from vaebench.numerics.adam import Moments
 from vaebench.runs.record import HistoryPoint
 
 INTERVALS = 20

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from vaebench.core.adam import adam_step
 from vaebench.core.vae import to_pixels
+from vaebench.numerics.adam import adam_step
 from vaebench.training.pack import Pack, TrainingState
 
 Steps = Callable[[Tensor, Tensor, Sequence[float], Callable[[], bool]], Tensor]
