@@ -12,6 +12,7 @@ of its own and imports no module of this checkout's package but that one.
 
 import hashlib
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,6 +25,8 @@ import torch
 from former_api import Api, load_api  # type: ignore[import-not-found]
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+
+import vaebench
 
 CPU = torch.device("cpu")
 
@@ -288,6 +291,10 @@ def _sha(content: bytes) -> str:
 def main() -> None:
     """Do what the command line says; prints a line for each case that is done."""
     torch.set_num_threads(1)
+    sources = Path(os.environ["PYTHONPATH"].split(os.pathsep)[0]).resolve()
+    if sources not in Path(vaebench.__file__ or "").resolve().parents:
+        # An incomplete folder is passed over in favour of the installed package.
+        sys.exit(f"{sources} holds no package vaebench")
     api = load_api()
     cases, out = json.loads(Path(sys.argv[2]).read_text()), Path(sys.argv[3])
     out.mkdir(parents=True, exist_ok=True)

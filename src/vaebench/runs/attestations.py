@@ -62,10 +62,10 @@ def read_attestation(path: Path) -> Attestation:
     return read_as(Attestation, path, "restore it from git; `vaebench attest` makes a new one")
 
 
-def check_attestations(folder: Path = FOLDER) -> list[str]:
+def check_attestations() -> list[str]:
     """A line for each record that was changed after it was made."""
     problems = []
-    for path in sorted(folder.glob("*.json")):
+    for path in sorted(FOLDER.glob("*.json")):
         try:
             read_attestation(path)
         except UserError as error:
