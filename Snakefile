@@ -1,2 +1,11 @@
-# `snakemake` finds this file first. The workflow itself is in workflow/Snakefile.
+# The entry point that Snakemake finds first. The workflow is in workflow/Snakefile.
 include: "workflow/Snakefile"
+
+
+# Snakemake heeds `default_target` in the file that it was started with alone.
+rule default:
+    default_target: True
+    input:
+        rules.all.input,
+    message:
+        "all is made"
