@@ -21,11 +21,11 @@ FORMER_NAMES: dict[str, str] = {
     "numerics/kernels": "core/kernels",
     "numerics/streams": "core/streams",
 }
-"""Modules that were moved or renamed as a whole since the last attestation, without `.py`: the new
-path below the package and the former one, such as `"core/optimiser": "numerics/adam"`.
+"""Modules that were moved or renamed as a whole, without `.py`: the new path below the package and
+the former one.
 
-With an entry here, the move changes no digest, so it needs no attestation. The table is empty after
-an attestation, since that knows the new digests.
+With an entry here, the move changes no digest, so it needs no attestation. An attestation that is
+made after an entry was removed makes that entry unnecessary.
 """
 
 
