@@ -32,6 +32,8 @@ TINY = {
 
 RUNS = "results/tiny/runs.parquet"
 """A target: all is trained, measured and collected, and nothing is drawn or judged."""
+TARGETS = {"all", "default"}
+"""Rules that make nothing themselves."""
 
 
 @dataclass(frozen=True)
@@ -70,19 +72,19 @@ class Project:
         )
 
     def jobs(self, *arguments: str) -> list[str]:
-        """Run snakemake and tell the rules of the jobs that it ran, but for `all`."""
+        """Run snakemake and tell the rules of the jobs that it ran, but for targets."""
         done = self.snakemake(*arguments)
         text = done.stdout + done.stderr
         assert done.returncode == 0, text
         rules = re.findall(r"^Finished jobid: \d+ \(Rule: (\w+)\)", text, re.MULTILINE)
-        return sorted(rule for rule in rules if rule != "all")
+        return sorted(rule for rule in rules if rule not in TARGETS)
 
     def planned(self, *arguments: str) -> set[str]:
-        """The rules that snakemake would run now, but for `all`."""
+        """The rules that snakemake would run now, but for targets."""
         done = self.snakemake("-n", *arguments)
         text = done.stdout + done.stderr
         assert done.returncode == 0, text
-        rules = set(re.findall(r"^(\w+) +\d+$", text, re.MULTILINE)) - {"all", "total"}
+        rules = set(re.findall(r"^(\w+) +\d+$", text, re.MULTILINE)) - TARGETS - {"total"}
         assert rules or "Nothing to be done" in text, text
         return rules
 
@@ -109,7 +111,8 @@ class Project:
 
 def copy_project(root: Path, data_root: Path | None = None) -> Project:
     """A copy of the sources below `root`, with the prepared data of `data_root` if it is given."""
-    shutil.copy(PROJECT / "requirements.lock", root / "requirements.lock")
+    for name in ("Snakefile", "requirements.lock"):
+        shutil.copy(PROJECT / name, root / name)
     for name in ("workflow", "config", "profiles", "slurm", "src"):
         shutil.copytree(PROJECT / name, root / name)
     if data_root is not None:
