@@ -4,17 +4,20 @@ There are two kinds. A `@likelihood` computes log p(x|z) from the data and the d
 `@batch_variance` computes the variance T of an isotropic Gaussian N(x; nu(z), T I) from the
 residuals of a batch.
 
-To add one, write a function and put one of these lines above it. Like the registry of objectives,
-this one is read without importing torch. `objectives.py` explains the shapes. T is a variance, as
-in the paper.
+To add one, write a function, here or in a plugin, and put one of these lines above it. Like the
+registry of objectives, this one is read without importing torch. Shapes: `run` is the number of
+runs that are trained together, `batch` the number of examples. T is a variance, as in the paper.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
+
+from vaebench.errors import UserError
+from vaebench.parameters import Parameter, Value, declared
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,13 +42,14 @@ class Residuals(NamedTuple):
     pixels: int
     """The number of data dimensions m."""
     information: Tensor | None
-    """u = tr Sigma^-1 S^2 = tr(I + Sigma^-1 M_B), shape [run, 1]. None unless Sigma is constant."""
-    tau: Tensor | None
-    """The setting tau, shape [run, 1]. None unless the likelihood takes it."""
+    """u = tr Sigma^-1 S^2 = tr(I + Sigma^-1 M_B), shape [run, 1]. None if Sigma depends on x."""
 
 
-LogLikelihood = Callable[["Tensor", Decoded], "Tensor"]
-BatchVariance = Callable[[Residuals], "Tensor"]
+LogLikelihood = Callable[..., "Tensor"]
+"""Takes the data, what is decoded, and the likelihood's own parameters as keyword arguments."""
+BatchVariance = Callable[..., "Tensor"]
+"""Takes `Residuals`, and the likelihood's own parameters as keyword arguments."""
+L = TypeVar("L", bound=LogLikelihood)
 DecoderMean = Callable[["Tensor"], "Tensor"]
 
 
@@ -61,10 +65,13 @@ class Likelihood:
     """Computes the mean of p(x|z), which is shown as an image, from the decoder's output."""
     std: Literal["none", "pixel", "shared", "coordinate"]
     """Which standard deviation the decoder learns, see `Decoded.std`."""
-    settings: frozenset[str]
-    """The names of the settings that this likelihood takes in addition to those of all runs."""
-    posterior: Literal["any", "constant"]
-    """`constant`: it can only be used with objectives that have a constant posterior variance."""
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    """Settings of its own."""
+    data_scale: str | None = None
+    """The name of the parameter that is a factor on the data, at the network's input and in the
+    likelihood. The function does not receive it. None: the data are pixels in [0, 1]."""
+    posterior: Literal["any", "constant"] = "any"
+    """`constant`: it can only be used with posteriors whose Sigma is the same for every x."""
 
     @property
     def function(self) -> Callable[..., Any]:
@@ -75,48 +82,102 @@ class Likelihood:
 LIKELIHOODS: dict[str, Likelihood] = {}
 
 
+DATA_SCALE = Parameter(
+    1.0,
+    above=0,
+    description="lambda: factor on the data, at the network's input and in the likelihood "
+    "(Figs. 6, 10).",
+)
+TAU = Parameter(
+    kind=float,
+    above=0,
+    description="tau: the information factor of BAGGINS (Eq. 29). The paper has no value for all "
+    "runs.",
+)
+
+
 def likelihood(
-    *,
+    *without_parentheses: Any,
     mean: DecoderMean,
     std: Literal["none", "pixel", "shared", "coordinate"] = "none",
-    settings: tuple[str, ...] = (),
-) -> Callable[[LogLikelihood], LogLikelihood]:
-    """Register the decorated log-likelihood under its own name, with hyphens for underscores."""
+    parameters: Mapping[str, Parameter | Value] | None = None,
+    data_scale: str | None = None,
+    name: str | None = None,
+) -> Callable[[L], L]:
+    """Register the decorated log-likelihood.
 
-    def register(function: LogLikelihood) -> LogLikelihood:
-        name = _free_name(function)
-        LIKELIHOODS[name] = Likelihood(
-            name, function, None, mean, std, frozenset(settings), posterior="any"
-        )
+    Args:
+        *without_parentheses: nothing; it finds out whether the parentheses were forgotten.
+        mean: computes the mean of p(x|z) from the decoder's output.
+        std: which standard deviation the decoder learns, see `Decoded.std`.
+        parameters: settings of its own, which the function takes as keyword arguments: numbers as
+            tensors of shape [run, 1, 1], whole numbers and texts as they are.
+        data_scale: the parameter that scales the data, see `Likelihood.data_scale`.
+        name: its name in configs. If it is not given, the function's own, with hyphens for
+            underscores.
+
+    Raises:
+        UserError: the declaration is wrong. The text says what to change.
+    """
+    _check_parentheses("likelihood", without_parentheses)
+
+    def register(function: L) -> L:
+        own, known = _declaration(function, name, parameters, data_scale, positional=2)
+        LIKELIHOODS[own] = Likelihood(own, function, None, mean, std, known, data_scale)
         return function
 
     return register
 
 
 def batch_variance(
-    *, settings: tuple[str, ...] = (), posterior: Literal["any", "constant"] = "any"
-) -> Callable[[BatchVariance], BatchVariance]:
+    *without_parentheses: Any,
+    parameters: Mapping[str, Parameter | Value] | None = None,
+    data_scale: str | None = None,
+    posterior: Literal["any", "constant"] = "any",
+    name: str | None = None,
+) -> Callable[[L], L]:
     """Register an isotropic Gaussian whose variance T the decorated function computes from a batch.
 
     T then depends on x, so p(x|z) is no normalised density. The evidence lower bound is therefore
-    evaluated with one scalar T, the mean squared residual of the training set.
+    evaluated with one scalar T, the mean squared residual of the training set. Arguments as in
+    `likelihood`; numbers among the parameters have the shape [run, 1].
     """
+    _check_parentheses("batch_variance", without_parentheses)
 
-    def register(function: BatchVariance) -> BatchVariance:
-        name = _free_name(function)
-        LIKELIHOODS[name] = Likelihood(
-            name, None, function, lambda output: output, "none", frozenset(settings), posterior
+    def register(function: L) -> L:
+        own, known = _declaration(function, name, parameters, data_scale, positional=1)
+        LIKELIHOODS[own] = Likelihood(
+            *(own, None, function, lambda output: output, "none", known, data_scale, posterior)
         )
         return function
 
     return register
 
 
-def _free_name(function: Callable[..., Any]) -> str:
-    name = function.__name__.replace("_", "-")
-    if name in LIKELIHOODS:
-        raise ValueError(f"two likelihoods are named '{name}'")
-    return name
+def _check_parentheses(decorator: str, without_parentheses: tuple[Any, ...]) -> None:
+    if without_parentheses:
+        given = getattr(without_parentheses[0], "__name__", str(without_parentheses[0]))
+        raise UserError(f"'{given}' is decorated with @{decorator}: write the parentheses")
+
+
+def _declaration(
+    function: Callable[..., Any],
+    name: str | None,
+    parameters: Mapping[str, Parameter | Value] | None,
+    data_scale: str | None,
+    positional: int,
+) -> tuple[str, dict[str, Parameter]]:
+    """The name and the parameters of a likelihood that is registered."""
+    own = name or function.__name__.replace("_", "-")
+    if own in LIKELIHOODS:
+        raise UserError(f"two likelihoods are named '{own}': give one of them another name")
+    given = dict(parameters or {})
+    owner = f"likelihood '{own}'"
+    scale = {} if data_scale is None else {data_scale: given.pop(data_scale, DATA_SCALE)}
+    try:
+        return own, declared(owner, scale) | declared(owner, given, function, positional)
+    except ValueError as error:
+        raise UserError(str(error)) from None
 
 
 @likelihood(mean=lambda output: output.sigmoid())
@@ -137,7 +198,7 @@ def bernoulli(x: Tensor, decoded: Decoded) -> Tensor:
     return bernoulli_log_likelihood(x, decoded.output)
 
 
-@likelihood(mean=lambda output: output, settings=("data_scale",))
+@likelihood(mean=lambda output: output, data_scale="data_scale")
 def gaussian(x: Tensor, decoded: Decoded) -> Tensor:
     """The log density of N(x; nu(z), I), the Gaussian with constant variance T = I.
 
@@ -151,7 +212,7 @@ def gaussian(x: Tensor, decoded: Decoded) -> Tensor:
     return -0.5 * (x.shape[-1] * math.log(2 * math.pi) + (x - decoded.output).square().sum(-1))
 
 
-@likelihood(mean=lambda output: output, std="pixel", settings=("data_scale",))
+@likelihood(mean=lambda output: output, std="pixel", data_scale="data_scale")
 def gaussian_learned(x: Tensor, decoded: Decoded) -> Tensor:
     """The log density of N(x; nu(z), T(z)) with a learned diagonal T(z) (Section 7.2).
 
@@ -160,7 +221,7 @@ def gaussian_learned(x: Tensor, decoded: Decoded) -> Tensor:
     return _normal(x, decoded.output, decoded.std)
 
 
-@likelihood(mean=lambda output: output, std="shared", settings=("data_scale",))
+@likelihood(mean=lambda output: output, std="shared", data_scale="data_scale")
 def gaussian_shared(x: Tensor, decoded: Decoded) -> Tensor:
     """The log density of N(x; nu(z), T) with one learned scalar T for all pixels and examples.
 
@@ -188,7 +249,7 @@ def _normal(x: Tensor, mean: Tensor, std: Tensor | None) -> Tensor:
     return -0.5 * density.sum(-1)
 
 
-@batch_variance(settings=("data_scale",))
+@batch_variance(data_scale="data_scale")
 def gaussian_shared_batch(batch: Residuals) -> Tensor:
     """One scalar T, the batch's mean squared residual: the optimum of `gaussian_shared`.
 
@@ -203,36 +264,36 @@ def gaussian_shared_batch(batch: Residuals) -> Tensor:
     return batch.squared.mean(-1, keepdim=True) / batch.pixels
 
 
-@batch_variance(settings=("data_scale", "tau"), posterior="constant")
-def baggins(batch: Residuals) -> Tensor:
+@batch_variance(parameters={"tau": TAU}, data_scale="data_scale", posterior="constant")
+def baggins(batch: Residuals, tau: Tensor) -> Tensor:
     """Eq. 29: T_i = tau |x_i - nu(z_i)|^2 / tr Sigma^-1 S_B^2, one T for each example.
 
     With `bilbo` this is Eq. 30. The gradient flows through T and S^2. Arguments and result as in
     `gaussian_shared_batch`.
     """
-    return _bounded(batch.squared, batch.information, batch.tau)
+    return _bounded(batch.squared, batch.information, tau)
 
 
-@batch_variance(settings=("data_scale", "tau"), posterior="constant")
-def baggins_fixed_t(batch: Residuals) -> Tensor:
+@batch_variance(parameters={"tau": TAU}, data_scale="data_scale", posterior="constant")
+def baggins_fixed_t(batch: Residuals, tau: Tensor) -> Tensor:
     """An ablation of `baggins`: no gradient flows through T.
 
     Training then optimises something else than `baggins`.
     """
-    return _bounded(batch.squared, batch.information, batch.tau).detach()
+    return _bounded(batch.squared, batch.information, tau).detach()
 
 
-@batch_variance(settings=("data_scale", "tau"), posterior="constant")
-def baggins_fixed_s(batch: Residuals) -> Tensor:
+@batch_variance(parameters={"tau": TAU}, data_scale="data_scale", posterior="constant")
+def baggins_fixed_s(batch: Residuals, tau: Tensor) -> Tensor:
     """An ablation of `baggins`: no gradient flows through the S^2 in T.
 
     Training then optimises something else than `baggins`.
     """
     information = None if batch.information is None else batch.information.detach()
-    return _bounded(batch.squared, information, batch.tau)
+    return _bounded(batch.squared, information, tau)
 
 
-def _bounded(squared: Tensor, information: Tensor | None, tau: Tensor | None) -> Tensor:
-    if information is None or tau is None:
-        raise ValueError("BAGGINS needs a constant posterior variance and tau")
+def _bounded(squared: Tensor, information: Tensor | None, tau: Tensor) -> Tensor:
+    if information is None:
+        raise ValueError("BAGGINS needs one posterior variance for all examples")
     return tau * squared / information

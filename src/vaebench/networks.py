@@ -1,29 +1,71 @@
 """The registry of networks.
 
-To add one, write a module in `models/` whose class `Net` derives from `core.network.Network`, and
-register it here. Planning a workflow reads this registry. The module of a network, and torch, are
-imported only to train it.
+A network of this package is a module in `models/` whose class `Net` derives from
+`core.network.Network`, with a line below. A plugin puts `@network(...)` above such a class.
+Planning a workflow reads this registry. The module of a network, and torch, are imported only to
+train it.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from vaebench.parameters import Parameter, Value, declared
+
+C = TypeVar("C", bound=type[Any])
 
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """A registered network. Its module in `vaebench.models` has the same name."""
+    """A registered network."""
 
     description: str
-    settings: frozenset[str]
-    """The names of the settings that this network takes in addition to those of all runs."""
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    """Its own settings, such as the number of its layers. All are whole numbers or choices, since
+    runs of other shapes cannot be packed."""
+    net: type[Any] | None = None
+    """The class of a plugin's network. None for a network of this package, whose module in
+    `vaebench.models` has the network's name."""
 
 
 NETWORKS: dict[str, NetworkSpec] = {
     "mlp": NetworkSpec(
         "the paper's for MNIST: dense layers",
-        frozenset({"hidden_units", "hidden_layers"}),
+        {
+            "hidden_units": Parameter(
+                kind=int, minimum=1, description="Units of each hidden layer of network mlp."
+            ),
+            "hidden_layers": Parameter(
+                kind=int,
+                minimum=1,
+                description="Hidden layers of network mlp's encoder and decoder, each.",
+            ),
+        },
     ),
-    "conv": NetworkSpec(
-        "the paper's for CelebA: convolutions of stride 2 and their transposes",
-        frozenset(),
-    ),
+    "conv": NetworkSpec("the paper's for CelebA: convolutions of stride 2 and their transposes"),
 }
+
+
+def network(
+    description: str,
+    *,
+    name: str | None = None,
+    parameters: Mapping[str, Parameter | Value] | None = None,
+) -> Callable[[C], C]:
+    """Register the decorated class, a `core.network.Network`.
+
+    Args:
+        description: one line for the command line.
+        name: its name in configs. The class's own, in lower case, if it is not given.
+        parameters: settings of its own. It reads them with `self.shared.get(name)`.
+    """
+
+    def register(net: C) -> C:
+        own = name or net.__name__.lower()
+        if own in NETWORKS:
+            raise ValueError(f"two networks are named '{own}'")
+        owner = f"network '{own}'"
+        NETWORKS[own] = NetworkSpec(description, declared(owner, parameters or {}), net)
+        return net
+
+    return register

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vaebench.core.batch import Clock
 from vaebench.core.network import per_run
 from vaebench.core.vae import to_pixels
 from vaebench.data.faces import draw
@@ -289,7 +290,8 @@ def test_steps_are_those_of_torchs_adam(convolutional: MakeSettings, faces: Arra
         noise = normal([run.seed], "noise", 0, (32, 16), CPU)[:, 8 * k : 8 * (k + 1)]
         optimizer.zero_grad()
         x = to_pixels(pack.train_images[rows])
-        pack.vae.batch_objective(reference, x, noise).sum().backward()
+        batch = pack.vae.batch(reference, x, noise, 32, Clock(k, 3, 4))
+        pack.vae.value(batch).sum().backward()
         optimizer.step()
     for name, tensor in reference.items():
         torch.testing.assert_close(state.parameters[name], tensor, rtol=1e-3, atol=1e-5, msg=name)

@@ -75,10 +75,10 @@ def test_runs_that_are_stopped_stop_at_one_step_and_go_on_the_same(
     uneven = random.Random(0)
 
     def slowly(
-        pack: Pack, state: TrainingState, rows: Tensor, noise: Tensor, rate: float
+        pack: Pack, state: TrainingState, rows: Tensor, noise: Tensor, rate: float, done: int
     ) -> Tensor:
         time.sleep(uneven.random() / 300)
-        return step(pack, state, rows, noise, rate)
+        return step(pack, state, rows, noise, rate, done)
 
     monkeypatch.setattr(cpu_threads, "step", slowly)
     threads(3)

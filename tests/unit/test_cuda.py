@@ -61,10 +61,13 @@ def test_replayed_steps_are_those_taken_one_by_one(
     device = torch.device("cuda")
     runs = [settings(objective=objective, precision=precision, seed=seed) for seed in (0, 1, 2)]
     pack = Pack.of(runs, digits, device)
-    count, size = 2 * STEPS_A_REPLAY + 3, runs[0].batch_size
+    if objective == "info-vae":
+        pytest.skip("its steps draw from a stream, so they are never replayed")
+    count, size, draws = 2 * STEPS_A_REPLAY + 3, runs[0].batch_size, pack.draws
     rows = order(pack.vae.seeds, 0, len(pack.train_images)).to(device)
     rows = rows.repeat(1, -(-count * size // rows.shape[1]))[:, : count * size]
-    noise = normal(pack.vae.seeds, "noise", 0, (count * size, pack.vae.network.latent_dim), device)
+    shape = (count * size * draws, pack.vae.network.latent_dim)
+    noise = normal(pack.vae.seeds, "noise", 0, shape, device)
     rates = [0.001 / (k + 1) for k in range(count)]
     by_one, by_many = init_state(pack), init_state(pack)
     expected = torch.stack(
@@ -72,13 +75,14 @@ def test_replayed_steps_are_those_taken_one_by_one(
             step(pack, by_one, *inputs)
             for inputs in zip(
                 rows.split(size, 1),
-                noise.split(size, 1),
+                noise.split(size * draws, 1),
                 torch.tensor(rates, device=device),
+                torch.arange(count, device=device),
                 strict=True,
             )
         ]
     )
-    got = by_graph(pack, by_many)(rows, noise, rates, lambda: False)
+    got = by_graph(pack, by_many)(rows, noise, rates, 0, lambda: False)
     assert torch.equal(got, expected)
     assert by_many.moments.step == count
     for name, tensor in by_one.parameters.items():

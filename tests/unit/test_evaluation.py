@@ -6,13 +6,15 @@ import pytest
 import torch
 from torch.distributions import Bernoulli, Normal, kl_divergence
 
+from vaebench.core.posterior import DiagonalPosterior
+from vaebench.core.prior import DiagonalPrior
 from vaebench.data.prepared import Arrays
 from vaebench.evaluation import elbo
 from vaebench.evaluation.arrays import MANIFOLD_SIDE, SAMPLES, run_arrays, to_npz
 from vaebench.experiment.settings import Settings
 from vaebench.models import mlp
 from vaebench.numerics.streams import normal
-from vaebench.objectives import OBJECTIVES, Posterior
+from vaebench.objectives import OBJECTIVES
 from vaebench.training.final_metrics import final_metrics
 from vaebench.training.pack import Pack, init_state
 
@@ -33,6 +35,8 @@ def test_the_bound_is_that_of_torch_distributions(
     posterior = pack.vae.network.encode(doubled, x.expand(2, -1, -1))
     std = posterior.std.double().expand_as(posterior.mean)
     z = posterior.mean + std * normal([0, 5], "evaluation", "test", (297, 2), CPU).double()
+    if objective.startswith("full"):
+        pytest.skip("tests/unit/test_posteriors.py has the evaluation of a full covariance")
     logits = pack.vae.network.decode(doubled, z).output
     grey = Bernoulli(logits=logits, validate_args=False).log_prob(x.expand(2, -1, -1))
     distortion = -grey.sum(-1).mean(-1)
@@ -42,7 +46,7 @@ def test_the_bound_is_that_of_torch_distributions(
         prior = Normal(torch.zeros_like(scale), scale)
         return kl_divergence(Normal(posterior.mean, std), prior).sum(-1).mean(-1)
 
-    if OBJECTIVES[objective].prior == "standard":
+    if OBJECTIVES[objective].prior[0] == "standard":
         assert (test.prior_variance == 1).all()
     else:
         own = (std**2 + posterior.mean**2).mean(1, keepdim=True)
@@ -51,9 +55,7 @@ def test_the_bound_is_that_of_torch_distributions(
     torch.testing.assert_close(test.rate, rate(test.prior_variance), rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(test.elbo, -test.rate - test.distortion)
     frozen = -rate(train.prior_variance) - distortion
-    torch.testing.assert_close(
-        test.elbo_with_prior(train.prior_variance), frozen, rtol=1e-6, atol=1e-6
-    )
+    torch.testing.assert_close(test.elbo_with_prior(train.prior), frozen, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("objective", ["learned", "constant", "bilbo"])
@@ -71,7 +73,8 @@ def test_the_floating_prior_is_the_best_one(settings: MakeSettings, digits: Arra
     pack = Pack.of([settings(objective="bilbo")], digits, CPU)
     test = pack.evaluate(init_state(pack).parameters, "test")
     for factor in (0.8, 1.25):
-        assert (test.elbo_with_prior(test.prior_variance * factor) < test.elbo).all()
+        other = DiagonalPrior(test.prior_variance * factor)
+        assert (test.elbo_with_prior(other) < test.elbo).all()
 
 
 @pytest.mark.parametrize("scale", [1.0, 3.0])
@@ -164,11 +167,11 @@ def test_active_units_do_not_depend_on_scale() -> None:
     mean[..., 2] *= 1e-3
     counts = []
     for scale in (1e-3, 1.0, 1e3):
-        posterior = Posterior(scale * mean, torch.full((1, 1, 1), scale))
-        variance = elbo.prior(OBJECTIVES["bilbo"], posterior)
-        kl = elbo.mean_kl(posterior, variance)
+        posterior = DiagonalPosterior(scale * mean, torch.full((1, 1, 1), scale))
+        prior = elbo.set_prior("floating", posterior, None)
+        kl = elbo.mean_kl(posterior, prior.variance)
         nothing = torch.zeros(1, 500, dtype=torch.float64)
-        evaluation = elbo.Evaluation(posterior, variance, kl, nothing, nothing, nothing[:, 0])
+        evaluation = elbo.Evaluation(*(posterior, None, prior, kl, nothing, nothing, nothing[:, 0]))
         counts.append(int(evaluation.active_units[0]))
     assert counts == [2, 2, 2]
 

@@ -17,8 +17,20 @@ def rows() -> list[list[str]]:
 
 
 def imports(path: Path) -> Iterator[str]:
-    """The folders of this package that a module imports from, wherever the import stands."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    """The folders of this package that a module imports from, wherever the import stands.
+
+    What only type checkers import does not count.
+    """
+    tree = ast.parse(path.read_text())
+    checked = [
+        statement
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for statement in node.body
+    ]
+    for node in ast.walk(tree):
+        if node in checked:
+            continue
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("vaebench."):
             folder = str(node.module).split(".")[1]
             yield folder if (PACKAGE / folder).is_dir() else ""

@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.distributions import Independent, Normal
 
+from tests.batches import bound_of
 from vaebench.core.log_likelihood import (
     information,
     isotropic_log_likelihood,
     training_log_likelihood,
 )
+from vaebench.core.posterior import DiagonalPosterior
 from vaebench.likelihoods import LIKELIHOODS, Decoded
-from vaebench.objectives import OBJECTIVES, Posterior
 
 M = 12
 sigmas = st.sampled_from([0.1, 1.0, 3.0])
@@ -36,12 +37,12 @@ class Batch:
     def bound(
         self, likelihood: str, sigma: float, tau: float | None, objective: str = "bilbo"
     ) -> Tensor:
-        posterior = Posterior(self.mu, torch.full((2, 1, 1), sigma, dtype=torch.float64))
-        taus = None if tau is None else torch.full((2, 1), tau, dtype=torch.float64)
+        posterior = DiagonalPosterior(self.mu, torch.full((2, 1, 1), sigma, dtype=torch.float64))
+        own = {} if tau is None else {"tau": torch.full((2, 1), tau, dtype=torch.float64)}
         log_likelihood = training_log_likelihood(
-            LIKELIHOODS[likelihood], self.x, Decoded(self.nu, None), posterior, taus
+            LIKELIHOODS[likelihood], self.x, Decoded(self.nu, None), posterior, own
         )
-        return OBJECTIVES[objective].bound(posterior, log_likelihood)
+        return bound_of(objective, posterior.mean, posterior.std, log_likelihood)
 
 
 def eq_30(x: Tensor, nu: Tensor, mu: Tensor, sigma: float, tau: float) -> float:
@@ -74,8 +75,8 @@ def test_baggins_is_eq_24_with_the_variance_of_eq_29(sigma: float, tau: float, s
     variance = tau * (batch.x - batch.nu).square().sum(-1) / u[:, None]
     std = variance.sqrt()[..., None].expand_as(batch.x)
     log_likelihood = Independent(Normal(batch.nu, std), 1).log_prob(batch.x)
-    posterior = Posterior(batch.mu, torch.full((2, 1, 1), sigma, dtype=torch.float64))
-    expected = OBJECTIVES["bilbo"].bound(posterior, log_likelihood)
+    posterior = DiagonalPosterior(batch.mu, torch.full((2, 1, 1), sigma, dtype=torch.float64))
+    expected = bound_of("bilbo", posterior.mean, posterior.std, log_likelihood)
     torch.testing.assert_close(batch.bound("baggins", sigma, tau), expected, rtol=1e-12, atol=0)
 
 
@@ -170,11 +171,11 @@ def test_the_batchs_variance_is_the_best_shared_one() -> None:
     batch = Batch(2)
     found = batch.bound("gaussian-shared-batch", 1.0, None)
     squared = (batch.x - batch.nu).square().sum(-1)
-    posterior = Posterior(batch.mu, torch.ones(2, 1, 1, dtype=torch.float64))
+    posterior = DiagonalPosterior(batch.mu, torch.ones(2, 1, 1, dtype=torch.float64))
     variances = torch.logspace(-3, 3, 10_001, dtype=torch.float64)
     for k in range(2):
         bounds = isotropic_log_likelihood(squared[k, :, None], variances, M).mean(0)
         best = bounds.max() - 0.5 * (batch.mu[k] ** 2).mean(0).log1p().sum()
         assert found[k].item() == pytest.approx(best.item(), rel=1e-6)
     assert information(posterior) is not None
-    assert information(Posterior(batch.mu, torch.ones_like(batch.mu))) is None
+    assert information(DiagonalPosterior(batch.mu, torch.ones_like(batch.mu))) is None

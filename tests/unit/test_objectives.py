@@ -1,6 +1,7 @@
 """Every objective and likelihood against an independent formula in float64."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -9,8 +10,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.distributions import Bernoulli, Independent, Normal, kl_divergence
 
+from tests.batches import bound_of, make_batch
+from vaebench.core.posterior import DiagonalPosterior, FullPosterior, Posterior
 from vaebench.likelihoods import LIKELIHOODS, Decoded
-from vaebench.objectives import OBJECTIVES, Posterior
+from vaebench.objectives import OBJECTIVES
 
 shapes = st.tuples(st.integers(1, 3), st.integers(1, 7), st.integers(1, 5))
 scales = st.sampled_from([1e-3, 0.1, 1.0, 30.0])
@@ -36,13 +39,13 @@ def test_learned_is_the_elbo_with_torchs_kl(
     )
     kl = kl_divergence(Normal(mean, std), Normal(torch.zeros_like(mean), torch.ones_like(std)))
     expected = (log_likelihood - kl.sum(-1)).mean(-1)
-    found = OBJECTIVES["learned"].bound(Posterior(mean, std), log_likelihood)
+    found = bound_of("learned", mean, std, log_likelihood)
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-9)
 
 
 def test_learned_stands_a_std_whose_square_underflows() -> None:
     std = torch.full((1, 1, 1), 1e-30, requires_grad=True)
-    bound = OBJECTIVES["learned"].bound(Posterior(torch.zeros(1, 1, 1), std), torch.zeros(1, 1))
+    bound = bound_of("learned", torch.zeros(1, 1, 1), std, torch.zeros(1, 1))
     assert bound.item() == pytest.approx(0.5 + math.log(1e-30))
     (gradient,) = torch.autograd.grad(bound.sum(), std)
     assert gradient.item() == pytest.approx(1e30, rel=1e-5)
@@ -57,7 +60,7 @@ def test_constant_is_eq_2_with_the_prior_of_eq_4(
     prior_std = (sigma**2 + (mean**2).mean(1, keepdim=True)).sqrt().expand_as(mean)
     kl = kl_divergence(Normal(mean, std.expand_as(mean)), Normal(torch.zeros_like(mean), prior_std))
     expected = (log_likelihood - kl.sum(-1)).mean(-1)
-    found = OBJECTIVES["constant"].bound(Posterior(mean, std), log_likelihood)
+    found = bound_of("constant", mean, std, log_likelihood)
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-9)
 
 
@@ -67,9 +70,8 @@ def test_bilbo_is_eq_24_written_out(
 ) -> None:
     mean, log_likelihood = draw(shape, scale, seed)
     runs, batch, latent = shape
-    found = OBJECTIVES["bilbo"].bound(
-        Posterior(mean, torch.full((runs, 1, 1), sigma, dtype=torch.float64)), log_likelihood
-    )
+    std = torch.full((runs, 1, 1), sigma, dtype=torch.float64)
+    found = bound_of("bilbo", mean, std, log_likelihood)
     for r in range(runs):
         expected = sum(log_likelihood[r].tolist()) / batch
         for j in range(latent):
@@ -94,7 +96,7 @@ def test_constant_and_bilbo_are_one_objective(
         mean, log_likelihood = draw(shape, scale, seed, dtype)
         mean.requires_grad_()
         std = torch.full((shape[0], 1, 1), sigma, dtype=dtype)
-        values[name] = OBJECTIVES[name].bound(Posterior(mean, std), log_likelihood)
+        values[name] = bound_of(name, mean, std, log_likelihood)
         (gradients[name],) = torch.autograd.grad(values[name].sum(), mean)
     size = values["bilbo"].abs().clamp(min=shape[2])
     assert ((values["constant"] - values["bilbo"]).abs() <= tolerance * size).all()
@@ -107,7 +109,7 @@ def test_the_gradient_flows_through_the_batch_moment() -> None:
     mean, log_likelihood = draw((1, 4, 2), 1.0, 0)
     mean.requires_grad_()
     std = torch.ones(1, 1, 1, dtype=torch.float64)
-    bound = OBJECTIVES["bilbo"].bound(Posterior(mean, std), log_likelihood)
+    bound = bound_of("bilbo", mean, std, log_likelihood)
     (gradient,) = torch.autograd.grad(bound.sum(), mean)
     moment = (mean**2).mean(1, keepdim=True)
     torch.testing.assert_close(gradient, -mean / (1 + moment) / 4)
@@ -149,15 +151,31 @@ def test_runs_do_not_mix() -> None:
     """A run that is not a number leaves the others' values and gradients as they are."""
     for name, objective in OBJECTIVES.items():
         mean, log_likelihood = draw((3, 5, 2), 1.0, 0)
+        own: dict[str, Any] = {
+            key: torch.ones(3, 1, dtype=torch.float64) if one.can_be_packed else one.default
+            for key, one in objective.parameters.items()
+        }
         results = []
         for poison in (0.0, math.nan):
             poisoned = mean.clone()
             poisoned[1] += poison
             poisoned.requires_grad_()
             std = torch.ones(3, 1, 1, dtype=torch.float64)
-            if objective.posterior == "learned":
-                std = std.expand(3, 5, 2)
-            bound = objective.bound(Posterior(poisoned, std), log_likelihood)
+            posterior: Posterior = DiagonalPosterior(poisoned, std)
+            if objective.posterior[0].startswith("diagonal"):
+                posterior = DiagonalPosterior(poisoned, std.expand(3, 5, 2))
+            elif objective.posterior[0] == "full":
+                posterior = FullPosterior(poisoned, torch.eye(2).double().expand(3, 5, 2, 2))
+            values = log_likelihood
+            if objective.samples is not None:
+                posterior, values = (
+                    posterior.per_draw(),
+                    log_likelihood.unsqueeze(1).repeat(1, 5, 1),
+                )
+            batch = make_batch(posterior, values, objective.prior[0])
+            if objective.samples is not None:
+                own = {k: v.unsqueeze(-1) if isinstance(v, Tensor) else v for k, v in own.items()}
+            bound = objective.bound(batch, **own)
             (gradient,) = torch.autograd.grad(bound.sum(), poisoned)
             results.append((bound[[0, 2]].detach(), gradient[[0, 2]]))
         torch.testing.assert_close(results[0], results[1], rtol=0, atol=0, msg=name)

@@ -62,7 +62,7 @@ def test_the_digest_tells_runs_apart_and_nothing_else(settings: MakeSettings) ->
         ({"posterior_std": 1.0}, "no meaning with objective 'learned'"),
         ({"data_scale": 2.0}, "no meaning with objective 'learned', likelihood 'bernoulli'"),
         ({"precision": "float16"}, "'float32', 'tf32' or 'bfloat16'"),
-        ({"network": "conv"}, "hidden_layers has no meaning"),
+        ({"network": "conv"}, "hidden_units has no meaning"),
         ({"network": "transformer"}, "network 'transformer' is not one of: mlp, conv"),
         ({"hidden_units": None}, "network 'mlp' needs hidden_units"),
         ({"schedule": "linear"}, "'constant' or 'constant-cosine'"),
@@ -76,7 +76,7 @@ def test_the_digest_tells_runs_apart_and_nothing_else(settings: MakeSettings) ->
         ({"objective": "elbow"}, "objective 'elbow' is not one of: learned, constant, bilbo"),
         ({"likelihood": "poisson"}, "likelihood 'poisson' is not one of"),
         ({"dataset": "imagenet"}, "dataset 'imagenet' is not one of: mnist"),
-        ({"sigma": 1.0}, "Extra inputs"),
+        ({"sigma": 1.0}, "sigma has no meaning"),
     ],
 )
 def test_impossible_settings_are_refused(
@@ -87,8 +87,8 @@ def test_impossible_settings_are_refused(
 
 
 def test_settings_that_apply_get_their_default(settings: MakeSettings) -> None:
-    assert settings(objective="constant").posterior_std == 1.0
-    assert settings(likelihood="gaussian").data_scale == 1.0
-    assert settings().posterior_std is None
-    assert settings().data_scale is None
+    assert settings(objective="constant").get("posterior_std") == 1.0
+    assert settings(likelihood="gaussian").get("data_scale") == 1.0
+    assert settings().get("posterior_std") is None
+    assert settings().get("data_scale") is None
     assert settings().precision == "float32"

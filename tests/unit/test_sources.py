@@ -29,7 +29,11 @@ EXEMPT = {
     "experiment/settings.py": "the settings themselves are in the run hash",
     "likelihoods.py": "each run has the digest of its own likelihood",
     "models/make.py": "chooses the network, objective and likelihood that the settings name",
-    "objectives.py": "each run has the digest of its own objective",
+    "objectives/__init__.py": "each run has the digest of its own objective",
+    "families.py": "names families; the core has what they compute",
+    "networks.py": "names networks; each run has the digest of its own",
+    "data/registry.py": "names datasets; the data's own digest is in the run hash",
+    "parameters.py": "declares settings, which are in the run hash",
     "runs/record.py": "holds numbers, makes none",
 }
 
@@ -64,7 +68,7 @@ def test_meaning_counts_and_text_does_not(a: str, b: str, same: bool) -> None:
 @pytest.fixture
 def module(tmp_path: Path) -> Path:
     path = tmp_path / "objectives.py"
-    shutil.copy(PACKAGE / "objectives.py", path)
+    shutil.copy(PACKAGE / "objectives" / "paper.py", path)
     return path
 
 
@@ -107,7 +111,7 @@ def test_editing_an_objective_changes_it_alone(module: Path) -> None:
 )
 def test_whatever_an_objective_uses_counts(module: Path, definition: str, edited: str) -> None:
     text = module.read_text().replace("- 0.5 * information", "- A * information")
-    module.write_text(text.replace("\nOBJECTIVES: ", f"\n{definition}\n\n\nOBJECTIVES: "))
+    module.write_text(text.replace("\n\n@objective", f"\n\n{definition}\n\n\n@objective", 1))
     assert changed(module, definition, edited) == {"bilbo"}
 
 
@@ -115,17 +119,22 @@ def test_a_helper_of_another_module_counts_with_all_of_it(module: Path) -> None:
     line = "from vaebench.runs.record import finite\n"
     text = module.read_text().replace("- 0.5 * information", "- finite(0.5) * information")
     module.write_text(text)
-    assert changed(module, "from dataclasses", line + "from dataclasses") == {"bilbo"}
-    imported = _definition_text(ast.parse(line).body[0])
+    assert changed(module, "from typing", line + "from typing") == {"bilbo"}
+    imported = _definition_text(ast.parse(line).body[0], PACKAGE)
     assert module_digest(PACKAGE / "runs" / "record.py") in imported
 
 
 def test_a_function_that_cannot_be_found_is_an_error() -> None:
-    def local() -> None:
-        pass
+    with pytest.raises(ValueError, match="missing is not defined at the top of"):
+        definition_digest(Path(__file__), "missing")
 
-    with pytest.raises(ValueError, match="local is not defined at the top of"):
-        function_digest(local)
+
+def test_functions_of_a_factory_have_digests_of_their_values() -> None:
+    def factory(value: float) -> Callable[[], float]:
+        return lambda: value
+
+    assert function_digest(factory(1.0)) == function_digest(factory(1.0))
+    assert function_digest(factory(1.0)) != function_digest(factory(2.0))
 
 
 def test_the_order_of_imports_does_not_count() -> None:
@@ -138,14 +147,15 @@ def test_editing_a_shared_function_changes_those_that_call_it(module: Path) -> N
 
 
 def test_editing_the_registration_changes_its_objective(module: Path) -> None:
-    old = '@objective(posterior="constant", prior="floating")\ndef bilbo'
+    old = '@objective(posterior="constant", prior="floating", on_whole_set=True)\ndef bilbo'
     assert changed(module, old, old.replace("floating", "standard")) == {"bilbo"}
 
 
 def test_comments_docstrings_and_the_registry_change_nothing(module: Path) -> None:
     assert changed(module, '"""Eq. 24,', '"""Equation 24,') == set()
-    assert changed(module, "    name: str\n", "    name: str  # a comment\n") == set()
-    assert changed(module, "    def register(", "    unused = 1\n\n    def register(") == set()
+    assert changed(module, "    from torch", "    from torch  # a comment\n    from torch") == set()
+    declared = '@objective(parameters={"beta": 1.0}, posterior="constant"'
+    assert changed(module, '@objective(posterior="constant"', declared) == set()
 
 
 def test_editing_a_network_changes_its_runs_alone(

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from vaebench.core.batch import Batch, Clock
 from vaebench.core.network import Parameters
 from vaebench.core.vae import VAE
 from vaebench.data.prepared import Arrays
@@ -98,13 +99,13 @@ def test_a_seed_pairs_data_order_and_noise(
     settings: MakeSettings, digits: Arrays, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in OBJECTIVES}
-    batch_objective = VAE.batch_objective
+    batch = VAE.batch
 
-    def noting(vae: VAE, parameters: Parameters, x: Tensor, noise: Tensor) -> Tensor:
-        seen[vae.objective.name].append((x, noise))
-        return batch_objective(vae, parameters, x, noise)
+    def noting(vae: VAE, parameters: Parameters, x: Tensor, noise: Tensor, *others: Any) -> Batch:
+        seen[vae.objective.name].append((x, noise[:, : x.shape[1]]))
+        return batch(vae, parameters, x, noise, *others)
 
-    monkeypatch.setattr(VAE, "batch_objective", noting)
+    monkeypatch.setattr(VAE, "batch", noting)
     for name in OBJECTIVES:
         train_steps(
             [settings(objective=name, seed=2), settings(objective=name, seed=5)], digits, 20
@@ -265,7 +266,7 @@ def test_a_learned_variance_that_diverges_leaves_its_neighbours_bit_equal(
 def test_every_likelihood_trains_packed_as_alone(
     settings: MakeSettings, digits: Arrays, likelihood: str
 ) -> None:
-    tau = {"tau": 0.5} if "tau" in LIKELIHOODS[likelihood].settings else {}
+    tau = {"tau": 0.5} if "tau" in LIKELIHOODS[likelihood].parameters else {}
     runs = [settings(objective="bilbo", likelihood=likelihood, seed=seed, **tau) for seed in (3, 1)]
     pack, packed = train_steps(runs, digits, 20)
     for k, run in enumerate(runs):
@@ -391,11 +392,12 @@ def test_bound_of_a_pack_of_two_scales_is_that_of_scaled_data(
     run = settings(likelihood="gaussian", objective="bilbo", data_scale=2.0)
     pack = Pack.of([run], digits, CPU)
     vae = pack.vae
-    unit = replace(vae, network=replace(vae.network, data_scale=None))
+    unit = replace(vae, data_scale=None)
     parameters = init_state(pack).parameters
     pixels = torch.rand(1, 4, 784)
     noise = torch.zeros(1, 4, 2)
-    torch.testing.assert_close(
-        vae.batch_objective(parameters, vae.network.scale(pixels), noise),
-        unit.batch_objective(parameters, 2 * pixels, noise),
-    )
+
+    def value(model: VAE, x: Tensor) -> Tensor:
+        return model.value(model.batch(parameters, x, noise, 4, Clock(0, 1, 1)))
+
+    torch.testing.assert_close(value(vae, vae.to_data(pixels)), value(unit, 2 * pixels))

@@ -1,21 +1,26 @@
 """The golden set: what is trained to compare two versions of the code.
 
-It has every objective with every likelihood it goes with, on both networks and in every precision
-that this machine has, at the shapes of the tiers. The data are made from a seed.
+It has the paper's objectives with every likelihood they go with, on both networks and in every
+precision that this machine has, at the shapes of the tiers, and every other objective with every
+posterior and prior that it is for, once. The data are made from a seed.
 """
 
+import inspect
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
-from vaebench.experiment.settings import NEUTRAL, Settings, applicable_settings, incompatibility
+from vaebench.experiment.settings import Settings, incompatibility, own_parameters
 from vaebench.files import digest_bytes
 from vaebench.likelihoods import LIKELIHOODS
 from vaebench.objectives import OBJECTIVES
-from vaebench.runs.canonical import module_digest
+from vaebench.parameters import Parameter
+from vaebench.runs.canonical import PACKAGE, module_digest
 
+PAPER = ("learned", "constant", "bilbo")
 WORKER = Path(__file__).with_name("worker.py")
 PACK: Mapping[str, list[Any]] = {
     "seed": [0, 1, 2],
@@ -24,7 +29,9 @@ PACK: Mapping[str, list[Any]] = {
     "data_scale": [1.0, 3.0, 0.3],
     "tau": [0.2, 1.0, 0.5],
 }
-"""The values of the packed axes in a pack of three runs."""
+"""The values of the packed axes in a pack of three runs. Other parameters have their default times
+1, 1/2 and 2/3, or 1, 1/2 and 2/3 if it is 0."""
+FACTORS = (1.0, 0.5, 2 / 3)
 SHARED: dict[str, Any] = {"learning_rate": 0.001, "latent_dim": 2}
 MLP = SHARED | {
     **{"dataset": "mnist", "network": "mlp", "hidden_units": 200, "hidden_layers": 3},
@@ -69,9 +76,9 @@ def case_file(name: str) -> str:
 
 
 def _cases() -> Iterator[Case]:
-    for objective in OBJECTIVES:
+    for objective in PAPER:
         for likelihood in LIKELIHOODS:
-            if incompatibility(objective, likelihood):
+            if incompatibility(objective, likelihood, OBJECTIVES[objective].posterior[0]):
                 continue
             names = {"objective": objective, "likelihood": likelihood}
             for n in (2, 100):
@@ -81,6 +88,14 @@ def _cases() -> Iterator[Case]:
             yield _case(names | CONV | BRIEF, members=[0, 1], side=16)
             # Where the processor has no bfloat16, convolutions in it are slow: a small image.
             yield _case(names | CONV | BRIEF | {"precision": "bfloat16"}, members=[0], side=8)
+    for name, other in OBJECTIVES.items():
+        if name in PAPER or PACKAGE not in Path(inspect.getfile(other.bound)).parents:
+            continue
+        for posterior, prior in product(other.posterior, other.prior):
+            chosen = {"posterior": posterior} if len(other.posterior) > 1 else {}
+            chosen |= {"prior": prior} if len(other.prior) > 1 else {}
+            names = {"objective": name, "likelihood": "bernoulli"} | chosen
+            yield _case(names | MLP | BRIEF | {"latent_dim": 5}, members=[0, 1])
     # The shapes of the tier on CelebA.
     large = {"batch_size": 100, "steps": 2, "epochs": None, "latent_dim": 16}
     for objective in ("learned", "bilbo"):
@@ -102,15 +117,25 @@ def _case(
         quality: whether samples are measured too.
     """
     shared = {key: value for key, value in settings.items() if value is not None}
-    taken = {"seed", "latent_scale", *(applicable_settings(shared) & {*NEUTRAL, "tau"})}
-    runs = [
-        shared | {axis: values[k] for axis, values in PACK.items() if axis in taken}
-        for k in members
-    ]
+    taken = {"seed": Parameter(0), "latent_scale": Parameter(1.0)} | own_parameters(shared)
+    packed = {
+        axis: PACK.get(axis) or [float(one.default or 1.0) * factor for factor in FACTORS]
+        for axis, one in taken.items()
+        if axis in PACK or one.can_be_packed
+    }
+    runs = [shared | {axis: values[k] for axis, values in packed.items()} for k in members]
     for run in runs:
         Settings.model_validate(run)
     network, objective, likelihood = (shared[k] for k in ("network", "objective", "likelihood"))
-    words = [objective, likelihood, network, f"{side}x{side}", f"n={shared['latent_dim']}"]
+    families = [shared[k] for k in ("posterior", "prior") if k in shared]
+    words = [
+        objective,
+        *families,
+        likelihood,
+        network,
+        f"{side}x{side}",
+        f"n={shared['latent_dim']}",
+    ]
     words += [shared.get("precision", "float32"), f"seeds {','.join(map(str, members))}"]
     parts = ["core", f"network {network}", f"objective {objective}", f"likelihood {likelihood}"]
     return Case(

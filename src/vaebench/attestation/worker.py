@@ -268,8 +268,8 @@ def _recorded(api: Api, name: str, values: list[Tensor]) -> Iterator[None]:
     """Append to `values` what the objective gives, for every batch that it is called with."""
     original = api.objectives[name]
 
-    def bound(*arguments: Any) -> Tensor:
-        value: Tensor = original.bound(*arguments)
+    def bound(*arguments: Any, **parameters: Any) -> Tensor:
+        value: Tensor = original.bound(*arguments, **parameters)
         values.append(value.detach().clone())
         return value
 

@@ -9,13 +9,13 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from vaebench.claims.registry import load_statistics, wrong_arguments
 from vaebench.errors import UserError
 from vaebench.experiment.grid import Strict
-from vaebench.experiment.settings import AxisValue, Name, Settings
+from vaebench.experiment.settings import AxisValue, Name, Settings, known_parameters
 from vaebench.experiment.tier import describe as describe_error
 
 
 def _check_settings(settings: dict[str, AxisValue]) -> dict[str, AxisValue]:
     for name in settings:
-        if name not in Settings.model_fields:
+        if name not in Settings.model_fields and name not in known_parameters():
             raise ValueError(f"'{name}' is no setting of a run")
     return settings
 

@@ -9,21 +9,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from math import expm1, log, prod
-from typing import ClassVar, Literal, Self
+from math import prod
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from vaebench.core.posterior import FAMILIES, SOFTPLUS_IS_ONE, Family, Posterior
 from vaebench.experiment.settings import Settings
+from vaebench.families import POSTERIORS
 from vaebench.likelihoods import LIKELIHOODS, Decoded
 from vaebench.numerics.kernels import Layer
-from vaebench.objectives import OBJECTIVES, Posterior
 
 Parameters = dict[str, Tensor]
 
-SOFTPLUS_IS_ONE = log(expm1(1))
 COORDINATE_STD, LEAST_COORDINATE_STD = 1e-2, 1e-8
 """The initial value and the lower bound of a learned standard deviation of each coordinate."""
 
@@ -34,22 +34,20 @@ class Network(ABC):
 
     images_at_once: ClassVar[int]
     """The number of images in a block of evaluation."""
+    output_of_one: ClassVar[float] = SOFTPLUS_IS_ONE
+    """The output of a layer of which `positive` makes 1."""
 
     image_shape: tuple[int, ...]
     """[height, width] or [height, width, colour]."""
     latent_dim: int
-    learns_std: bool
-    """Whether the encoder has a head for the posterior's standard deviation."""
+    family: Family
+    """How the encoder gives the posterior."""
+    family_settings: Mapping[str, Tensor]
+    """The settings of the family of posteriors, each of shape [run, 1, 1]."""
     likelihood_std: Literal["none", "pixel", "shared", "coordinate"]
     """Which standard deviation of p(x|z) the decoder learns, see `Decoded.std`."""
-    posterior_std: Tensor | None
-    """sigma, shape [run, 1, 1]. None if the posterior's standard deviation is learned."""
     latent_scale: Tensor
     """c, shape [run, 1, 1]."""
-    data_scale: Tensor | None
-    """lambda, shape [run, 1, 1]. None if the likelihood does not take it."""
-    tau: Tensor | None
-    """Shape [run, 1]. None if the likelihood does not take it."""
     shared: Settings
     """The settings of the first run. The other runs differ from it only in the packed axes."""
 
@@ -59,18 +57,17 @@ class Network(ABC):
     ) -> Self:
         """The network of a pack, whose runs may differ only in the packed axes."""
         shared = runs[0]
-        learns_std = OBJECTIVES[shared.objective].posterior == "learned"
+        posterior = shared.posterior_family
         return cls(
             image_shape=tuple(image_shape),
             latent_dim=shared.latent_dim,
-            learns_std=learns_std,
+            family=FAMILIES[posterior],
+            family_settings={
+                name: per_run([run.get(name) for run in runs], device)
+                for name in POSTERIORS[posterior].parameters
+            },
             likelihood_std=LIKELIHOODS[shared.likelihood].std,
-            posterior_std=None if learns_std else per_run([r.posterior_std for r in runs], device),
             latent_scale=per_run([r.latent_scale for r in runs], device),
-            data_scale=None
-            if shared.data_scale is None
-            else per_run([r.data_scale for r in runs], device),
-            tau=None if shared.tau is None else per_run([r.tau for r in runs], device)[:, :, 0],
             shared=shared,
         )
 
@@ -91,6 +88,27 @@ class Network(ABC):
     def decode(self, parameters: Parameters, z: Tensor) -> Decoded:
         """The decoder's outputs for z of shape [run, batch, latent]."""
 
+    def positive(self, raw: Tensor) -> Tensor:
+        """Standard deviations of the posterior, without the factor c, from outputs of a layer."""
+        return softplus(raw)
+
+    def posterior(self, parameters: Parameters, mean: Tensor, raw: Sequence[Tensor]) -> Posterior:
+        """q(z|x) of a batch.
+
+        Args:
+            parameters: stacked.
+            mean: the outputs of the encoder's layer `mean`, shape [run, batch, latent].
+            raw: those of the layers that `heads` names, in order, each of shape [run, batch, size].
+        """
+        own = {**parameters, **self.family_settings}
+        scaled = self.latent_scale * mean
+        return self.family.posterior(scaled, raw, self.positive, self.latent_scale, own)
+
+    @property
+    def heads(self) -> dict[str, int]:
+        """The encoder's last layers with their sizes: the mean, and what the posterior needs."""
+        return {"mean": self.latent_dim} | self.family.heads(self.latent_dim)
+
     def initialise(self, runs: Sequence[Settings], device: torch.device) -> Parameters:
         """All parameters before the first step.
 
@@ -106,7 +124,9 @@ class Network(ABC):
             parameters["decoder.coordinate_std"] = torch.zeros(
                 len(runs), 1, self.pixels, device=device
             )
-        return parameters
+        return self.family.initialise(
+            parameters, self.latent_dim, self.family_settings, self.output_of_one
+        )
 
     def autocast(self, device: torch.device) -> AbstractContextManager[object]:
         """The context in which layers are computed: bfloat16 if the runs' `precision` says so.
@@ -127,40 +147,12 @@ class Network(ABC):
             return (COORDINATE_STD - LEAST_COORDINATE_STD) * ratio + LEAST_COORDINATE_STD
         return None
 
-    def scale(self, pixels: Tensor) -> Tensor:
-        """The data x of each run: pixels in [0, 1] times its data_scale."""
-        return pixels if self.data_scale is None else pixels * self.data_scale
-
-    def image(self, decoder_mean: Tensor) -> Tensor:
-        """Pixels in [0, 1] from means of p(x|z). Undoes `scale` and clips."""
-        pixels = decoder_mean if self.data_scale is None else decoder_mean / self.data_scale
-        return pixels.clamp(0, 1)
-
-    def mse(self, squared_residual: Tensor) -> Tensor:
-        """The mean over a set of |x - nu|^2 / (m lambda^2), in units of pixels, shape [run].
-
-        Args:
-            squared_residual: |x - nu|^2 of the scaled data, shape [run, N].
-        """
-        scale = 1.0 if self.data_scale is None else self.data_scale[:, 0, 0].to(squared_residual)
-        return squared_residual.mean(-1) / (self.pixels * scale**2)
-
-    def log_volume(self) -> Tensor:
-        """m log lambda, float64 of shape [run].
-
-        Added to a log density of scaled data, it gives the log density of the pixels.
-        """
-        if self.data_scale is None:
-            return torch.zeros(len(self.latent_scale), dtype=torch.float64)
-        return self.pixels * self.data_scale[:, 0, 0].cpu().double().log()
-
 
 def layer(parameters: Mapping[str, Tensor], name: str) -> Layer:
     """The stacked weight and bias of a dense layer."""
     return parameters[f"{name}.weight"], parameters[f"{name}.bias"]
 
 
-def per_run(values: Sequence[float | None], device: torch.device) -> Tensor:
-    """One setting of all runs, shape [run, 1, 1], to multiply stacked tensors. None becomes 1."""
-    filled = [1.0 if value is None else value for value in values]
-    return torch.tensor(filled, device=device).view(-1, 1, 1)
+def per_run(values: Sequence[Any], device: torch.device) -> Tensor:
+    """A number that each run has as a setting, shape [run, 1, 1], to multiply stacked tensors."""
+    return torch.tensor(list(values), device=device).view(-1, 1, 1)

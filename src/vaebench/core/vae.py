@@ -4,16 +4,19 @@ Training takes gradients of `batch_objective`. Evaluation applies `forward` to a
 show results of `decode_pixels`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from vaebench.core.batch import Batch, Clock, Draw, no_noise
 from vaebench.core.log_likelihood import training_log_likelihood
 from vaebench.core.network import Network, Parameters
+from vaebench.core.posterior import Posterior
 from vaebench.likelihoods import Decoded, Likelihood
-from vaebench.objectives import Objective, Posterior
+from vaebench.objectives import Objective
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,18 @@ class VAE:
     network: Network
     objective: Objective
     likelihood: Likelihood
+    prior: str
+    """The name of the family of priors."""
+    varies: bool
+    """Whether the posterior's Sigma depends on x."""
+    objective_parameters: Mapping[str, Any]
+    """Numbers as tensors of shape [run, 1], whole numbers and texts as they are."""
+    likelihood_parameters: Mapping[str, Any]
+    """The same, without the factor on the data."""
+    data_scale: Tensor | None
+    """lambda, the factor on the data, shape [run, 1, 1]. None if the likelihood takes none."""
+    draws: int | None
+    """The number K of draws of z that the objective asks for. None: one, without a dimension."""
     seeds: tuple[int, ...]
     """The seed of each run. It names the run's random streams."""
 
@@ -40,16 +55,83 @@ class VAE:
             q(z|x), and the decoder's outputs for z = mean + std * noise.
         """
         posterior = self.network.encode(parameters, x)
-        z = posterior.mean + posterior.std * noise
-        return posterior, self.network.decode(parameters, z)
+        return posterior, self.network.decode(parameters, posterior.sample(noise))
 
-    def batch_objective(self, parameters: Parameters, x: Tensor, noise: Tensor) -> Tensor:
-        """The objective on a batch, in nats per example, shape [run]. Arguments as in `forward`."""
-        posterior, decoded = self.forward(parameters, x, noise)
+    def batch(
+        self,
+        parameters: Parameters,
+        x: Tensor,
+        noise: Tensor,
+        data_size: int,
+        clock: Clock,
+        draw: Draw = no_noise,
+    ) -> Batch:
+        """Encode a batch, sample and decode, for the objective.
+
+        Args:
+            parameters: stacked.
+            x: scaled data, shape [run, batch, pixel].
+            noise: standard normal, shape [run, batch, latent], or [run, draws x batch, latent].
+            data_size: the number of training images.
+            clock: how far training has come.
+            draw: gives further noise to the objective.
+        """
+        posterior = self.network.encode(parameters, x)
+        if self.draws is None:
+            z = posterior.sample(noise)
+            decoded = self.network.decode(parameters, z)
+            log_likelihood = training_log_likelihood(
+                self.likelihood, x, decoded, posterior, self.likelihood_parameters
+            )
+            return Batch(x, posterior, z, log_likelihood, self.prior, data_size, clock, draw)
+        # Each draw of an example is decoded like an example of its own.
+        many = posterior.per_draw()
+        z = many.sample(noise.unflatten(1, (self.draws, x.shape[1])))
         log_likelihood = training_log_likelihood(
-            self.likelihood, x, decoded, posterior, self.network.tau
-        )
-        return self.objective.bound(posterior, log_likelihood)
+            self.likelihood,
+            x.repeat(1, self.draws, 1),
+            self.network.decode(parameters, z.flatten(1, 2)),
+            posterior,
+            self.likelihood_parameters,
+        ).unflatten(1, (self.draws, x.shape[1]))
+        return Batch(x, many, z, log_likelihood, self.prior, data_size, clock, draw)
+
+    def value(self, batch: Batch) -> Tensor:
+        """The objective on a batch, in nats per example, shape [run]."""
+        own = self.objective_parameters
+        if self.draws is not None:
+            own = {
+                name: value.unsqueeze(-1) if isinstance(value, Tensor) else value
+                for name, value in own.items()
+            }
+        return self.objective.bound(batch, **own)
+
+    def to_data(self, pixels: Tensor) -> Tensor:
+        """The data x of each run: pixels in [0, 1] times its factor."""
+        return pixels if self.data_scale is None else pixels * self.data_scale
+
+    def to_image(self, decoder_mean: Tensor) -> Tensor:
+        """Pixels in [0, 1] from means of p(x|z). Undoes `to_data` and clips."""
+        pixels = decoder_mean if self.data_scale is None else decoder_mean / self.data_scale
+        return pixels.clamp(0, 1)
+
+    def mse(self, squared_residual: Tensor) -> Tensor:
+        """The mean over a set of |x - nu|^2 / (m lambda^2), in units of pixels, shape [run].
+
+        Args:
+            squared_residual: |x - nu|^2 of the scaled data, shape [run, N].
+        """
+        scale = 1.0 if self.data_scale is None else self.data_scale[:, 0, 0].to(squared_residual)
+        return squared_residual.mean(-1) / (self.network.pixels * scale**2)
+
+    def log_volume(self) -> Tensor:
+        """m log lambda, float64 of shape [run].
+
+        Added to a log density of scaled data, it gives the log density of the pixels.
+        """
+        if self.data_scale is None:
+            return torch.zeros(len(self.seeds), dtype=torch.float64)
+        return self.network.pixels * self.data_scale[:, 0, 0].cpu().double().log()
 
     @torch.no_grad()
     def decode_pixels(self, parameters: Parameters, z: Tensor) -> Tensor:
@@ -60,9 +142,7 @@ class VAE:
             z: shape [run, N, latent]. It is decoded in blocks, so N may be large.
         """
         means = [
-            self.network.image(
-                self.likelihood.mean(self.network.decode(parameters, z[:, block]).output)
-            )
+            self.to_image(self.likelihood.mean(self.network.decode(parameters, z[:, block]).output))
             for block in blocks(z.shape[1], self.network.images_at_once)
         ]
         return torch.cat(means, 1)

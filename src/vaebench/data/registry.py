@@ -39,6 +39,9 @@ class Dataset:
     """Whether the dataset has labels. Without labels, all labels in its arrays are 0."""
     is_public: bool = True
     """Whether its images, and figures that show them, may be shared and published."""
+    dynamic_binarisation: bool = False
+    """Whether each batch of training draws its pixels as 0 or 1, with the grey level as the
+    probability of 1."""
 
     def prepare(self, name: str, raw: Path, mirrors: list[str], unfinished: Path) -> "Arrays":
         """Fetch missing files into `raw`, verify them, and return the arrays."""

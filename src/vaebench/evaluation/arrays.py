@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vaebench.core.network import Parameters
+from vaebench.core.prior import FullPrior
 from vaebench.core.vae import VAE
 from vaebench.evaluation.elbo import Evaluation
 from vaebench.evaluation.pictures import picture_arrays, to_levels
@@ -32,14 +33,15 @@ def run_arrays(
     Every run has:
 
     - `samples`: the images of 32 draws z ~ N(0, S^2);
-    - `prior_std`: S of the training set, shape [latent];
+    - `prior_std`: the square root of the diagonal of S^2 of the training set, shape [latent];
+    - `prior_cholesky`, if S^2 is not diagonal: its Cholesky factor, shape [latent, latent];
     - `kl`: the mean KL divergence of each latent dimension on the test set, shape [latent];
-    - `posterior_std`, if it is constant: shape [1, 1].
+    - `posterior_std`, if it does not depend on x: shape [1, 1] or [1, latent].
 
     Runs with two latent dimensions also have:
 
     - `posterior_mean` of the test set, float16 of shape [N, 2];
-    - `posterior_std` of the test set, if it is learned, float16 of shape [N, 2];
+    - `posterior_std` of the test set, if it depends on x, float16 of shape [N, 2];
     - `labels` of the test set, uint8 of shape [N];
     - `manifold`: the images of a grid of z at the quantiles `manifold_quantiles` of the prior. Row
       r has the r-th largest quantile as z_2, column c has the c-th smallest as z_1.
@@ -55,10 +57,12 @@ def run_arrays(
         return to_levels(vae.decode_pixels(parameters, z), network.image_shape)
 
     stacked: dict[str, NDArray[Any]] = {
-        "samples": images(draws * prior_std),
+        "samples": images(train.prior.sample(draws)),
         "prior_std": prior_std[:, 0].cpu().numpy(),
         "kl": test.kl.float().numpy(),
     }
+    if isinstance(train.prior, FullPrior):
+        stacked["prior_cholesky"] = train.prior.cholesky.float().numpy()
     shared: dict[str, NDArray[Any]] = {}
     if network.latent_dim == 2:
         quantiles = (torch.arange(MANIFOLD_SIDE) + 0.5) / MANIFOLD_SIDE
@@ -68,7 +72,7 @@ def run_arrays(
         stacked["manifold"] = images(grid * prior_std)
         stacked["posterior_mean"] = test.posterior.mean.half().cpu().numpy()
         shared = {"labels": test_labels, "manifold_quantiles": quantiles.numpy()}
-    if network.latent_dim == 2 or not network.learns_std:
+    if network.latent_dim == 2 or not vae.varies:
         stacked["posterior_std"] = test.posterior.std.half().cpu().numpy()
     if len(network.image_shape) == 3:
         stacked |= picture_arrays(vae, parameters, train, test, test_images)

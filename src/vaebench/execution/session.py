@@ -18,6 +18,7 @@ from safetensors.torch import save
 from vaebench.data import prepared
 from vaebench.errors import UserError
 from vaebench.evaluation.arrays import to_npz
+from vaebench.execution.check_objective import check_objective
 from vaebench.execution.checkpoint import (
     CheckpointKey,
     checkpoint_key,
@@ -174,6 +175,7 @@ def _prepare(label: str, runs: Sequence[Settings], resources: Resources) -> _Ses
             f"batch_size {shared.batch_size} exceeds the {len(data.train_images)} training images "
             f"of '{shared.dataset}': choose a smaller one"
         )
+    check_objective(runs, data, resources.device)
     hold_memory()
     pack = Pack.of(runs, data, resources.device)
     state = init_state(pack)
@@ -273,7 +275,7 @@ def _publish(run: FinishedRun, target: Target) -> None:
     contents = {} if run.weights is None else {target.weights: run.weights}
     contents |= {
         target.folder / "arrays.npz": run.arrays,
-        target.folder / "metrics.json": run.record.to_json().encode(),
+        target.folder / "metrics.json": run.metrics,
     }
     for path, content in contents.items():
         if not path.exists() or path.read_bytes() != content:

@@ -18,18 +18,24 @@ from pydantic.config import JsonDict
 
 from vaebench.data.registry import DATASETS
 from vaebench.experiment.settings import (
-    OPTIONAL,
     AxisValue,
     Name,
     Settings,
-    applicable_settings,
     axis_folder,
+    can_be_packed,
+    known_parameters,
+    taken_settings,
 )
 
-NAMES_A_SETTING: JsonDict = {"propertyNames": {"enum": list(Settings.model_fields)}}
-
-PACKABLE = frozenset({"seed", "posterior_std", "latent_scale", "data_scale", "tau"})
-"""Axes that can be packed: runs that differ only in them have equal tensor shapes and steps."""
+# Editors complete the names of the package's own settings; a plugin may declare others.
+NAMES_A_SETTING: JsonDict = {
+    "propertyNames": {
+        "anyOf": [
+            {"enum": [*Settings.model_fields, *known_parameters()]},
+            {"pattern": "^[a-z][a-z0-9_]*$"},
+        ]
+    }
+}
 
 
 class Strict(BaseModel):
@@ -86,11 +92,10 @@ class Experiment(Strict):
 
     @model_validator(mode="after")
     def _check_axes(self) -> Experiment:
+        known = [*Settings.model_fields, *known_parameters()]
         for key in [*self.settings, *self.axes]:
-            if key not in Settings.model_fields:
-                raise ValueError(
-                    f"'{key}' is no setting of a run; known: {', '.join(Settings.model_fields)}"
-                )
+            if key not in known:
+                raise ValueError(f"'{key}' is no setting of a run; known: {', '.join(known)}")
         for axis, values in self.axes.items():
             if axis in self.settings:
                 raise ValueError(f"'{axis}' is both a setting and an axis")
@@ -99,8 +104,9 @@ class Experiment(Strict):
         for axis in self.packed:
             if axis not in self.axes:
                 raise ValueError(f"packed axis '{axis}' is not among the axes: {list(self.axes)}")
-            if axis not in PACKABLE:
-                raise ValueError(f"axis '{axis}' cannot be packed; these can: {sorted(PACKABLE)}")
+            if not can_be_packed(axis):
+                packable = ", ".join(name for name in known if can_be_packed(name))
+                raise ValueError(f"axis '{axis}' cannot be packed; these can: {packable}")
         for k, override in enumerate(self.overrides):
             self._check_override(f"overrides.{k}", override)
         for cell in expand(self):
@@ -202,7 +208,7 @@ def _runs(experiment: Experiment, job: dict[str, AxisValue]) -> Iterator[Run]:
         values: dict[str, Any] = {**experiment.settings, **job, **packed}
         # In a grid over objectives or likelihoods, some settings apply to some of them only. They
         # are left out of the other runs.
-        untaken = OPTIONAL - applicable_settings(values)
+        untaken = values.keys() - taken_settings(values)
         kept = {axis: value for axis, value in job.items() if axis not in untaken}
         for override in experiment.overrides:
             if override.when.items() <= kept.items():
@@ -211,7 +217,7 @@ def _runs(experiment: Experiment, job: dict[str, AxisValue]) -> Iterator[Run]:
             values.pop(key, None)
         folder = _folder({axis: v for axis, v in (job | packed).items() if axis in values})
         try:
-            settings = Settings.model_validate({k: _as_field(k, v) for k, v in values.items()})
+            settings = Settings.model_validate(values)
         except ValidationError as error:
             item = error.errors()[0]
             key = ".".join(str(part) for part in item["loc"])
@@ -229,14 +235,6 @@ def _combine(axes: dict[str, list[AxisValue]]) -> Iterator[dict[str, AxisValue]]
 
 def _folder(values: dict[str, AxisValue]) -> Path:
     return Path(*(axis_folder(axis, value) for axis, value in values.items()))
-
-
-_FLOATS = {k for k, field in Settings.model_fields.items() if "float" in str(field.annotation)}
-
-
-def _as_field(key: str, value: AxisValue) -> AxisValue:
-    # YAML may have 1 for 1.0. Settings are strict about types, so that both have the same digest.
-    return float(value) if key in _FLOATS and type(value) is int else value
 
 
 def _check_settings_are_taken(experiment: Experiment, cells: list[Cell]) -> None:

@@ -1,16 +1,19 @@
 """The settings of a run, their text in paths, and their digest."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from vaebench.data.registry import DATASETS
+from vaebench.experiment.plugins import hint
+from vaebench.families import POSTERIORS
 from vaebench.files import digest_bytes
 from vaebench.likelihoods import LIKELIHOODS
 from vaebench.networks import NETWORKS
 from vaebench.objectives import OBJECTIVES
+from vaebench.parameters import Parameter
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]+([-_][a-z0-9]+)*$")]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -22,44 +25,32 @@ AxisValue = str | int | float
 class Settings(BaseModel):
     """All settings that decide the result of a run. Runs with equal settings are the same run.
 
-    A setting that the objective, likelihood or network does not take is null. It must not be given.
+    Beside these fields, a run has a value for each parameter that its objective, its likelihood,
+    its posterior and its network declare, see `own_parameters`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
 
     dataset: Name = Field(description="Name of the dataset, see data/.")
     likelihood: Name = Field(description="Likelihood p(x|z), see likelihoods.py.")
-    objective: Name = Field(description="Training objective, see objectives.py.")
-    latent_dim: Count = Field(description="Latent dimension n.")
-    posterior_std: Positive | None = Field(
+    objective: Name = Field(description="Training objective, see objectives/.")
+    posterior: Name | None = Field(
         None,
-        description="sigma: standard deviation of a constant posterior in every dimension; 1 if "
-        "not given. Only for objectives with a constant posterior.",
+        description="Family of posteriors q(z|x), see families.py. Only for objectives that can be "
+        "used with several; their first one if not given.",
     )
+    prior: Name | None = Field(
+        None,
+        description="Family of priors p(z), see families.py. Only for objectives that can be used "
+        "with several; their first one if not given.",
+    )
+    latent_dim: Count = Field(description="Latent dimension n.")
     latent_scale: Positive = Field(
         1.0,
         description="c: hard-coded factor on the encoder's output, its inverse on the decoder's "
         "input (Fig. 8).",
     )
-    data_scale: Positive | None = Field(
-        None,
-        description="lambda: factor on the data, at the network's input and in the likelihood "
-        "(Figs. 6, 10); 1 if not given. Only for Gaussian likelihoods.",
-    )
-    tau: Positive | None = Field(
-        None,
-        description="tau: the information factor of BAGGINS (Eq. 29). Only for likelihoods that "
-        "take it, and needed there: the paper has no value for all runs.",
-    )
     network: Name = Field(description="Network of encoder and decoder, see models/.")
-    hidden_units: Count | None = Field(
-        None, description="Units of each hidden layer. Only for network mlp, and needed there."
-    )
-    hidden_layers: Count | None = Field(
-        None,
-        description="Hidden layers of encoder and decoder, each. Only for network mlp, and needed "
-        "there.",
-    )
     precision: Literal["float32", "tf32", "bfloat16"] = Field(
         "float32",
         description="Numbers in which layers are computed. Others than float32 are faster and give "
@@ -84,17 +75,28 @@ class Settings(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _fill_optional(cls, values: Any) -> Any:
+    def _fill(cls, values: Any) -> Any:
+        """Fill in defaults of parameters, and take 1 for 1.0 where a number is wanted."""
         if not isinstance(values, dict):
             return values
-        filled = dict(values)
-        for key in NEUTRAL.keys() & applicable_settings(filled):
-            if filled.get(key) is None:
-                filled[key] = NEUTRAL[key]
+        # Records of former versions have nulls for parameters that a run does not take.
+        filled = {k: v for k, v in values.items() if v is not None or k in cls.model_fields}
+        for kind in FAMILIES:
+            choices = _families(filled, kind)
+            if len(choices) > 1 and filled.get(kind) is None:
+                filled[kind] = choices[0]
+        for name, parameter in own_parameters(filled).items():
+            if name not in filled and parameter.default is not None:
+                filled[name] = parameter.default
+            if name in filled:
+                filled[name] = parameter.coerced(filled[name])
+        for name in FLOATS:
+            if type(filled.get(name)) is int:
+                filled[name] = float(filled[name])
         return filled
 
     @model_validator(mode="after")
-    def _check_names(self) -> Self:
+    def _check(self) -> Self:
         registries: dict[str, Iterable[str]] = {
             "dataset": DATASETS,
             "objective": OBJECTIVES,
@@ -103,22 +105,41 @@ class Settings(BaseModel):
         }
         for key, registry in registries.items():
             if (value := getattr(self, key)) not in registry:
-                raise ValueError(f"{key} '{value}' is not one of: {', '.join(registry)}")
-        if reason := incompatibility(self.objective, self.likelihood):
+                known = ", ".join(registry)
+                raise ValueError(f"{key} '{value}' is not one of: {known}{hint(value)}")
+        self._check_families()
+        if reason := incompatibility(self.objective, self.likelihood, self.posterior_family):
             raise ValueError(reason)
-        applicable = applicable_settings(self.model_dump())
-        for key in sorted(OPTIONAL):
-            if key not in applicable and getattr(self, key) is not None:
+        parameters = own_parameters(self.model_dump())
+        for name in self.__pydantic_extra__ or {}:
+            if name not in parameters:
                 raise ValueError(
-                    f"{key} has no meaning with objective '{self.objective}', likelihood "
+                    f"{name} has no meaning with objective '{self.objective}', likelihood "
                     f"'{self.likelihood}' and network '{self.network}': leave it out"
                 )
-            if key in applicable and getattr(self, key) is None:
-                taker = "likelihood" if key == "tau" else "network"
-                raise ValueError(f"{taker} '{getattr(self, taker)}' needs {key}: give it a value")
+        for name, parameter in parameters.items():
+            if (value := self.get(name)) is None:
+                owner = _owner(name, self.model_dump())
+                raise ValueError(f"{owner} needs {name}: give it a value")
+            if problem := parameter.problem(value):
+                raise ValueError(f"{name} {problem} (found {value!r})")
         if (self.epochs is None) == (self.steps is None):
             raise ValueError("give epochs or steps, one of them")
         return self
+
+    def _check_families(self) -> None:
+        for kind in sorted(FAMILIES):
+            choices, found = _families(self.model_dump(), kind), getattr(self, kind)
+            if len(choices) == 1 and found is not None:
+                raise ValueError(
+                    f"{kind} has no meaning with objective '{self.objective}', which is for the "
+                    f"{kind} '{choices[0]}' only: leave it out"
+                )
+            if len(choices) > 1 and found not in choices:
+                raise ValueError(
+                    f"{kind} '{found}' is not one of those that objective '{self.objective}' is "
+                    f"for: {', '.join(choices)}"
+                )
 
     @property
     def digest(self) -> str:
@@ -127,35 +148,100 @@ class Settings(BaseModel):
         return digest_bytes(json.dumps(values, sort_keys=True).encode())
 
     def given(self) -> dict[str, AxisValue]:
-        """The settings that are not null, in the order of the fields."""
+        """The settings that are not null: the fields in their order, then the parameters."""
         return self.model_dump(exclude_none=True)
 
+    def get(self, name: str) -> Any:
+        """A setting by name. None if the run does not have it."""
+        if name in type(self).model_fields:
+            return getattr(self, name)
+        return (self.__pydantic_extra__ or {}).get(name)
 
-NEUTRAL: dict[str, AxisValue] = {"posterior_std": 1.0, "data_scale": 1.0}
-"""Settings that only some objectives or likelihoods take, with their default value."""
-OPTIONAL = NEUTRAL.keys() | {"tau", "hidden_units", "hidden_layers"}
-"""Settings that only some objectives, likelihoods or networks take."""
+    @property
+    def posterior_family(self) -> str:
+        """The family of posteriors, also where it is no setting."""
+        return self.posterior or OBJECTIVES[self.objective].posterior[0]
+
+    @property
+    def prior_family(self) -> str:
+        """The family of priors, also where it is no setting."""
+        return self.prior or OBJECTIVES[self.objective].prior[0]
 
 
-def applicable_settings(values: dict[str, Any]) -> frozenset[str]:
-    """The settings in `OPTIONAL` that a run with these values takes.
+FAMILIES = {"posterior", "prior"}
+FLOATS = tuple(k for k, v in Settings.model_fields.items() if "float" in str(v.annotation))
 
-    Names that are not registered take none.
-    """
+
+def _families(values: Mapping[str, Any], kind: str) -> tuple[str, ...]:
+    """The posteriors or priors that the objective of these settings can be used with."""
     objective = OBJECTIVES.get(str(values.get("objective")))
-    likelihood = LIKELIHOODS.get(str(values.get("likelihood")))
-    network = NETWORKS.get(str(values.get("network")))
-    of_posterior = {"posterior_std"} if objective and objective.posterior == "constant" else set()
-    of_likelihood = likelihood.settings if likelihood else frozenset()
-    return frozenset(of_posterior) | of_likelihood | (network.settings if network else frozenset())
+    return () if objective is None else getattr(objective, kind)
 
 
-def incompatibility(objective: str, likelihood: str) -> str | None:
-    """Why an objective and a likelihood cannot be combined. None if they can."""
-    if (
-        LIKELIHOODS[likelihood].posterior == "constant"
-        and OBJECTIVES[objective].posterior != "constant"
-    ):
+def own_parameters(values: Mapping[str, Any]) -> dict[str, Parameter]:
+    """The parameters that a run with these settings has, by name. Unknown names declare none.
+
+    Raises:
+        ValueError: two parts of the run declare a parameter of the same name, or one is named like
+            a setting of all runs.
+    """
+    found: dict[str, Parameter] = {}
+    owners: dict[str, str] = {}
+    for owner, parameters in _declarations(values):
+        for name, parameter in parameters.items():
+            if name in Settings.model_fields:
+                raise ValueError(f"{owner}: its parameter '{name}' is a setting of all runs")
+            if name in found and found[name] != parameter:
+                raise ValueError(f"{owners[name]} and {owner} both declare the parameter '{name}'")
+            found[name], owners[name] = parameter, owner
+    return found
+
+
+def known_parameters() -> dict[str, Parameter]:
+    """The parameters of everything that is registered, by name: what a config may have as keys."""
+    parts: list[Any] = [*OBJECTIVES.values(), *LIKELIHOODS.values()]
+    parts += [*POSTERIORS.values(), *NETWORKS.values()]
+    return {name: one for part in parts for name, one in part.parameters.items()}
+
+
+def taken_settings(values: Mapping[str, Any]) -> set[str]:
+    """The names of the settings that a run with these values has, given or not."""
+    families = {kind for kind in FAMILIES if len(_families(values, kind)) > 1}
+    return (Settings.model_fields.keys() - FAMILIES) | families | own_parameters(values).keys()
+
+
+def can_be_packed(axis: str) -> bool:
+    """Whether runs that differ in this setting have equal tensor shapes and steps."""
+    if axis in ("seed", "latent_scale"):
+        return True
+    parameter = known_parameters().get(axis)
+    return parameter is not None and parameter.can_be_packed
+
+
+def _declarations(values: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Parameter]]]:
+    """What declares parameters in a run with these settings, each with its parameters."""
+    registries: dict[str, Mapping[str, Any]] = {
+        "objective": OBJECTIVES,
+        "likelihood": LIKELIHOODS,
+        "network": NETWORKS,
+    }
+    for kind, registry in registries.items():
+        name = str(values.get(kind))
+        if name in registry:
+            yield f"{kind} '{name}'", registry[name].parameters
+    choices = _families(values, "posterior")
+    family = values.get("posterior") or (choices[0] if choices else None)
+    if family in POSTERIORS:
+        yield f"posterior '{family}'", POSTERIORS[family].parameters
+
+
+def _owner(parameter: str, values: Mapping[str, Any]) -> str:
+    return next(owner for owner, own in _declarations(values) if parameter in own)
+
+
+def incompatibility(objective: str, likelihood: str, posterior: str) -> str | None:
+    """Why an objective with this posterior cannot go with a likelihood. None if it can."""
+    if LIKELIHOODS[likelihood].posterior == "constant" and POSTERIORS[posterior].varies:
         return (
             f"likelihood '{likelihood}' cannot go with objective '{objective}': it measures the "
             "information tr Sigma^-1 S^2 of one constant Sigma, and this objective learns another "

@@ -20,13 +20,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, conv_transpose2d, leaky_relu, pad, softplus
 
-from vaebench.core.network import SOFTPLUS_IS_ONE, Network, Parameters, layer
+from vaebench.core.network import Network, Parameters, layer
+from vaebench.core.posterior import SOFTPLUS_IS_ONE, Posterior
 from vaebench.errors import UserError
 from vaebench.experiment.settings import Settings
 from vaebench.likelihoods import Decoded
 from vaebench.numerics.kernels import dense
 from vaebench.numerics.streams import glorot_uniform
-from vaebench.objectives import Posterior
 
 KERNEL = 5
 SLOPE = 0.2
@@ -42,6 +42,7 @@ class Net(Network):
     """A convolutional network. The setting `precision` is the number format of its convolutions."""
 
     images_at_once = 100
+    output_of_one = 0.0
 
     @property
     def depth(self) -> int:
@@ -94,24 +95,18 @@ class Net(Network):
             ]
             parameters[f"{name}.weight"] = torch.stack(weights)
             parameters[f"{name}.bias"] = torch.zeros(len(runs), outputs)
-        for head in ("mean", "std") if self.learns_std else ("mean",):
-            name, inputs, outputs = f"encoder.{head}", 4 * self.latent_dim, self.latent_dim
+        for head, outputs in self.heads.items():
+            name, inputs = f"encoder.{head}", 4 * self.latent_dim
+            fan_out = 2 * outputs if head in ("mean", "std") else outputs
             weights = [
-                glorot_uniform(run.seed, name, (inputs, outputs), inputs, 2 * outputs)
-                for run in runs
+                glorot_uniform(run.seed, name, (inputs, outputs), inputs, fan_out) for run in runs
             ]
             parameters[f"{name}.weight"] = torch.stack(weights)
-            parameters[f"{name}.bias"] = torch.zeros(len(runs), 1, self.latent_dim)
+            parameters[f"{name}.bias"] = torch.zeros(len(runs), 1, outputs)
         return parameters
 
     def encode(self, parameters: Parameters, x: Tensor) -> Posterior:
-        """q(z|x) of data x of shape [run, batch, pixel]. The input of the first layer is 2x - 1.
-
-        The std is softplus(raw + softplus^-1(1)), where raw is the output of its head. It is 1 for
-        raw = 0. It is bounded below by `LEAST_STD`: with a likelihood whose std starts at 0.01, the
-        std of single images underflows to 0 in the first hundred steps, and log 0 would make the
-        run diverge.
-        """
+        """q(z|x) of data x of shape [run, batch, pixel]. The input of the first layer is 2x - 1."""
         shape = (*self.image_shape[:2], self.colours)
         images = (2 * x - 1).unflatten(-1, shape).permute(0, 1, 4, 2, 3)
         with self.autocast(x.device):
@@ -120,14 +115,19 @@ class Net(Network):
                 for own, of_run in zip(each_run(parameters), images, strict=True)
             ]
         hidden = torch.stack(codes).to(x.dtype)
-        heads = ["mean", "std"] if self.learns_std else ["mean"]
-        layers = [layer(parameters, f"encoder.{head}") for head in heads]
+        layers = [layer(parameters, f"encoder.{head}") for head in self.heads]
         mean, *raw = dense(hidden, [], layers)
-        mean = self.latent_scale * mean
-        if self.posterior_std is not None:
-            return Posterior(mean, self.posterior_std)
-        std = softplus(raw[0] + SOFTPLUS_IS_ONE).clamp_min(LEAST_STD)
-        return Posterior(mean, self.latent_scale * std)
+        return self.posterior(parameters, mean, raw)
+
+    def positive(self, raw: Tensor) -> Tensor:
+        """Standard deviations of the posterior.
+
+        The std is softplus(raw + softplus^-1(1)), where raw is the output of its head. It is 1 for
+        raw = 0. It is bounded below by `LEAST_STD`: with a likelihood whose std starts at 0.01, the
+        std of single images underflows to 0 in the first hundred steps, and log 0 would make the
+        run diverge.
+        """
+        return softplus(raw + SOFTPLUS_IS_ONE).clamp_min(LEAST_STD)
 
     def decode(self, parameters: Parameters, z: Tensor) -> Decoded:
         """The decoder's outputs for z of shape [run, batch, latent]."""

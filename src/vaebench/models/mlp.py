@@ -11,11 +11,11 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 from vaebench.core.network import Network, Parameters, layer
+from vaebench.core.posterior import Posterior
 from vaebench.experiment.settings import Settings
 from vaebench.likelihoods import Decoded
 from vaebench.numerics.kernels import dense
 from vaebench.numerics.streams import glorot_uniform
-from vaebench.objectives import Posterior
 
 
 class Net(Network):
@@ -27,15 +27,13 @@ class Net(Network):
         """The name, inputs and outputs of every layer."""
         hidden = [(f"hidden{k}", self._units) for k in range(1, self._depth + 1)]
         shapes = {}
-        for side, size, head, head_size in (
-            ("encoder", self.pixels, "mean", self.latent_dim),
-            ("decoder", self.latent_dim, "output", self.pixels),
-        ):
-            for name, units in [*hidden, (head, head_size)]:
+        for side, size in (("encoder", self.pixels), ("decoder", self.latent_dim)):
+            for name, units in hidden:
                 shapes[f"{side}.{name}"] = (size, units)
                 size = units
-        if self.learns_std:
-            shapes["encoder.std"] = (self._units, self.latent_dim)
+        for head, size in self.heads.items():
+            shapes[f"encoder.{head}"] = (self._units, size)
+        shapes["decoder.output"] = (self._units, self.pixels)
         if self.likelihood_std == "pixel":
             shapes["decoder.std"] = (self._units, self.pixels)
         return shapes
@@ -50,11 +48,9 @@ class Net(Network):
         return parameters
 
     def encode(self, parameters: Parameters, x: Tensor) -> Posterior:
-        """q(z|x) of data x of shape [run, batch, pixel]. The std is the softplus of its head."""
-        heads = ["mean", "std"] if self.learns_std else ["mean"]
-        mean, *raw = self._side(parameters, "encoder", x, heads)
-        mean, std = self.latent_scale * mean, self.posterior_std
-        return Posterior(mean, self.latent_scale * softplus(raw[0]) if std is None else std)
+        """q(z|x) of data x of shape [run, batch, pixel]."""
+        mean, *raw = self._side(parameters, "encoder", x, list(self.heads))
+        return self.posterior(parameters, mean, raw)
 
     def decode(self, parameters: Parameters, z: Tensor) -> Decoded:
         """The decoder's outputs for z of shape [run, batch, latent]."""
@@ -72,8 +68,8 @@ class Net(Network):
 
     @property
     def _units(self) -> int:
-        return self.shared.hidden_units or 0
+        return int(self.shared.get("hidden_units") or 0)
 
     @property
     def _depth(self) -> int:
-        return self.shared.hidden_layers or 0
+        return int(self.shared.get("hidden_layers") or 0)

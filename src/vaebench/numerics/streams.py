@@ -16,7 +16,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Purpose = Literal["weights", "order", "noise", "evaluation", "samples"]
+Purpose = Literal["weights", "order", "noise", "evaluation", "samples", "objective", "pixels"]
 
 
 def generator(
@@ -42,6 +42,14 @@ def normal(
     for row, seed in zip(draws, seeds, strict=True):
         row.normal_(generator=generator(seed, purpose, index, device))
     return draws
+
+
+def bernoulli(seeds: Sequence[int], purpose: Purpose, index: int | str, share: Tensor) -> Tensor:
+    """Draws of 0 and 1 for each run. 1 has the probability `share`, of shape [run, ...]."""
+    draws = torch.empty_like(share)
+    for row, seed in zip(draws, seeds, strict=True):
+        row.uniform_(generator=generator(seed, purpose, index, share.device))
+    return (draws < share).to(share)
 
 
 def order(seeds: Sequence[int], epoch: int, examples: int) -> Tensor:

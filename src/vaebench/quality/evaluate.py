@@ -138,7 +138,8 @@ def _samples(
     target: EvaluationTarget, record: RunRecord, data: Arrays, device: torch.device
 ) -> Tensor:
     with np.load(target.folder / "arrays.npz", allow_pickle=False) as archive:
-        prior_std = torch.from_numpy(archive["prior_std"])
+        name = "prior_cholesky" if "prior_cholesky" in archive.files else "prior_std"
+        prior_std = torch.from_numpy(archive[name])
     return sample_images(
         record.run, load_file(target.weights), prior_std, data.test_images.shape, device
     )

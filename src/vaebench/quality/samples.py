@@ -24,15 +24,16 @@ def sample_images(
     Args:
         run: the settings of the run.
         weights: its trained parameters, without the dimension `run`.
-        prior_std: S, shape [latent].
+        prior_std: S, shape [latent]; or a Cholesky factor of S^2, shape [latent, latent].
         shape: the shape of the result, [N, height, width].
         device: where to sample.
     """
     vae = make_vae([run], shape[1:], device)
     parameters = {name: tensor[None].to(device) for name, tensor in weights.items()}
     draws = normal(vae.seeds, "samples", "quality", (shape[0], len(prior_std)), device)
+    scale = prior_std.to(device)
     images = [
-        vae.decode_pixels(parameters, z * prior_std.to(device))[0]
+        vae.decode_pixels(parameters, z * scale if scale.ndim == 1 else z @ scale.mT)[0]
         for z in draws.split(SAMPLES_AT_ONCE, 1)
     ]
     return torch.cat(images).view(shape)

@@ -71,13 +71,17 @@ def load_results(root: Path) -> Results:
 
 
 def select(frame: pd.DataFrame, **values: Any) -> pd.DataFrame:
-    """The rows whose columns have these values. A list matches any of its values."""
+    """The rows whose columns have these values. A list matches any of its values.
+
+    A column that the frame does not have counts as empty: no run has this setting.
+    """
     keep = pd.Series(True, index=frame.index)
     for column, value in values.items():
+        found = frame[column] if column in frame else pd.Series(index=frame.index, dtype=float)
         if not isinstance(value, list) and pd.isna(value):
-            keep &= frame[column].isna()
+            keep &= found.isna()
         else:
-            keep &= frame[column].isin(value if isinstance(value, list) else [value])
+            keep &= found.isin(value if isinstance(value, list) else [value])
     return frame[keep]
 
 

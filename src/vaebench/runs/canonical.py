@@ -5,6 +5,7 @@ module that was moved or renamed as a whole is called by its former name (`FORME
 """
 
 import ast
+import functools
 import inspect
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -15,6 +16,10 @@ from typing import Any
 from vaebench.files import digest_bytes, digest_file
 
 PACKAGE = Path(__file__).parents[1]
+
+_DECLARATION = "parameters"
+"""The argument of a decorator that declares the parameters of a function. It does not count: their
+values are settings of a run, and their descriptions may change."""
 
 FORMER_NAMES: dict[str, str] = {
     "numerics/adam": "core/adam",
@@ -54,9 +59,23 @@ def module_digest(path: Path) -> str:
 
 
 def function_digest(function: Callable[..., Any]) -> str:
-    """The digest of a function's meaning and of all that it uses from the top of its module."""
-    plain = inspect.unwrap(function)
-    return definition_digest(Path(inspect.getfile(plain)), plain.__name__)
+    """The digest of a function's or class's meaning, and of all it uses from the top of its module.
+
+    For a function that another one returned, it is the digest of the whole module and of the values
+    that the function has from there.
+    """
+    plain: Any = inspect.unwrap(function)
+    given: list[Any] = []
+    while isinstance(plain, functools.partial):
+        given += [plain.args, sorted(plain.keywords.items())]
+        plain = inspect.unwrap(plain.func)
+    path = Path(inspect.getfile(plain))
+    if not given and "<locals>" not in plain.__qualname__:
+        return definition_digest(path, plain.__name__)
+    cells = getattr(plain, "__closure__", None) or ()
+    given += [cell.cell_contents for cell in cells]
+    values = [value.__qualname__ if callable(value) else repr(value) for value in given]
+    return digest_bytes("\n".join([plain.__qualname__, _file_digest(path), *values]).encode())
 
 
 @cache
@@ -77,7 +96,7 @@ def definition_digest(path: Path, name: str) -> str:
             found[name] = definitions[name]
             wanted += [used for statement in found[name] for used in _names_used(statement)]
     lines = [
-        f"{name}: {_definition_text(statement)}"
+        f"{name}: {_definition_text(statement, path.parent)}"
         for name in sorted(found)
         for statement in found[name]
     ]
@@ -94,6 +113,8 @@ def canonical(node: ast.AST) -> str:
     fields = []
     for name, value in ast.iter_fields(node):
         value = _former(node, name, value)
+        if name == "decorator_list":
+            value = [_without_declaration(decorator) for decorator in value]
         if name in ("annotation", "returns", "ctx", "kind", "type_comment", "type_params"):
             continue
         if name == "body" and isinstance(value, list):
@@ -102,6 +123,13 @@ def canonical(node: ast.AST) -> str:
         if text:
             fields.append(f"{name}={text}")
     return f"{type(node).__name__}({','.join(fields)})"
+
+
+def _without_declaration(decorator: ast.expr) -> ast.expr:
+    if not isinstance(decorator, ast.Call):
+        return decorator
+    kept = [keyword for keyword in decorator.keywords if keyword.arg != _DECLARATION]
+    return ast.Call(decorator.func, decorator.args, kept)
 
 
 def _former(node: ast.AST, field: str, value: Any) -> Any:
@@ -148,13 +176,52 @@ def _parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(), str(path))
 
 
-def _definition_text(statement: ast.stmt) -> str:
-    """A definition's meaning; for a name imported from this package, that of its whole module."""
+def _definition_text(statement: ast.stmt, folder: Path) -> str:
+    """A definition's meaning. For an imported name, that of the whole module it is imported from.
+
+    Args:
+        statement: a statement at the top of a module.
+        folder: the module's folder. Modules beside a plugin's file count, other packages do not.
+    """
     if isinstance(statement, ast.ImportFrom) and (statement.module or "").startswith("vaebench"):
         source = PACKAGE.joinpath(*str(statement.module).split(".")[1:])
         file = source / "__init__.py" if source.is_dir() else source.with_suffix(".py")
         return f"{canonical(statement)} {module_digest(file)}"
-    return canonical(statement)
+    beside = [_file_digest(file) for file in _imported_from(statement, folder)]
+    return " ".join([canonical(statement), *beside])
+
+
+def _imported_from(statement: ast.stmt, folder: Path) -> list[Path]:
+    """The files beside a plugin's file that an import statement imports."""
+    if folder.is_relative_to(PACKAGE):
+        return []
+    names: list[str] = []
+    if isinstance(statement, ast.Import):
+        names = [alias.name for alias in statement.names]
+    elif isinstance(statement, ast.ImportFrom):
+        names = [statement.module or ""]
+    found = []
+    for name in names:
+        module = folder.joinpath(*name.split("."))
+        found += [p for p in (module.with_suffix(".py"), module / "__init__.py") if p.is_file()]
+    return found
+
+
+@cache
+def _file_digest(path: Path) -> str:
+    """The digest of a plugin's file and of the files beside it that it imports."""
+    files, wanted = {}, [path]
+    while wanted:
+        one = wanted.pop()
+        if one not in files:
+            files[one] = module_digest(one)
+            wanted += [
+                file
+                for statement in ast.walk(_parse(one))
+                if isinstance(statement, ast.stmt)
+                for file in _imported_from(statement, one.parent)
+            ]
+    return digest_bytes("".join(files[one] for one in sorted(files)).encode())
 
 
 def _definitions(body: list[ast.stmt]) -> dict[str, list[ast.stmt]]:
@@ -194,9 +261,10 @@ def _names_used(statement: ast.stmt) -> Iterator[str]:
             children = value if isinstance(value, list) else [value]
             if name == "decorator_list":
                 # `@objective(posterior=...)`: its arguments count, the registry itself does not.
+                calls = [_without_declaration(call) for call in children]
                 children = [
                     argument
-                    for call in children
+                    for call in calls
                     if isinstance(call, ast.Call)
                     for argument in [*call.args, *(keyword.value for keyword in call.keywords)]
                 ]

@@ -19,6 +19,7 @@ from pathlib import Path
 from vaebench.experiment.settings import Settings
 from vaebench.files import digest_bytes
 from vaebench.likelihoods import LIKELIHOODS
+from vaebench.networks import NETWORKS
 from vaebench.objectives import OBJECTIVES
 from vaebench.runs.attestations import Level, Lines, equivalents, oldest, weakest
 from vaebench.runs.canonical import (
@@ -85,7 +86,9 @@ def core_modules() -> list[str]:
 
 
 def network_part(name: str) -> Lines:
-    """The module of a network."""
+    """The module of a network; the class of a plugin's network."""
+    if (net := NETWORKS[name].net) is not None:
+        return (f"network {function_digest(net)}",)
     return (f"network {module_digest(PACKAGE / 'models' / f'{name}.py')}",)
 
 

@@ -36,6 +36,14 @@ class FinishedRun:
     """The content of arrays.npz."""
     weights: bytes | None
     """The content of model.safetensors. None if the run was imported without its weights."""
+    written: bytes | None = None
+    """The content of metrics.json, if it was written before. Another version of this package may
+    have written it, with the same values in another way."""
+
+    @property
+    def metrics(self) -> bytes:
+        """The content of metrics.json."""
+        return self.record.to_json().encode() if self.written is None else self.written
 
 
 def run_folder(store: Path, run_hash: str) -> Path:
@@ -78,7 +86,7 @@ def stage_run(store: Path, run: FinishedRun) -> None:
     if run.weights is not None:
         write_atomically(folder / WEIGHTS, run.weights)
     write_atomically(folder / "arrays.npz", run.arrays)
-    write_atomically(folder / STAGED, run.record.to_json().encode())
+    write_atomically(folder / STAGED, run.metrics)
 
 
 def release_runs(store: Path, run_hashes: Iterable[str]) -> None:
@@ -134,7 +142,8 @@ def get_run(store: Path, run_hash: str) -> FinishedRun:
         if not (folder / name).exists() or digest_file(folder / name) != digest:
             raise UserError(f"{folder / name} is missing or damaged\n{_REMEDY}")
     content = weights.read_bytes() if weights.exists() else None
-    return FinishedRun(record, (folder / "arrays.npz").read_bytes(), content)
+    arrays, written = ((folder / name).read_bytes() for name in ("arrays.npz", "metrics.json"))
+    return FinishedRun(record, arrays, content, written)
 
 
 @contextlib.contextmanager

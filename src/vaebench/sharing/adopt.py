@@ -52,7 +52,8 @@ def adopt_runs(layout: Layout, store: Path) -> int:
             keep_evaluation(store, record.run_hash, path.parent / EVALUATION)
         if known and (content is None or has_weights(store, record.run_hash)):
             continue
-        put_run(store, FinishedRun(record, (path.parent / "arrays.npz").read_bytes(), content))
+        arrays = (path.parent / "arrays.npz").read_bytes()
+        put_run(store, FinishedRun(record, arrays, content, path.read_bytes()))
         new += not known
     return new
 

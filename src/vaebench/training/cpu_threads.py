@@ -30,7 +30,11 @@ def on_threads(pack: Pack, state: TrainingState) -> Steps:
     )
 
     def take(
-        rows: Tensor, noise: Tensor, rates: Sequence[float], should_stop: Callable[[], bool]
+        rows: Tensor,
+        noise: Tensor,
+        rates: Sequence[float],
+        done: int,
+        should_stop: Callable[[], bool],
     ) -> Tensor:
         turns = _Turns(len(alone), len(rates))
         bounds: list[list[Tensor]] = [[] for _ in alone]
@@ -39,9 +43,14 @@ def on_threads(pack: Pack, state: TrainingState) -> Steps:
             while (turn := turns.take()) is not None:
                 k, number = turn
                 batch = slice(number * size, (number + 1) * size)
+                draws = slice(batch.start * pack.draws, batch.stop * pack.draws)
                 try:
                     bound = step(
-                        *alone[k], rows[k : k + 1, batch], noise[k : k + 1, batch], rates[number]
+                        *alone[k],
+                        rows[k : k + 1, batch],
+                        noise[k : k + 1, draws],
+                        rates[number],
+                        done + number,
                     )
                 except BaseException:
                     turns.stop()

@@ -31,27 +31,31 @@ def by_graph(pack: Pack, state: TrainingState) -> Steps:
     device, size = pack.train_images.device, pack.shared.batch_size
     many = STEPS_A_REPLAY * size
     rows = torch.zeros(len(pack.runs), many, dtype=torch.int64, device=device)
-    noise = torch.zeros(len(pack.runs), many, pack.vae.network.latent_dim, device=device)
+    latent, draws = pack.vae.network.latent_dim, pack.draws
+    noise = torch.zeros(len(pack.runs), many * draws, latent, device=device)
     rates = torch.zeros(STEPS_A_REPLAY, device=device)
+    numbers = torch.zeros(STEPS_A_REPLAY, dtype=torch.int64, device=device)
 
-    def each(rows: Tensor, noise: Tensor, rates: Tensor) -> Tensor:
-        inputs = zip(rows.split(size, 1), noise.split(size, 1), rates, strict=True)
+    def each(rows: Tensor, noise: Tensor, rates: Tensor, numbers: Tensor) -> Tensor:
+        inputs = zip(rows.split(size, 1), noise.split(size * draws, 1), rates, numbers, strict=True)
         return torch.stack([step(pack, state, *one) for one in inputs])
 
-    graph, bounds = _record(lambda: each(rows, noise, rates), state)
+    graph, bounds = _record(lambda: each(rows, noise, rates, numbers), state)
 
     def take(
         all_rows: Tensor,
         all_noise: Tensor,
         all_rates: Sequence[float],
+        done: int,
         should_stop: Callable[[], bool],
     ) -> Tensor:
         taken: list[Tensor] = []
         blocks = zip(
             all_rows.split(many, 1),
-            all_noise.split(many, 1),
+            all_noise.split(many * draws, 1),
             # Copied before the first step, since a copy to the GPU waits for all launched work.
             torch.tensor(all_rates, device=device).split(STEPS_A_REPLAY),
+            torch.arange(done, done + len(all_rates), device=device).split(STEPS_A_REPLAY),
             strict=True,
         )
         for block in blocks:
@@ -60,7 +64,7 @@ def by_graph(pack: Pack, state: TrainingState) -> Steps:
             if len(block[2]) < STEPS_A_REPLAY:
                 taken.append(each(*block))
             else:
-                for place, values in zip((rows, noise, rates), block, strict=True):
+                for place, values in zip((rows, noise, rates, numbers), block, strict=True):
                     place.copy_(values)
                 graph.replay()
                 taken.append(bounds.clone())

@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from vaebench.core.posterior import Posterior
 from vaebench.core.vae import blocks, to_pixels
 from vaebench.data.prepared import Arrays
 from vaebench.evaluation.arrays import run_arrays
 from vaebench.evaluation.elbo import Evaluation, fitted_prior
-from vaebench.objectives import Posterior
 from vaebench.runs.record import Final, HeldOutMetrics, SetMetrics, finite
 from vaebench.training.pack import Pack, TrainingState
 
@@ -38,7 +38,7 @@ def final_metrics(pack: Pack, state: TrainingState, data: Arrays) -> list[Measur
         train = train.with_variance(variance[:, None], pack.vae.network.pixels)
         test = test.with_variance(variance[:, None], pack.vae.network.pixels)
     on_train, on_test = _numbers(pack, train), _numbers(pack, test)
-    on_test["elbo_frozen_prior"] = test.elbo_with_prior(train.prior_variance)
+    on_test["elbo_frozen_prior"] = test.elbo_with_prior(train.prior)
     mean_image_mse = _mean_image_mse(pack)
     fitted = fitted_prior(train.posterior).sum((1, 2))
     first_batch = fitted_prior(_first(train.posterior, pack.shared.batch_size)).sum((1, 2))
@@ -68,7 +68,7 @@ def final_metrics(pack: Pack, state: TrainingState, data: Arrays) -> list[Measur
 
 def _first(posterior: Posterior, count: int) -> Posterior:
     """q(z|x) of the first examples."""
-    return Posterior(posterior.mean[:, :count], posterior.std[:, :count])
+    return posterior.changed(lambda tensor: tensor[:, :count])
 
 
 def _mean_image_mse(pack: Pack) -> float:
@@ -89,10 +89,10 @@ def _numbers(pack: Pack, on: Evaluation) -> dict[str, Tensor]:
     return {
         "objective": on.objective,
         "elbo": on.elbo,
-        "elbo_data_units": on.elbo + pack.vae.network.log_volume(),
+        "elbo_data_units": on.elbo + pack.vae.log_volume(),
         "rate": on.rate,
         "distortion": on.distortion,
-        "mse": pack.vae.network.mse(on.squared_residual),
+        "mse": pack.vae.mse(on.squared_residual),
         "information": on.information,
     }
 

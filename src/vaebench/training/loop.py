@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from math import ceil, cos, pi
 
+import torch
 from torch import Tensor
 
 from vaebench.experiment.settings import Settings
@@ -12,7 +13,7 @@ from vaebench.runs.record import HistoryPoint, finite
 from vaebench.training.cpu_threads import on_threads
 from vaebench.training.cuda_graph import by_graph
 from vaebench.training.pack import Pack, TrainingState
-from vaebench.training.step import Steps, one_by_one
+from vaebench.training.step import Steps, needs_step_number, one_by_one
 
 CONSTANT_PART = 0.8
 """The share of the steps for which the schedule `constant-cosine` keeps the step size."""
@@ -37,8 +38,7 @@ def train(
     Returns:
         Whether training is complete.
     """
-    device = pack.train_images.device.type
-    steps = {"cpu": on_threads, "cuda": by_graph}.get(device, one_by_one)(pack, state)
+    steps = _way_of_steps(pack, state)(pack, state)
     orders = _Orders(pack)
     while state.step < pack.steps:
         _train_in_epoch(pack, state, steps, orders, should_stop)
@@ -50,6 +50,13 @@ def train(
         if state.step < pack.steps and should_stop():
             return False
     return True
+
+
+def _way_of_steps(pack: Pack, state: TrainingState) -> Callable[[Pack, TrainingState], Steps]:
+    device = pack.train_images.device.type
+    if device == "cuda" and needs_step_number(pack, state):
+        return one_by_one
+    return {"cpu": on_threads, "cuda": by_graph}.get(device, one_by_one)
 
 
 def is_recorded(run: Settings, number: int) -> bool:
@@ -106,21 +113,40 @@ def _train_in_epoch(
     """
     started = time.perf_counter()
     epoch, first = divmod(state.step, pack.steps_per_epoch)
-    size, device = pack.shared.batch_size, pack.train_images.device
+    size = pack.shared.batch_size
     # An interval may end within an epoch.
     left = min(pack.eval_interval - state.step % pack.eval_interval, pack.steps - state.step)
     last = min(first + left, pack.steps_per_epoch)
     examples = pack.steps_per_epoch * size
     rows = orders.of(epoch)
-    noise = normal(pack.vae.seeds, "noise", epoch, (examples, pack.vae.network.latent_dim), device)
+    noise = _noise(pack, epoch, examples)
     rates = [step_size(pack.shared, state.step + k, pack.steps) for k in range(last - first)]
     wanted = slice(first * size, last * size)
-    bounds = steps(rows[:, wanted], noise[:, wanted], rates, should_stop)
+    drawn = slice(wanted.start * pack.draws, wanted.stop * pack.draws)
+    bounds = steps(rows[:, wanted], noise[:, drawn], rates, state.step, should_stop)
     if last == pack.steps_per_epoch and state.step + len(bounds) < pack.steps:
         orders.draw(epoch + 1)
     _note_divergence(state, bounds.cpu())
     state.step += len(bounds)
     state.seconds += time.perf_counter() - started
+
+
+def _noise(pack: Pack, epoch: int, examples: int) -> Tensor:
+    """The noise of an epoch, shape [run, step x draws x batch, latent].
+
+    Each draw has a stream of its own. The first one is that of objectives with a single draw.
+    """
+    seeds, device = pack.vae.seeds, pack.train_images.device
+    shape = (examples, pack.vae.network.latent_dim)
+    first = normal(seeds, "noise", epoch, shape, device)
+    if pack.draws == 1:
+        return first
+    others = [
+        normal(seeds, "noise", f"{epoch}/{draw}", shape, device) for draw in range(1, pack.draws)
+    ]
+    by_step = (pack.steps_per_epoch, pack.shared.batch_size)
+    stacked = torch.stack([draw.unflatten(1, by_step) for draw in [first, *others]], 2)
+    return stacked.flatten(1, 3)
 
 
 def _note_divergence(state: TrainingState, bounds: Tensor) -> None:
@@ -149,6 +175,6 @@ def _record_history(pack: Pack, state: TrainingState, number: int) -> None:
                 elbo=finite(test.elbo[run]) if is_density else None,
                 rate=finite(test.rate[run]),
                 distortion=finite(test.distortion[run]) if is_density else None,
-                mse=finite(pack.vae.network.mse(test.squared_residual)[run]),
+                mse=finite(pack.vae.mse(test.squared_residual)[run]),
             )
         )

@@ -11,6 +11,7 @@ from torch import Tensor
 from vaebench.core.network import Parameters
 from vaebench.core.vae import VAE
 from vaebench.data.prepared import Arrays
+from vaebench.data.registry import DATASETS
 from vaebench.errors import UserError
 from vaebench.evaluation.elbo import Evaluation, evaluate
 from vaebench.experiment.settings import Settings
@@ -31,6 +32,9 @@ class Pack:
     train_images: Tensor
     """Levels 0..255, uint8 of shape [N, pixel]. On CPUs it is the memory-mapped file itself."""
     test_images: Tensor
+    dynamic_binarisation: bool = False
+    """Whether pixels of training images are drawn anew in each batch, as 0 or 1 with the grey
+    level as the probability of 1."""
 
     @staticmethod
     def of(runs: Sequence[Settings], data: Arrays, device: torch.device) -> "Pack":
@@ -45,6 +49,7 @@ class Pack:
             vae=make_vae(runs, data.train_images.shape[1:], device),
             train_images=torch.from_numpy(data.train_images).to(device).flatten(1),
             test_images=torch.from_numpy(data.test_images).to(device).flatten(1),
+            dynamic_binarisation=DATASETS[runs[0].dataset].dynamic_binarisation,
         )
 
     def only(self, k: int) -> "Pack":
@@ -56,6 +61,11 @@ class Pack:
     def shared(self) -> Settings:
         """The settings of the first run. The other runs differ from it only in the packed axes."""
         return self.runs[0]
+
+    @property
+    def draws(self) -> int:
+        """The number of draws of z for each example in a step."""
+        return self.vae.draws or 1
 
     @property
     def steps_per_epoch(self) -> int:
@@ -88,7 +98,7 @@ class Pack:
     def evaluate(self, parameters: Parameters, which: Literal["train", "test"]) -> Evaluation:
         """Evaluate the pack on its training or its test set."""
         images = {"train": self.train_images, "test": self.test_images}[which]
-        return evaluate(self.vae, parameters, images, which)
+        return evaluate(self.vae, parameters, images, which, len(self.train_images))
 
 
 @dataclass

@@ -8,17 +8,21 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from vaebench.core.batch import Batch, Clock
+from vaebench.core.network import Parameters
 from vaebench.core.vae import to_pixels
 from vaebench.numerics.adam import adam_step
+from vaebench.numerics.streams import bernoulli, normal
 from vaebench.training.pack import Pack, TrainingState
 
-Steps = Callable[[Tensor, Tensor, Sequence[float], Callable[[], bool]], Tensor]
+Steps = Callable[[Tensor, Tensor, Sequence[float], int, Callable[[], bool]], Tensor]
 """A function that takes optimisation steps until all are done or training should stop.
 
 Args:
     rows: the indices of the images in the training set, int64 of shape [run, step x batch].
-    noise: standard normal, shape [run, step x batch, latent].
+    noise: standard normal, shape [run, step x draws x batch, latent].
     rates: Adam's step size in each step.
+    done: the number of steps of the training before these.
     should_stop: called between steps.
 
 Returns:
@@ -31,20 +35,30 @@ def one_by_one(pack: Pack, state: TrainingState) -> Steps:
     size = pack.shared.batch_size
 
     def take(
-        rows: Tensor, noise: Tensor, rates: Sequence[float], should_stop: Callable[[], bool]
+        rows: Tensor,
+        noise: Tensor,
+        rates: Sequence[float],
+        done: int,
+        should_stop: Callable[[], bool],
     ) -> Tensor:
         values: list[Tensor] = []
-        for inputs in zip(rows.split(size, 1), noise.split(size, 1), rates, strict=True):
+        batches = zip(rows.split(size, 1), noise.split(size * pack.draws, 1), rates, strict=True)
+        for number, inputs in enumerate(batches, done):
             if values and should_stop():
                 break
-            values.append(step(pack, state, *inputs))
+            values.append(step(pack, state, *inputs, number))
         return torch.stack(values)
 
     return take
 
 
 def step(
-    pack: Pack, state: TrainingState, rows: Tensor, noise: Tensor, rate: float | Tensor
+    pack: Pack,
+    state: TrainingState,
+    rows: Tensor,
+    noise: Tensor,
+    rate: float | Tensor,
+    done: int | Tensor,
 ) -> Tensor:
     """Take one optimisation step of every run.
 
@@ -52,17 +66,48 @@ def step(
         pack: the runs.
         state: changed in place.
         rows: the indices of the images in the training set, int64 of shape [run, batch].
-        noise: standard normal, shape [run, batch, latent].
+        noise: standard normal, shape [run, draws x batch, latent].
         rate: Adam's step size.
+        done: the number of steps before this one.
 
     Returns:
         The objective before the step, in nats, shape [run].
     """
-    images = pack.train_images.index_select(0, rows.flatten()).unflatten(0, rows.shape)
-    x = pack.vae.network.scale(to_pixels(images))
-    objective = pack.vae.batch_objective(state.parameters, x, noise)
+    objective = pack.vae.value(training_batch(pack, state.parameters, rows, noise, done))
     parameters = list(state.parameters.values())
     # Runs share no parameters, so the gradient of the sum holds the gradient of each run.
     gradients = torch.autograd.grad(objective.sum(), parameters)
     adam_step(parameters, gradients, state.moments, rate)
     return objective.detach()
+
+
+def training_batch(
+    pack: Pack, parameters: Parameters, rows: Tensor, noise: Tensor, done: int | Tensor
+) -> Batch:
+    """What the objective sees in a step. Arguments as in `step`."""
+    images = pack.train_images.index_select(0, rows.flatten()).unflatten(0, rows.shape)
+    pixels = to_pixels(images)
+    seeds = pack.vae.seeds
+    if pack.dynamic_binarisation:
+        pixels = bernoulli(seeds, "pixels", int(done), pixels)
+
+    def draw(name: str, shape: tuple[int, ...]) -> Tensor:
+        return normal(seeds, "objective", f"{name}/{int(done)}", shape, pixels.device)
+
+    clock = Clock(done, pack.steps, pack.steps_per_epoch)
+    x = pack.vae.to_data(pixels)
+    return pack.vae.batch(parameters, x, noise, len(pack.train_images), clock, draw)
+
+
+def needs_step_number(pack: Pack, state: TrainingState) -> bool:
+    """Whether a step draws numbers from a stream of its own, which no recorded graph can."""
+    if pack.dynamic_binarisation:
+        return True
+    count = min(pack.shared.batch_size, len(pack.train_images))
+    device = pack.train_images.device
+    rows = torch.arange(count, device=device).expand(len(pack.runs), -1)
+    shape = (len(pack.runs), count * pack.draws, pack.vae.network.latent_dim)
+    with torch.no_grad():
+        batch = training_batch(pack, state.parameters, rows, torch.zeros(shape, device=device), 0)
+        pack.vae.value(batch)
+    return "noise" in batch.used

@@ -1,0 +1,179 @@
+"""Checks an objective and a likelihood on two tiny batches, before anything is trained.
+
+A wrong function would else end in a traceback, or in a result that is stored and means nothing.
+"""
+
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vaebench.core.batch import Batch
+from vaebench.data.prepared import Arrays
+from vaebench.errors import UserError
+from vaebench.experiment.settings import Settings
+from vaebench.numerics.streams import normal
+from vaebench.runs.canonical import PACKAGE
+from vaebench.training.pack import Pack, TrainingState, init_state
+from vaebench.training.step import training_batch
+
+EXAMPLES = 4
+"""The number of images in a tiny batch."""
+
+
+def check_objective(runs: Sequence[Settings], data: Arrays, device: torch.device) -> None:
+    """Check what the objective and the likelihood of these runs return.
+
+    Args:
+        runs: the settings of a pack.
+        data: the dataset. A few images of it are used.
+        device: where the pack will be trained.
+
+    Raises:
+        UserError: a function is wrong. The text names it, what it returned and what is expected.
+    """
+    # Two runs at least, so that one can be changed to see whether the other one notices.
+    first = runs[0]
+    pair = [first, first.model_copy(update={"seed": first.seed + 1})]
+    count = max(2, min(EXAMPLES, len(data.train_images) // 2))
+    few = Arrays(
+        data.train_images[: 2 * count],
+        data.train_labels[: 2 * count],
+        data.test_images[:count],
+        data.test_labels[:count],
+    )
+    sized = [run.model_copy(update={"batch_size": count}) for run in pair]
+    pack = Pack.of(sized, few, device)
+    state = init_state(pack)
+    name = f"objective '{first.objective}'"
+    for step in (0, max(pack.steps - 1, 0)):
+        one, two = (_rows(pack, places) for places in ((0, 0), (1, 0)))
+        value, batch = _value(pack, state, one, step, name)
+        _check_likelihood(batch, pack, first.likelihood)
+        _check_value(value, pack, state, name)
+        again, _ = _value(pack, state, one, step, name)
+        if not _equal(value, again):
+            raise UserError(
+                f"{name} gives another value each time for the same batch "
+                f"({_shown(value)}, then {_shown(again)}): draw random numbers with "
+                "batch.noise(name, *shape), which are the run's own"
+            )
+        changed, _ = _value(pack, state, two, step, name)
+        if not _equal(value[1:], changed[1:]):
+            raise UserError(
+                f"{name}: the value of one run changes with the data of another "
+                f"({_shown(value[1:])}, then {_shown(changed[1:])}): runs are stacked in the first "
+                "dimension of all tensors; reduce over the others only"
+            )
+    if pack.vae.objective.on_whole_set:
+        _guarded(lambda: pack.evaluate(state.parameters, "test"), f"{name} with on_whole_set=True")
+
+
+def _rows(pack: Pack, places: tuple[int, int]) -> Tensor:
+    """The images of each run: those of its place, first or second."""
+    count = pack.shared.batch_size
+    rows = [torch.arange(count) + place * count for place in places]
+    return torch.stack(rows).to(pack.train_images.device)
+
+
+def _value(
+    pack: Pack, state: TrainingState, rows: Tensor, step: int, name: str
+) -> tuple[Any, Batch]:
+    """What the objective gives, and the batch. Torch's global generators must not be drawn from."""
+    device = pack.train_images.device
+    shape = (rows.shape[1] * pack.draws, pack.vae.network.latent_dim)
+    noise = normal(pack.vae.seeds, "noise", 0, shape, device)
+    before = _global_states(device)
+    batch = _guarded(
+        lambda: training_batch(pack, state.parameters, rows, noise, step),
+        f"likelihood '{pack.shared.likelihood}'",
+    )
+    _check_generators(before, device, f"likelihood '{pack.shared.likelihood}'")
+    value = _guarded(lambda: pack.vae.value(batch), name)
+    _check_generators(before, device, name)
+    return value, batch
+
+
+def _check_value(value: Any, pack: Pack, state: TrainingState, name: str) -> None:
+    wanted = (
+        f"a tensor with the value of each run, shape [{len(pack.runs)}] for {len(pack.runs)} runs"
+    )
+    if not isinstance(value, Tensor):
+        raise UserError(f"{name} returned {type(value).__name__}: it should return {wanted}")
+    if value.shape != (len(pack.runs),):
+        hint = ""
+        if value.shape[:1] == (len(pack.runs),):
+            hint = "; average over the other dimensions, such as .mean(-1)"
+        elif value.ndim == 0:
+            hint = "; average over the batch with .mean(-1), not over everything with .mean()"
+        raise UserError(
+            f"{name} returned a tensor of shape {list(value.shape)}: it should return "
+            f"{wanted}{hint}"
+        )
+    if not value.dtype.is_floating_point:
+        raise UserError(f"{name} returned numbers of type {value.dtype}: it should return floats")
+    parameters = list(state.parameters.values())
+    gradients: Sequence[Tensor | None] = [None]
+    if value.requires_grad:
+        gradients = torch.autograd.grad(
+            value.sum(), parameters, allow_unused=True, retain_graph=True
+        )
+    if all(one is None for one in gradients):
+        raise UserError(
+            f"{name} returned a value without a gradient: compute it from the batch's tensors with "
+            "torch, without .detach(), .item(), numpy or torch.no_grad()"
+        )
+
+
+def _check_likelihood(batch: Batch, pack: Pack, likelihood: str) -> None:
+    draws = () if pack.vae.draws is None else (pack.vae.draws,)
+    wanted = (len(pack.runs), *draws, batch.x.shape[1])
+    if batch.log_likelihood.shape != wanted:
+        raise UserError(
+            f"likelihood '{likelihood}' returned a tensor of shape "
+            f"{list(batch.log_likelihood.shape)}: it should return log p(x|z) of each example, "
+            f"shape {list(wanted)}; sum over the pixels with .sum(-1)"
+        )
+
+
+def _guarded(call: Callable[[], Any], name: str) -> Any:
+    """The result of a call. An exception of a user's function becomes an error that names it."""
+    try:
+        return call()
+    except UserError:
+        raise
+    except Exception as error:
+        frames = list(traceback.extract_tb(error.__traceback__))
+        frames = [f for f in frames if "/torch/" not in f.filename] or frames
+        own = [f for f in frames if PACKAGE not in Path(f.filename).parents] or frames
+        line = f"{own[-1].filename}, line {own[-1].lineno}"
+        raise UserError(
+            f"{name} fails on a first batch: {type(error).__name__}: {error} ({line})"
+        ) from error
+
+
+def _global_states(device: torch.device) -> list[Tensor]:
+    states = [torch.get_rng_state()]
+    if device.type == "cuda":
+        states.append(torch.cuda.get_rng_state(device))
+    return states
+
+
+def _check_generators(before: list[Tensor], device: torch.device, name: str) -> None:
+    if not all(map(torch.equal, before, _global_states(device))):
+        raise UserError(
+            f"{name} draws from torch's global random numbers, which differ each time: an "
+            "objective draws with batch.noise(name, *shape), which are the run's own; a likelihood "
+            "draws none"
+        )
+
+
+def _equal(one: Tensor, other: Tensor) -> bool:
+    return torch.equal(one.nan_to_num(), other.nan_to_num())
+
+
+def _shown(value: Tensor) -> str:
+    return ", ".join(f"{number:.6g}" for number in value.detach().flatten()[:2].tolist())

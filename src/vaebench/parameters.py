@@ -1,0 +1,147 @@
+"""Parameters: what an objective, a likelihood, a posterior or a network declares of its own.
+
+A declared parameter is a setting of the runs that take it: a key of a config, an axis, an option of
+the command line, a part of paths and hashes, a column of tables. Its value is
+
+- a **number**, if the default is a float or `kind=float`. Runs that differ in it train in one pack,
+  so functions receive it as a tensor with one number for each run;
+- a **whole number** or a **choice** (text). It may decide shapes, so a pack has one value of it,
+  and functions receive it as it is.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Value = str | int | float
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """The declaration of a parameter.
+
+    Raises:
+        ValueError: the default is outside the range.
+    """
+
+    default: Value | None = None
+    """None: a config has to give a value."""
+    description: str = ""
+    minimum: float | None = None
+    """The smallest value."""
+    above: float | None = None
+    """All values are larger than this."""
+    maximum: float | None = None
+    """The largest value."""
+    choices: tuple[str, ...] = ()
+    """The texts that the value may be."""
+    kind: type[float] | type[int] | type[str] | None = None
+    """The type of the value. If it is not given, it is the type of the default, and text where
+    there are choices."""
+
+    def __post_init__(self) -> None:
+        if self.default is not None and (problem := self.problem(self.default)):
+            raise ValueError(f"the default {self.default!r} of a parameter {problem}")
+
+    @property
+    def type(self) -> type[float] | type[int] | type[str]:
+        """The type of the value. Numbers that are no whole numbers can be packed."""
+        if self.kind is not None:
+            return self.kind
+        if self.choices:
+            return str
+        return float if self.default is None else type(self.default)
+
+    @property
+    def can_be_packed(self) -> bool:
+        """Whether runs that differ in it can be trained together."""
+        return self.type is float
+
+    def coerced(self, value: Any) -> Any:
+        """The value, as a float where a whole number was given for one."""
+        return float(value) if self.type is float and type(value) is int else value
+
+    def problem(self, value: Any) -> str | None:
+        """What is wrong with a value. None if it is allowed."""
+        value = self.coerced(value)
+        names = {float: "a number", int: "a whole number", str: "a text"}
+        if type(value) is not self.type:
+            return f"should be {names[self.type]}"
+        if isinstance(value, str):
+            known = not self.choices or value in self.choices
+            return None if known else f"should be one of: {', '.join(self.choices)}"
+        if not math.isfinite(value):
+            return "should be a finite number"
+        if self.minimum is not None and value < self.minimum:
+            return f"should be at least {self.minimum:g}"
+        if self.above is not None and value <= self.above:
+            return f"should be greater than {self.above:g}"
+        if self.maximum is not None and value > self.maximum:
+            return f"should be at most {self.maximum:g}"
+        return None
+
+    @property
+    def range(self) -> str:
+        """The allowed values in words, such as `whole number, at least 1; default 5`."""
+        words = [{float: "number", int: "whole number", str: "text"}[self.type]]
+        if self.choices:
+            words = [f"one of {', '.join(self.choices)}"]
+        for text, bound in (
+            ("at least", self.minimum),
+            ("above", self.above),
+            ("at most", self.maximum),
+        ):
+            words += [] if bound is None else [f"{text} {bound:g}"]
+        default = "no default" if self.default is None else f"default {self.default}"
+        return f"{', '.join(words)}; {default}"
+
+
+Parameters = Mapping[str, Parameter]
+
+
+def declared(
+    owner: str,
+    parameters: Mapping[str, Parameter | Value],
+    function: Callable[..., Any] | None = None,
+    positional: int = 1,
+) -> dict[str, Parameter]:
+    """Check a declaration. A plain value stands for a parameter with this default.
+
+    Args:
+        owner: what declares them, such as `objective 'beta-vae'`, for messages.
+        parameters: by name.
+        function: what receives them as keyword arguments. None if nothing does.
+        positional: how many arguments it takes before them.
+
+    Raises:
+        ValueError: a name is no lower-case word, or the function does not take these parameters.
+    """
+    found = {
+        name: value if isinstance(value, Parameter) else Parameter(value)
+        for name, value in parameters.items()
+    }
+    for name in found:
+        if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name):
+            raise ValueError(f"{owner}: parameter '{name}' has to be named like beta or warm_up")
+    if function is None:
+        return found
+    taken = list(inspect.signature(function).parameters.values())
+    if any(one.kind is inspect.Parameter.VAR_KEYWORD for one in taken):
+        return found
+    if missing := sorted(found.keys() - {one.name for one in taken}):
+        raise ValueError(
+            f"{owner} declares the parameter '{missing[0]}', and its function does not take "
+            f"it: write def {function.__name__}(..., {missing[0]})"
+        )
+    needed = {one.name for one in taken[positional:] if one.default is inspect.Parameter.empty}
+    if extra := sorted(needed - found.keys()):
+        raise ValueError(
+            f"the function of {owner} takes '{extra[0]}', which is not declared: write "
+            f'parameters={{"{extra[0]}": 1.0}}'
+        )
+    return found
