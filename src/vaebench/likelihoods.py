@@ -98,7 +98,7 @@ TAU = Parameter(
 
 def likelihood(
     *without_parentheses: Any,
-    mean: DecoderMean,
+    mean: DecoderMean = lambda output: output,
     std: Literal["none", "pixel", "shared", "coordinate"] = "none",
     parameters: Mapping[str, Parameter | Value] | None = None,
     data_scale: str | None = None,

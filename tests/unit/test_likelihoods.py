@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.distributions import Independent, Normal
 
-from tests.batches import bound_of
+from tests.packs import bound_of
 from vaebench.core.log_likelihood import (
     information,
     isotropic_log_likelihood,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.distributions import Bernoulli, Independent, Normal, kl_divergence
 
-from tests.batches import bound_of, make_batch
+from tests.packs import bound_of, make_batch
 from vaebench.core.posterior import DiagonalPosterior, FullPosterior, Posterior
 from vaebench.likelihoods import LIKELIHOODS, Decoded
 from vaebench.objectives import OBJECTIVES

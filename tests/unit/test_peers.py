@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.distributions import MultivariateNormal, Normal, kl_divergence
 
-from tests.batches import bound_of, make_batch
-from tests.conftest import MakeSettings, train_steps
+from tests.packs import MakeSettings, bound_of, make_batch, train_steps
 from vaebench.core.posterior import DiagonalPosterior, FullPosterior
 from vaebench.data.prepared import Arrays
 from vaebench.objectives import OBJECTIVES
@@ -91,9 +90,7 @@ def test_iwae_is_the_log_of_the_mean_weight(seed: int, count: int) -> None:
     posterior = DiagonalPosterior(mean, std).per_draw()
     values = normal(seed + 2, RUNS, count, SIZE)
     z = posterior.sample(normal(seed + 3, RUNS, count, SIZE, LATENT))
-    found = OBJECTIVES["iwae"].bound(
-        make_batch(posterior, values, z=z), importance_samples=count
-    )
+    found = OBJECTIVES["iwae"].bound(make_batch(posterior, values, z=z), importance_samples=count)
     for r in range(RUNS):
         total = 0.0
         for i in range(SIZE):
@@ -144,9 +141,9 @@ def test_info_vae_by_loops(seed: int, weight: float) -> None:
 
     for r in range(RUNS):
         pairs = [(i, j) for i in range(SIZE) for j in range(SIZE)]
-        within = sum(
-            kernel(x[r, i], x[r, j]) for x in (z, prior) for i, j in pairs if i != j
-        ) / (SIZE * (SIZE - 1))
+        within = sum(kernel(x[r, i], x[r, j]) for x in (z, prior) for i, j in pairs if i != j) / (
+            SIZE * (SIZE - 1)
+        )
         across = sum(kernel(z[r, i], prior[r, j]) for i, j in pairs) / SIZE**2
         expected = float(values[r].mean()) - weight * (within - 2 * across)
         assert found[r].item() == pytest.approx(expected, rel=1e-9, abs=1e-9)
@@ -170,5 +167,8 @@ def test_iwae_with_one_sample_is_learned_up_to_the_estimate_of_the_kl(
     iwae, one = train_steps([run], digits, 1)
     learned, other = train_steps([settings(objective="learned")], digits, 1)
     assert one.parameters.keys() == other.parameters.keys()
-    test = [pack.evaluate(state.parameters, "test") for pack, state in ((iwae, one), (learned, other))]
-    assert test[0].elbo.item() == pytest.approx(test[1].elbo.item(), rel=1e-3)
+    bounds = [
+        pack.evaluate(state.parameters, "test").elbo.item()
+        for pack, state in ((iwae, one), (learned, other))
+    ]
+    assert bounds[0] == pytest.approx(bounds[1], rel=1e-3)

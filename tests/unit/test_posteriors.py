@@ -1,6 +1,7 @@
 """Posteriors and priors against torch.distributions, and the properties of their families."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.distributions import MultivariateNormal, Normal
 
-from tests.conftest import MakeSettings, train_steps
+from tests.packs import MakeSettings, train_steps
 from vaebench.core.posterior import FAMILIES, DiagonalPosterior, FullPosterior, joined
 from vaebench.core.prior import DiagonalPrior, FullPrior, batch_prior
 from vaebench.data.prepared import Arrays
@@ -148,16 +149,19 @@ def test_full_starts_with_the_weights_of_learned(settings: MakeSettings, digits:
 
 def test_learned_from_constant_starts_at_sigma(settings: MakeSettings, digits: Arrays) -> None:
     conv = {"network": "conv", "hidden_units": None, "hidden_layers": None}
-    for changes in ({}, conv):
+    cases: list[dict[str, Any]] = [{}, conv]
+    for changes in cases:
         run = settings(objective="learned-from-constant", posterior_std=0.3, **changes)
-        images = digits if not changes else Arrays(*(_small(a) for a in digits))
+        crop = (slice(None), slice(6, 22), slice(6, 22)) if changes else slice(None)
+        images = Arrays(
+            digits.train_images[crop].copy(),
+            digits.train_labels,
+            digits.test_images[crop].copy(),
+            digits.test_labels,
+        )
         pack = Pack.of([run], images, CPU)
         std = pack.evaluate(init_state(pack).parameters, "test").posterior.std
         torch.testing.assert_close(std, torch.full_like(std, 0.3))
-
-
-def _small(array):  # type: ignore[no-untyped-def]
-    return array if array.ndim == 1 else array[:, 6:22, 6:22].copy()
 
 
 @pytest.mark.parametrize("prior", ["floating", "floating-full"])

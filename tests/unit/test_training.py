@@ -1,6 +1,6 @@
 """The stacked loop: packed as alone, paired by seed, runs kept apart."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 from typing import Any
@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.packs import train_steps
 from vaebench.core.batch import Batch, Clock
 from vaebench.core.network import Parameters
 from vaebench.core.vae import VAE
@@ -24,15 +25,6 @@ from vaebench.training.pack import Pack, TrainingState, init_state
 
 CPU = torch.device("cpu")
 MakeSettings = Callable[..., Settings]
-
-
-def train_steps(runs: Sequence[Settings], data: Arrays, steps: int) -> tuple[Pack, TrainingState]:
-    pack = Pack.of(runs, data, CPU)
-    state = init_state(pack)
-    asked = count(1)  # after each step
-    train(pack, state, lambda: next(asked) >= steps, lambda _: None)
-    assert state.step == min(steps, pack.steps)
-    return pack, state
 
 
 def assert_runs_close(stacked: TrainingState, k: int, alone: TrainingState) -> None:

@@ -1,5 +1,7 @@
-"""Batches for objectives, made of tensors instead of by a network."""
+"""Batches for objectives that are made of tensors, and packs that are trained for some steps."""
 
+from collections.abc import Callable, Sequence
+from itertools import count
 from typing import Any
 
 import torch
@@ -7,7 +9,14 @@ from torch import Tensor
 
 from vaebench.core.batch import Batch, Clock
 from vaebench.core.posterior import DiagonalPosterior, Posterior
+from vaebench.data.prepared import Arrays
+from vaebench.experiment.settings import Settings
 from vaebench.objectives import OBJECTIVES
+from vaebench.training.loop import train
+from vaebench.training.pack import Pack, TrainingState, init_state
+
+MakeSettings = Callable[..., Settings]
+"""The type of the fixture `settings`."""
 
 
 def make_batch(
@@ -35,3 +44,13 @@ def bound_of(name: str, mean: Tensor, std: Tensor, log_likelihood: Tensor, **own
     objective = OBJECTIVES[name]
     batch = make_batch(DiagonalPosterior(mean, std), log_likelihood, objective.prior[0])
     return objective.bound(batch, **own)
+
+
+def train_steps(runs: Sequence[Settings], data: Arrays, steps: int) -> tuple[Pack, TrainingState]:
+    """A pack after this many steps on a CPU, or after all if it has fewer."""
+    pack = Pack.of(runs, data, torch.device("cpu"))
+    state = init_state(pack)
+    asked = count(1)  # after each step
+    train(pack, state, lambda: next(asked) >= steps, lambda _: None)
+    assert state.step == min(steps, pack.steps)
+    return pack, state
