@@ -8,7 +8,7 @@ other blocks are decoded, and those whose images have changed.
 import io
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -107,7 +107,7 @@ def _decode_one(images: ImageFiles, name: str, conversion: Conversion) -> Bytes:
 
 
 @contextmanager
-def open_image(images: ImageFiles, name: str, formats: Sequence[str]) -> Iterator[Image.Image]:
+def open_image(images: ImageFiles, name: str, formats: tuple[str, ...]) -> Iterator[Image.Image]:
     """Open an image. Its pixels are read when they are used first.
 
     The name of the image is put before the text of a `UserError` in the body of `with`.

@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
-from vaebench.data.image_folder import contents, find_images
 from vaebench.data.image_files import mark
+from vaebench.data.image_folder import contents, find_images
 from vaebench.data.npz import has_labels, read_npz
 from vaebench.data.prepared import Arrays
 from vaebench.data.registry import DATASETS, Dataset, register

@@ -1,8 +1,7 @@
 """The image files of a folder, with their classes and their split by files.
 
-Images are directly in the folder, or in a folder for each class. They may be split into `train/` and
-`test/`. Hidden files, and files of other kinds than
-images, are left out.
+Images are directly in the folder, or in a folder for each class. They may be split into `train/`
+and `test/`. Hidden files, and files of other kinds than images, are left out.
 """
 
 import os

@@ -131,7 +131,7 @@ def _images(path: Path, file: NpzFile, name: str) -> Bytes:
         return np.ascontiguousarray(array)
     if array.dtype.kind == "f":
         low, high = float(array.min()), float(array.max())
-        if 0 <= low and high <= 1:  # not so for NaN, which both would be
+        if low >= 0 and high <= 1:  # not so for NaN, which both would be
             return _to_bytes(array)
         found = f"{array.dtype} from {low:g} to {high:g}"
     elif array.dtype.kind in "biu":
