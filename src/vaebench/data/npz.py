@@ -105,9 +105,11 @@ def split_by_file(path: Path, names: list[str]) -> bool:
 
 def _read(path: Path, file: NpzFile, name: str) -> NDArray[Any]:
     try:
-        array: NDArray[Any] = file[name]
+        array = file[name]
     except DAMAGES as error:
         raise UserError(f"{path}: the array '{name}' cannot be read ({error})") from None
+    if not isinstance(array, np.ndarray):  # but the bytes of a member that is no array
+        raise UserError(f"{path}: the array '{name}' cannot be read (it is none of numpy's)")
     return array
 
 
