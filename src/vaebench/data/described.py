@@ -19,6 +19,8 @@ from vaebench.files import digest_bytes
 from vaebench.paths import ConfigPath
 
 Side = Annotated[int, Field(ge=1, le=4096)]
+Pair = Annotated[tuple[Side, Side], Field(strict=False)]
+"""Of YAML's lists too."""
 LOOK_AGAIN = 10.0
 """The seconds for which the files of a folder count as unchanged. Planning asks for each run."""
 
@@ -87,7 +89,7 @@ class FolderDataset(_Described):
         description="A folder of images, or of a folder for each class; or with train/ and test/ "
         "that are so."
     )
-    size: Side | tuple[Side, Side] | None = Field(
+    size: Side | Pair | None = Field(
         None,
         description="Side in pixels, or [height, width], to which images are cropped and resized. "
         "Not needed if all have one size.",
