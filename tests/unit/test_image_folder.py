@@ -1,5 +1,6 @@
 """Datasets from folders of image files."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ def read(
     return read_folder(folder, size, colours, 0.25, seed, folder.parent / f"unfinished {seed}")
 
 
-def levels(images: np.ndarray) -> list[int]:
+def levels(images: Iterable[np.ndarray]) -> list[int]:
     return sorted(int(image.flat[0]) for image in images)
 
 
