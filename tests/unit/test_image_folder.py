@@ -147,10 +147,14 @@ def test_images_are_turned_upright(photos: Path) -> None:
     """As EXIF says; and the size that all have is that of the upright image."""
     exif = Image.Exif()
     exif[0x0112] = 6
-    image = Image.fromarray(np.zeros((4, 6, 3), np.uint8))
+    lying = np.zeros((16, 32, 3), np.uint8)
+    lying[:, :16] = 255
     for k in range(2):
-        image.save(photos / f"{k}.jpg", exif=exif)
-    assert read(photos).train_images.shape == (1, 6, 4, 3)
+        Image.fromarray(lying).save(photos / f"{k}.jpg", exif=exif)
+    upright = read(photos).train_images
+    assert upright.shape == (1, 32, 16, 3)
+    assert upright[0, :12].min() > 200
+    assert upright[0, -12:].max() < 50
 
 
 def test_transparent_parts_become_white(photos: Path) -> None:
