@@ -44,7 +44,7 @@ def train_tier(tier: Tier, root: Path) -> list[list[EvaluationTarget]]:
         The runs of each job whose samples are to be measured.
     """
     layout = Layout(root / "results" / tier.tier)
-    write_atomically(layout.config, dump_tier(tier).encode())
+    write_atomically(layout.config, dump_tier(tier, layout.root).encode())
     resources = Resources(CPU, root / "data", root / ".vaebench", 10)
     measured = []
     for experiment in tier.experiments:

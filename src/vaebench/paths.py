@@ -1,7 +1,11 @@
-"""The paths of everything that a tier makes, and of the folders beside it."""
+"""The paths of everything that a tier makes, of the folders beside it, and in its config."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, PlainSerializer, SerializationInfo, ValidationInfo
 
 DATA = Path("data")
 RESULTS = Path("results")
@@ -96,3 +100,25 @@ class Layout:
     def benchmark(self, job: str) -> Path:
         """Time and memory of a workflow's job, as Snakemake measures them."""
         return self.root / "benchmarks" / f"{job.removesuffix('/.')}.tsv"
+
+
+def _from_config(path: str, info: ValidationInfo) -> str:
+    folder = (info.context or {}).get("folder", Path())
+    # Without following links, so that a path out of results/ leads back, whatever results/ is.
+    return os.path.abspath(Path(folder, os.path.expanduser(path)))  # noqa: PTH100, PTH111
+
+
+def _to_config(path: str, info: SerializationInfo) -> str:
+    folder = (info.context or {}).get("folder")
+    return path if folder is None else Path(os.path.relpath(path, folder)).as_posix()
+
+
+ConfigPath = Annotated[
+    str, Field(min_length=1), AfterValidator(_from_config), PlainSerializer(_to_config)
+]
+"""A path in a config, which is relative to the folder of the config. In memory it is absolute.
+
+To read and to write the config, give pydantic the context `{"folder": Path}`, the folder of the
+file. So the path is written relative to the new file, and found from there. Without it, paths are
+read as relative to the working directory, and written as they are in memory.
+"""

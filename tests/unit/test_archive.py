@@ -123,7 +123,7 @@ def test_a_tier_that_shows_people_is_not_published(
     layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(DATASETS, "digits", replace(DATASETS["digits"], is_public=False))
-    with pytest.raises(UserError, match="terms do not allow them to be published"):
+    with pytest.raises(UserError, match="shows images of digits, which may not be published"):
         publish_tier(layout, tmp_path / "published", False)
     assert not (tmp_path / "published").exists()
     assert [name for name, d in DATASETS.items() if name.startswith("celeba") and d.is_public] == []

@@ -14,7 +14,7 @@ from PIL import Image
 
 from vaebench.data import celeba, decode, prepared
 from vaebench.data.crop import SIDE, crop_and_resize, crop_side
-from vaebench.data.jpegs import Jpegs
+from vaebench.data.image_files import ImageFiles
 from vaebench.data.registry import DATASETS
 from vaebench.errors import UserError
 from vaebench.experiment.settings import Settings
@@ -231,11 +231,13 @@ class Interrupting:
     def __init__(self, at: str | None = None) -> None:
         self.at, self.seen = at, list[str]()
 
-    def __call__(self, images: Jpegs, name: str) -> prepared.Bytes:
+    def __call__(
+        self, images: ImageFiles, name: str, conversion: decode.Conversion
+    ) -> prepared.Bytes:
         if name == self.at:
             raise KeyboardInterrupt
         self.seen.append(name)
-        return DECODE_ONE(images, name)
+        return DECODE_ONE(images, name, conversion)
 
 
 def test_an_interrupted_preparation_goes_on_where_it_stood(

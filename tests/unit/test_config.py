@@ -127,7 +127,7 @@ def test_a_file_that_is_no_tier_is_refused(tmp_path: Path, text: str) -> None:
 def test_a_resolved_tier_reads_back_as_itself(tmp_path: Path, path: Path) -> None:
     tier = load_tier(path)
     copy = tmp_path / "config.yaml"
-    copy.write_text(dump_tier(tier))
+    copy.write_text(dump_tier(tier, tmp_path))
     assert load_tier(copy) == tier
 
 

@@ -21,6 +21,7 @@ from tests.made_results import made
 from tests.unit import test_data, test_likelihoods, test_objectives, test_results
 from vaebench import likelihoods, objectives
 from vaebench.data import prepared, registry
+from vaebench.data.registry import DATASETS
 from vaebench.errors import UserError
 from vaebench.experiment import figures
 from vaebench.likelihoods import LIKELIHOODS, Decoded
@@ -117,6 +118,21 @@ def test_the_example_of_a_likelihood() -> None:
     assert values.shape == (RUNS, BATCH)
     assert values.isfinite().all()
     run_tests_of("tests/unit/test_likelihoods.py", dict(vars(test_likelihoods)))
+
+
+def test_the_example_of_a_dataset_of_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "DATASETS", dict(DATASETS))
+    monkeypatch.setattr(prepared, "DATASETS", registry.DATASETS)
+    run_block("my_data.py", {"__name__": "my_data"})
+    (name,) = registry.DATASETS.keys() - DATASETS.keys()
+    prepared.prepare(name, tmp_path, [])
+    arrays = prepared.load(tmp_path / "prepared", name)
+    assert arrays.train_images.shape == (500, 8, 8)
+    assert (arrays.test_images.sum((1, 2), dtype=int) == 255).all()
+    assert ((arrays.test_images[:, 4:].max((1, 2)) == 255) == arrays.test_labels).all()
+    assert name not in DATASETS
 
 
 def test_the_example_of_a_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -185,7 +185,7 @@ def test_idx_files_are_read_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyP
             (folder / name).write_bytes(content)
             files.append(RawFile(name, hashlib.md5(content).hexdigest(), ()))
     monkeypatch.setattr(idx, "raw_files", lambda _: files)
-    arrays = idx.prepare("mnist", tmp_path / "raw", [str(folder.parent)], tmp_path)
+    arrays = idx.prepare("mnist", tmp_path / "raw", [str(folder.parent)])
     assert arrays.train_images[300, 0, :2].tolist() == [300 % 256, 300 // 256]
     assert arrays.test_labels[:12].tolist() == [*range(10), 0, 1]
     # These are not the published images, so their preparation is refused and writes nothing.

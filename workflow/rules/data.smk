@@ -1,5 +1,5 @@
 # Raw data, verified and prepared as uint8 arrays. The manifest stands for them in the workflow.
-from vaebench.workflow.rules import data_manifest
+from vaebench.workflow.rules import data_manifest, data_options
 
 
 rule data:
@@ -12,7 +12,7 @@ rule data:
     conda:
         ENVIRONMENT
     params:
-        mirrors=[f"--mirror={mirror}" for mirror in TIER.execution.mirrors],
+        mirrors=data_options(TIER, LAYOUT),
     message:
         "preparing {wildcards.dataset}"
     shell:

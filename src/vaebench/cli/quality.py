@@ -14,7 +14,7 @@ from vaebench.cli.training import (
     ThreadsOption,
     ensure_data,
 )
-from vaebench.data.registry import DATASETS
+from vaebench.data.registry import DATASETS, check_known
 from vaebench.errors import UserError
 from vaebench.experiment.jobs import chosen_blocks
 from vaebench.experiment.tier import find_tier, load_tier
@@ -23,17 +23,18 @@ from vaebench.paths import DATA, Layout
 
 @app.command()
 def classifier(
-    dataset: Annotated[str, typer.Argument(help=f"One of: {', '.join(DATASETS)}.")],
+    dataset: Annotated[
+        str, typer.Argument(help=f"One of: {', '.join(DATASETS)}; or one of the tier's.")
+    ],
     tier: TierOption,
     device: DeviceOption = None,
     threads: ThreadsOption = None,
 ) -> None:
     """Train the classifier whose features measure a tier's samples of a dataset."""
-    if dataset not in DATASETS:
-        raise UserError(f"there is no dataset '{dataset}'; there are: {', '.join(DATASETS)}")
+    config = load_tier(find_tier(tier))
+    check_known(dataset)
     if not DATASETS[dataset].is_labelled:
         raise UserError(f"dataset '{dataset}' has no labels that a classifier could learn")
-    config = load_tier(find_tier(tier))
     ensure_data(dataset, DATA, config.execution.mirrors)
     import torch
 

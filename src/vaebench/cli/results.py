@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from vaebench.cli.app import DataOption, TierOption, app
-from vaebench.data.registry import DATASETS
-from vaebench.errors import UserError
+from vaebench.data.described import dataset_of
+from vaebench.data.registry import DATASETS, check_known
 from vaebench.experiment.figures import FIGURES
 from vaebench.experiment.tier import Tier, dump_tier, find_tier, load_tier
 from vaebench.files import write_atomically
@@ -21,10 +21,19 @@ PaperValuesOption = Annotated[Path, typer.Option(help="The paper's numbers and c
 
 @app.command()
 def data(
-    names: Annotated[list[str], typer.Argument(help=f"Any of: {', '.join(DATASETS)}.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            help=f"Any of: {', '.join(DATASETS)}; a .npz file; a folder of images; or, with "
+            "--tier, a name of its config."
+        ),
+    ],
     mirror: Annotated[
         list[str] | None,
         typer.Option(help="Folder or URL that holds NAME/FILE, tried before the official hosts."),
+    ] = None,
+    tier: Annotated[
+        str | None, typer.Option(help="The tier whose config describes datasets, or its path.")
     ] = None,
     root: DataOption = DATA,
     check: Annotated[
@@ -40,9 +49,10 @@ def data(
     """
     from vaebench.data.prepared import load, manifest_path, prepare
 
-    for name in names:
-        if name not in DATASETS:
-            raise UserError(f"there is no dataset '{name}'; there are: {', '.join(DATASETS)}")
+    if tier is not None:
+        load_tier(find_tier(tier))
+    for name in map(dataset_of, names):
+        check_known(name)
         if check:
             load(root / "prepared", name, every_byte=True)
             typer.echo(
@@ -58,7 +68,9 @@ def config(
     out: Annotated[Path | None, typer.Option(help="A file to write instead.")] = None,
 ) -> None:
     """Check a tier's config and print it as resolved, every default written out."""
-    text = dump_tier(load_tier(find_tier(tier)))
+    path = find_tier(tier)
+    # Printed, its paths are as in the config, relative to the same folder.
+    text = dump_tier(load_tier(path), (out or path).parent)
     if out is None:
         typer.echo(text, nl=False)
     else:
@@ -83,8 +95,9 @@ def collect(
 
     loaded = load_tier(find_tier(tier))
     layout = Layout.of(loaded.tier)
-    if not layout.config.exists() or load_tier(layout.config) != loaded:
-        write_atomically(layout.config, dump_tier(loaded).encode())
+    text = dump_tier(loaded, layout.root)
+    if not layout.config.exists() or layout.config.read_text() != text:
+        write_atomically(layout.config, text.encode())
     collect_runs(loaded, layout, finished_only)
     typer.echo(layout.runs)
 

@@ -9,6 +9,7 @@ import typer
 from pydantic import ValidationError
 
 from vaebench.cli.app import DataOption, TierOption, app, parse_duration, parse_list
+from vaebench.data.described import dataset_of
 from vaebench.data.registry import DATASETS
 from vaebench.errors import UserError
 from vaebench.execution.slurm_job import job_deadline
@@ -65,7 +66,13 @@ StartOverOption = Annotated[
 
 @app.command()
 def train(
-    dataset: Annotated[str, typer.Option(help=f"One of: {', '.join(DATASETS)}.")],
+    dataset: Annotated[
+        str,
+        typer.Option(
+            help=f"One of: {', '.join(DATASETS)}; or the path of a .npz file or of a folder of "
+            "images, see docs/data.md."
+        ),
+    ],
     objective: Annotated[str, typer.Option(help=f"One of: {', '.join(OBJECTIVES)}.")],
     likelihood: Annotated[str, typer.Option(help=f"One of: {', '.join(LIKELIHOODS)}.")],
     latent_dim: Annotated[int, typer.Option(help="Latent dimension n.")],
@@ -122,6 +129,7 @@ def train(
         vaebench train --dataset mnist --objective bilbo --likelihood bernoulli
         --latent-dim 2 --seeds 0,1 --epochs 10 --out out
     """
+    dataset = dataset_of(dataset)
     fixed: dict[str, Any] = {
         "dataset": dataset,
         "objective": objective,
@@ -234,10 +242,10 @@ def run(
 
 
 def ensure_data(dataset: str, root: Path, mirrors: list[str]) -> None:
-    """Prepare a dataset unless it is prepared already."""
-    from vaebench.data.prepared import manifest_path, prepare
+    """Prepare a dataset unless it is prepared already, from its source as it is now."""
+    from vaebench.data.prepared import is_prepared, prepare
 
-    if not manifest_path(root / "prepared", dataset).exists():
+    if not is_prepared(root / "prepared", dataset):
         log.info(f"preparing dataset {dataset}")
         prepare(dataset, root, mirrors)
 

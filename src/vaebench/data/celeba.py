@@ -14,11 +14,13 @@ import re
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
-from vaebench.data.decode import decode
+from vaebench.data.crop import SIDE, crop_and_resize, crop_side
+from vaebench.data.decode import Conversion, decode
 from vaebench.data.fetch import RawFile, fetch, places
-from vaebench.data.jpegs import Jpegs, open_archive, open_folder
-from vaebench.data.prepared import Arrays
+from vaebench.data.image_files import ImageFiles, open_archive, open_folder
+from vaebench.data.prepared import Arrays, Bytes
 from vaebench.data.torchvision_import import torchvision_celeba
 from vaebench.errors import UserError
 
@@ -57,14 +59,28 @@ def prepare(name: str, raw: Path, mirrors: list[str], unfinished: Path) -> Array
         images = open_archive(archive)
     train, test = split(read_partition(partition), sorted(images.marks), partition)
     return Arrays(
-        train_images=decode("train_images", images, train, unfinished),
+        train_images=decode("train_images", images, train, FACE, unfinished),
         train_labels=np.zeros(len(train), np.uint8),
-        test_images=decode("test_images", images, test, unfinished),
+        test_images=decode("test_images", images, test, FACE, unfinished),
         test_labels=np.zeros(len(test), np.uint8),
     )
 
 
-def _find(name: str, raw: Path, mirrors: list[str]) -> tuple[Jpegs, Path]:
+def _face(image: Image.Image) -> Bytes:
+    side = crop_side(image.height, image.width)
+    if side is None:
+        raise UserError(
+            f"is {image.width}x{image.height} pixels, too small: a centre crop of 160/178 of the "
+            f"width must have {SIDE} pixels at least, and fit the height"
+        )
+    return crop_and_resize(np.asarray(image.convert("RGB")), side)
+
+
+FACE = Conversion(("JPEG",), (SIDE, SIDE, 3), _face)
+"""A JPEG, cropped and resized."""
+
+
+def _find(name: str, raw: Path, mirrors: list[str]) -> tuple[ImageFiles, Path]:
     """The images and the partition of the first folder that has images."""
     folders = [raw, *(Path(place).expanduser() / name for place in places(mirrors))]
     for folder in folders:

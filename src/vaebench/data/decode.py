@@ -1,4 +1,4 @@
-"""Decodes many JPEGs into one file that is mapped into memory. The work can be interrupted.
+"""Decodes many image files into one file that is mapped into memory. The work can be interrupted.
 
 Several threads decode blocks of images, each directly into its place in the file. A second file
 lists the blocks that are done, with a digest of their source images. When the work continues, the
@@ -8,15 +8,17 @@ other blocks are decoded, and those whose images have changed.
 import io
 import json
 import os
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from vaebench.data.crop import SIDE, crop_and_resize, crop_side
-from vaebench.data.jpegs import Jpegs
+from vaebench.data.image_files import ImageFiles
 from vaebench.data.prepared import Bytes
 from vaebench.errors import UserError
 from vaebench.files import digest_bytes, write_atomically
@@ -24,38 +26,58 @@ from vaebench.progress import count_progress
 
 Mapped = np.memmap[Any, np.dtype[np.uint8]]
 
+
+@dataclass(frozen=True)
+class Conversion:
+    """What is made of each image."""
+
+    formats: tuple[str, ...]
+    """The formats of the files, by Pillow's names."""
+    shape: tuple[int, ...]
+    """The shape of the result."""
+    convert: Callable[[Image.Image], Bytes]
+    """Makes the result of an image.
+
+    Raises:
+        UserError: the image is none that can be taken. The text says how it is, without its name.
+    """
+
+
 BLOCK = 256
 """The number of images in a block."""
 SAVED_EVERY = 16
 """The list of finished blocks is saved after this many blocks."""
 
 
-def decode(part: str, images: Jpegs, names: list[str], folder: Path) -> Mapped:
-    """Decode images, cropped and resized, into `folder`/`part`.npy.
+def decode(
+    part: str, images: ImageFiles, names: list[str], conversion: Conversion, folder: Path
+) -> Mapped:
+    """Decode and convert images into `folder`/`part`.npy.
 
     Args:
         part: the name of the file.
         images: the source of the images.
         names: the names of the images, in order.
+        conversion: what to make of each of them.
         folder: for the file and the list of finished blocks, which an earlier call may have left.
 
     Returns:
-        The file mapped into memory, uint8 of shape [N, 64, 64, 3].
+        The file mapped into memory, uint8 of shape [N, ...].
 
     Raises:
-        UserError: an image is damaged or too small. Finished blocks are kept.
+        UserError: an image is damaged or cannot be taken. Finished blocks are kept.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path, note = folder / f"{part}.npy", folder / f"{part}.done.json"
     blocks = [names[k : k + BLOCK] for k in range(0, len(names), BLOCK)]
     wanted = {str(k): _mark(images, block) for k, block in enumerate(blocks)}
-    out, done = _open(path, note, (len(names), SIDE, SIDE, 3))
+    out, done = _open(path, note, (len(names), *conversion.shape))
     done = {k: mark for k, mark in done.items() if wanted.get(k) == mark}
 
     def decode_block(k: str) -> str:
         first = int(k) * BLOCK
         for row, name in enumerate(blocks[int(k)], first):
-            out[row] = _decode_one(images, name)
+            out[row] = _decode_one(images, name, conversion)
         return k
 
     def save() -> None:
@@ -79,23 +101,32 @@ def decode(part: str, images: Jpegs, names: list[str], folder: Path) -> Mapped:
     return out
 
 
-def _decode_one(images: Jpegs, name: str) -> Bytes:
+def _decode_one(images: ImageFiles, name: str, conversion: Conversion) -> Bytes:
+    with open_image(images, name, conversion.formats) as image:
+        return conversion.convert(image)
+
+
+@contextmanager
+def open_image(images: ImageFiles, name: str, formats: tuple[str, ...]) -> Iterator[Image.Image]:
+    """Open an image. Its pixels are read when they are used first.
+
+    The name of the image is put before the text of a `UserError` in the body of `with`.
+
+    Raises:
+        UserError: it cannot be read, or is no whole image in one of these formats.
+    """
     content = images.read(name)
     try:
-        with Image.open(io.BytesIO(content), formats=["JPEG"]) as image:
-            side = crop_side(image.height, image.width)
-            if side is None:
-                raise UserError(
-                    f"{images.place}: '{name}' is {image.width}x{image.height} pixels, too small: "
-                    f"a centre crop of 160/178 of the width must have {SIDE} pixels at least, and "
-                    "fit the height"
-                )
-            return crop_and_resize(np.asarray(image.convert("RGB")), side)
+        with Image.open(io.BytesIO(content), formats=formats) as image:
+            yield image
+    except UserError as error:
+        raise UserError(f"{images.place}: '{name}' {error}") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f"{images.place}: '{name}' is no whole JPEG image ({error})") from None
+        kinds = " or ".join(formats)
+        raise UserError(f"{images.place}: '{name}' is no whole {kinds} image ({error})") from None
 
 
-def _mark(images: Jpegs, names: list[str]) -> str:
+def _mark(images: ImageFiles, names: list[str]) -> str:
     return digest_bytes("\n".join(f"{name} {images.marks[name]}" for name in names).encode())
 
 

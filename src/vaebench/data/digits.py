@@ -1,7 +1,5 @@
 """Embedded data: the handwritten digits that scikit-learn ships, enlarged to 28x28."""
 
-from pathlib import Path
-
 import numpy as np
 
 from vaebench.data.prepared import Arrays, Bytes
@@ -9,11 +7,11 @@ from vaebench.data.prepared import Arrays, Bytes
 TEST_IMAGES = 297
 
 
-def prepare(_name: str, _raw: Path, _mirrors: list[str], _unfinished: Path) -> Arrays:
+def prepare() -> Arrays:
     """All 1,797 digits, enlarged and split into 1,500 for training and 297 for testing.
 
     The images are permuted before the split, since the file groups the digits by writer. The
-    permutation is fixed. Nothing is downloaded, so the arguments are not used.
+    permutation is fixed.
     """
     from sklearn.datasets import load_digits
 

@@ -4,8 +4,6 @@ They are colour images with a few varying properties: head, skin, background, li
 All arithmetic is on integers, so the bytes are the same on every machine.
 """
 
-from pathlib import Path
-
 import numpy as np
 
 from vaebench.data.prepared import Arrays, Bytes
@@ -14,11 +12,8 @@ SIDE = 32
 TRAIN_IMAGES, TEST_IMAGES = 512, 64
 
 
-def prepare(_name: str, _raw: Path, _mirrors: list[str], _unfinished: Path) -> Arrays:
-    """Draw 512 faces for training and 64 for testing. All labels are 0.
-
-    Nothing is downloaded, so the arguments are not used.
-    """
+def prepare() -> Arrays:
+    """Draw 512 faces for training and 64 for testing. All labels are 0."""
     images = draw(TRAIN_IMAGES + TEST_IMAGES)
     labels = np.zeros(len(images), np.uint8)
     return Arrays(

@@ -24,7 +24,7 @@ def raw_files(name: str) -> list[RawFile]:
     ]
 
 
-def prepare(name: str, raw: Path, mirrors: list[str], _unfinished: Path) -> Arrays:
+def prepare(name: str, raw: Path, mirrors: list[str]) -> Arrays:
     """Fetch the archives into `raw`, verify and read them.
 
     Raises:

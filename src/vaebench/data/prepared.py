@@ -7,6 +7,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,15 +51,43 @@ def data_digest(prepared: Path, name: str) -> str:
         return registered
     path = manifest_path(prepared, name)
     try:
-        recorded: str = json.loads(path.read_text())["digest"]
+        manifest = json.loads(path.read_text())
+        recorded: str = manifest["digest"]
     except FileNotFoundError:
         raise UserError(
             f"dataset '{name}' is not prepared, and only then is it known what its runs depend on: "
-            f"run `vaebench data {name}` first, which says where it looks for the images"
+            f"run {_command(name)} first, which says where it looks for the images"
         ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is damaged ({error}): run `vaebench data {name}` again") from None
+        raise UserError(f"{path} is damaged ({error}): run {_command(name)} again") from None
+    if _has_changed(name, manifest):
+        raise UserError(
+            f"the source of dataset '{name}' ({DATASETS[name].description}) has changed since it "
+            f"was prepared: run {_command(name)} again"
+        )
     return recorded
+
+
+def is_prepared(prepared: Path, name: str) -> bool:
+    """Whether a dataset is prepared, and from its source as it is now."""
+    try:
+        manifest = json.loads(manifest_path(prepared, name).read_text())
+    except (OSError, ValueError):
+        return False
+    return not _has_changed(name, manifest)
+
+
+def _has_changed(name: str, manifest: dict[str, Any]) -> bool:
+    """Whether the source of a dataset is here, and not as it was."""
+    source = DATASETS[name].source
+    now = source() if source else None
+    return now is not None and now != manifest.get("source")
+
+
+def _command(name: str) -> str:
+    """The command that prepares a dataset."""
+    option = " --tier TIER` (the tier's config)" if DATASETS[name].described else "`"
+    return f"`vaebench data {name}{option}"
 
 
 def prepare(name: str, root: Path, mirrors: list[str]) -> Path:
@@ -69,18 +98,20 @@ def prepare(name: str, root: Path, mirrors: list[str]) -> Path:
 
     Raises:
         UserError: the raw data are missing or fail verification.
-        ValueError: the dataset's module does not return images and labels as `Arrays` has them.
+        ValueError: the dataset's function does not return images and labels as `Arrays` has them.
     """
     unfinished = root / "prepared" / f".{name}.unfinished"
-    arrays = DATASETS[name].prepare(name, root / "raw" / name, mirrors, unfinished)
+    entry = DATASETS[name]
+    source = entry.source() if entry.source else None
+    arrays = entry.prepare(name, root / "raw" / name, mirrors, unfinished)
     _check(name, arrays)
     parts = {part: _digest_part(getattr(arrays, part)) for part in PARTS}
-    found, registered = _combine(parts), DATASETS[name].digest
+    found, registered = _combine(parts), entry.digest
     if registered not in (None, found):
         raise UserError(
             f"the prepared arrays of '{name}' have the digest {found}, not the registered "
             f"'{registered}': nothing was written. Who adds or changes this dataset enters the "
-            "digest in src/vaebench/data/__init__.py"
+            "digest in src/vaebench/data/registry.py, or where it is registered"
         )
     target = root / "prepared" / name
     for part in PARTS:
@@ -93,6 +124,7 @@ def prepare(name: str, root: Path, mirrors: list[str]) -> Path:
             part: {"shape": list(getattr(arrays, part).shape), "sha256": parts[part]}
             for part in PARTS
         },
+        **({} if source is None else {"source": source}),
     }
     path = manifest_path(root / "prepared", name)
     write_atomically(path, (json.dumps(manifest, indent=2) + "\n").encode())
@@ -139,7 +171,7 @@ def load(prepared: Path, name: str, every_byte: bool = False) -> Arrays:
     """
     folder = prepared / name
     if not manifest_path(prepared, name).exists():
-        raise UserError(f"{folder} is missing: prepare the dataset with `vaebench data {name}`")
+        raise UserError(f"{folder} is missing: prepare the dataset with {_command(name)}")
     try:
         # torch needs writable memory. In mode "c", writes do not reach the file.
         arrays = Arrays(*(np.load(folder / f"{part}.npy", mmap_mode="c") for part in PARTS))
@@ -149,13 +181,11 @@ def load(prepared: Path, name: str, every_byte: bool = False) -> Arrays:
             return arrays
         found = digest(arrays)
     except (OSError, ValueError) as error:
-        raise UserError(
-            f"{folder} is incomplete ({error}): run `vaebench data {name}` again"
-        ) from None
+        raise UserError(f"{folder} is incomplete ({error}): run {_command(name)} again") from None
     if found != data_digest(prepared, name):
         raise UserError(
             f"{folder} does not have the bytes of '{name}' (digest {found}): "
-            f"run `vaebench data {name}` again"
+            f"run {_command(name)} again"
         )
     if _size(state) >= LARGE:
         # In a folder that cannot be written, the dataset is checked each time.

@@ -1,21 +1,29 @@
-"""The registry of datasets.
+"""The registry of datasets: ours, those of a config (`described`), and those of plugins.
 
-To add one, write a module in `data/` with a function `prepare` that returns its `Arrays`, and
-register it here. The command that prepares it prints the digest to enter. Planning a workflow reads
-this registry. The module of a dataset is imported only to prepare it.
+A dataset is a function that returns its `Arrays`. `@dataset` registers one, as for a plugin:
+
+    @dataset("my blobs, 500 + 100 images of 8x8")
+    def blobs() -> Arrays: ...
+
+Ours are in a module each, with a function `prepare`, and in the table below. Planning a workflow
+reads this registry. So the module of one of ours is imported only to prepare it.
 """
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from vaebench.errors import UserError
+from vaebench.files import digest_file
 
 if TYPE_CHECKING:
     from vaebench.data.prepared import Arrays
 
-Prepare = Callable[[str, Path, list[str], Path], "Arrays"]
-"""Makes the arrays of a dataset.
+Make = Callable[..., "Arrays"]
+"""Makes the arrays of a dataset. It has those of these arguments that it needs, by their names.
 
 Args:
     name: the name of the dataset.
@@ -23,6 +31,9 @@ Args:
     mirrors: folders or URLs with copies of the raw files.
     unfinished: a folder for unfinished work, from which an interrupted preparation continues.
 """
+ARGUMENTS = ("name", "raw", "mirrors", "unfinished")
+
+F = TypeVar("F", bound=Make)
 
 
 @dataclass(frozen=True)
@@ -30,9 +41,8 @@ class Dataset:
     """A registered dataset."""
 
     description: str
-    module: str
-    """The module of `vaebench.data` whose function `prepare` makes the arrays."""
-    digest: str | None
+    make: Make
+    digest: str | None = None
     """The digest of the arrays, see `prepared.digest`. With it, the hash of a run is known before
     the dataset is prepared. None if it is known only after that, see `prepared.data_digest`."""
     is_labelled: bool = True
@@ -40,55 +50,166 @@ class Dataset:
     is_public: bool = True
     """Whether its images, and figures that show them, may be shared and published."""
     dynamic_binarisation: bool = False
-    """Whether each batch of training draws its pixels as 0 or 1, with the grey level as the
-    probability of 1."""
+    """Whether training draws each pixel of a batch anew, white with the probability of its grey
+    value. The test images are black and white already."""
+    source: Callable[[], str | None] | None = None
+    """Says how the source of the data is now, as a text that changes with it. None if the source is
+    not here. If it has changed, the dataset has to be prepared again. Datasets without it have a
+    source that does not change."""
+    described: object = None
+    """For a dataset of a config, its description there."""
 
     def prepare(self, name: str, raw: Path, mirrors: list[str], unfinished: Path) -> "Arrays":
-        """Fetch missing files into `raw`, verify them, and return the arrays."""
-        prepare: Prepare = import_module(f"vaebench.data.{self.module}").prepare
-        return prepare(name, raw, mirrors, unfinished)
+        """Call `make` with those of the arguments that it takes."""
+        return call(self.make, name=name, raw=raw, mirrors=mirrors, unfinished=unfinished)
+
+
+def call(make: Make, **arguments: Any) -> "Arrays":
+    """Call a function with those of the arguments that it takes by name."""
+    taken = inspect.signature(make).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken):
+        return make(**arguments)
+    return make(**{p.name: arguments[p.name] for p in taken if p.name in arguments})
+
+
+def dataset(
+    description: str,
+    *,
+    digest: str | None = None,
+    is_labelled: bool = True,
+    is_public: bool = True,
+    dynamic_binarisation: bool = False,
+) -> Callable[[F], F]:
+    """Register the decorated function under its own name, with hyphens for underscores.
+
+    It returns `Arrays`, and takes any of the arguments of `Make`. The dataset is prepared again
+    when the file of the function changes. The other arguments are those of `Dataset`.
+
+    Raises:
+        UserError: there is a dataset of that name, or the function has an argument that no dataset
+            gets.
+    """
+
+    def add(make: F) -> F:
+        name = make.__name__.replace("_", "-")
+        for parameter in inspect.signature(make).parameters.values():
+            is_given = parameter.name in ARGUMENTS or parameter.kind in (
+                parameter.VAR_POSITIONAL,
+                parameter.VAR_KEYWORD,
+            )
+            if not is_given and parameter.default is parameter.empty:
+                raise UserError(
+                    f"dataset '{name}': its function wants '{parameter.name}', and gets any of: "
+                    f"{', '.join(ARGUMENTS)}"
+                )
+        register(
+            name,
+            Dataset(
+                description,
+                make,
+                digest,
+                is_labelled,
+                is_public,
+                dynamic_binarisation,
+                lambda: _digest_of_file(make),
+            ),
+        )
+        return make
+
+    return add
+
+
+def register(name: str, entry: Dataset) -> None:
+    """Add a dataset to the registry.
+
+    Raises:
+        UserError: there is a dataset of that name.
+    """
+    if name in DATASETS:
+        raise UserError(
+            f"there is a dataset '{name}' already ({DATASETS[name].description}): choose another "
+            "name"
+        )
+    DATASETS[name] = entry
+
+
+def check_known(name: str) -> None:
+    """Check that there is a dataset of that name.
+
+    Raises:
+        UserError: there is none.
+    """
+    if name not in DATASETS:
+        raise UserError(f"there is no dataset '{name}'; there are: {', '.join(DATASETS)}")
+
+
+def _digest_of_file(make: Make) -> str | None:
+    try:
+        return digest_file(Path(inspect.getfile(make)))
+    except (OSError, TypeError):
+        return None
+
+
+def of_module(module: str) -> Make:
+    """The function `prepare` of a module of `vaebench.data`, imported only when it is called."""
+
+    def make(**arguments: Any) -> "Arrays":
+        return call(import_module(f"vaebench.data.{module}").prepare, **arguments)
+
+    return make
 
 
 DATASETS: dict[str, Dataset] = {
     "mnist": Dataset(
         "MNIST handwritten digits, 60,000 + 10,000 images of 28x28",
-        "idx",
+        of_module("idx"),
         "99930b4ecaed1c7c1bc31488f609a03251e7534c3fd33f04cffe2bbc6ac340bb",
     ),
     "fashion-mnist": Dataset(
         "Fashion-MNIST, 60,000 + 10,000 images of 28x28",
-        "idx",
+        of_module("idx"),
         "ab5573ac3fe143094a72a8e55110a4244309364d83af34f7c331a2f4c4da2746",
     ),
     "digits": Dataset(
         "the 1,797 handwritten digits that scikit-learn ships, brought to 28x28; no download",
-        "digits",
+        of_module("digits"),
         "776f6268c8e944d6bfca681bae564253b91aa340e36c1acc8af6aa57612bbcad",
+    ),
+    "binarized-mnist": Dataset(
+        "MNIST, 60,000 + 10,000 images of 28x28, with pixels drawn once as black or white by their "
+        "grey values; bounds are of log-likelihoods",
+        of_module("binarised"),
+        "8fd2aed04a5f281ad1404ab1a3e25f1c97dbcc4e07335b71395bf793e6d81e73",
+    ),
+    "binarized-mnist-dynamic": Dataset(
+        "as binarized-mnist, with training images that are drawn anew in each batch; bounds are of "
+        "log-likelihoods",
+        of_module("binarised"),
+        "f0e750f9557d268ec5ac3278e0668b0edef28c53790112fb0c63d0c94cc41189",
+        dynamic_binarisation=True,
     ),
     "celeba": Dataset(
         "CelebA faces, 162,770 + 19,867 images (the validation split) of 64x64 in colour",
-        "celeba",
-        None,
+        of_module("celeba"),
         is_labelled=False,
         is_public=False,
     ),
     "celeba-10k": Dataset(
         "the first 10,000 CelebA faces at half size, 9,000 + 1,000 images of 64x64 in colour",
-        "celeba",
+        of_module("celeba"),
         "04fe392a6f83489e451a9dd1279cf26b92b8519156223d8e09354ddbb812aafe",
         is_labelled=False,
         is_public=False,
     ),
     "celeba-folder": Dataset(
         "faces of a folder or zip of your own in CelebA's layout, brought to 64x64 in colour",
-        "celeba",
-        None,
+        of_module("celeba"),
         is_labelled=False,
         is_public=False,
     ),
     "faces": Dataset(
         "512 + 64 drawn faces of 32x32 in colour, for trying what CelebA is for; no download",
-        "faces",
+        of_module("faces"),
         "97eafded06e9110cb7c41497410e628f503d072c75f544e9357e0fb06ae3449d",
         is_labelled=False,
     ),

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from vaebench.data.described import Description, register_datasets
 from vaebench.errors import UserError
 from vaebench.experiment.figures import FIGURES
 from vaebench.experiment.grid import Experiment, Run, Strict, expand
@@ -40,9 +41,24 @@ class Tier(Strict):
     """One config file. It is complete in itself: it inherits nothing from another tier."""
 
     tier: Name = Field(description="Names the folder below results/.")
+    # Before the experiments, whose checks read the registry that these enter.
+    datasets: dict[Name, Description] = Field(
+        default_factory=dict,
+        description="Datasets of your own: for each name, `npz: FILE` or `folder: FOLDER`. Paths "
+        "are relative to the config.",
+    )
     experiments: list[Experiment] = Field(min_length=1)
     figures: list[Name] = Field(description="Figures to draw, as in `vaebench draw --help`.")
     execution: Execution = Execution()
+
+    @field_validator("datasets")
+    @classmethod
+    def _register(cls, datasets: dict[str, Description]) -> dict[str, Description]:
+        try:
+            register_datasets(datasets)
+        except UserError as error:
+            raise ValueError(str(error)) from None
+        return datasets
 
     @field_validator("experiments")
     @classmethod
@@ -109,7 +125,7 @@ def _check_figure(name: str, experiment: Experiment, axes: frozenset[str]) -> No
 
 
 def load_tier(path: Path) -> Tier:
-    """Read and check a tier's file.
+    """Read and check a tier's file, and register the datasets that it describes.
 
     Raises:
         UserError: the file is missing, is no YAML or fails the checks. The text names file, key and
@@ -126,7 +142,7 @@ def load_tier(path: Path) -> Tier:
     except yaml.YAMLError as error:
         raise UserError(f"{path} is not valid YAML: {error}") from None
     try:
-        return Tier.model_validate(values)
+        return Tier.model_validate(values, context={"folder": path.parent})
     except ValidationError as error:
         raise UserError(f"{path} is refused:\n{describe(error)}") from None
 
@@ -136,9 +152,17 @@ def find_tier(name: str) -> Path:
     return Path(name) if name.endswith((".yaml", ".yml")) else CONFIGS / f"{name}.yaml"
 
 
-def dump_tier(tier: Tier) -> str:
-    """The tier as YAML, including all default values. `load_tier` reads it back."""
-    return yaml.safe_dump(tier.model_dump(), sort_keys=False)
+def dump_tier(tier: Tier, folder: Path) -> str:
+    """The tier as YAML, including all default values. `load_tier` reads it back.
+
+    Args:
+        tier: the tier.
+        folder: the folder of the file that it is written to, which its paths are relative to.
+    """
+    # Empty keys of what few tiers have are left out, so that the config of others stays as it was.
+    unused = {key for key in ("datasets",) if not getattr(tier, key)}
+    values = tier.model_dump(mode="json", exclude=unused, context={"folder": folder})
+    return yaml.safe_dump(values, sort_keys=False)
 
 
 def describe(error: ValidationError) -> str:

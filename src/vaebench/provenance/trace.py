@@ -6,6 +6,7 @@ import pandas as pd
 
 from vaebench.data.registry import DATASETS
 from vaebench.errors import UserError
+from vaebench.experiment.tier import load_tier
 from vaebench.files import digest_file
 from vaebench.paths import Layout
 from vaebench.provenance.figure_metadata import figure_metadata
@@ -24,6 +25,7 @@ def explain(path: Path) -> str:
         raise UserError(f"{path} is missing")
     layout = _tier_of(path)
     kind = path.resolve().relative_to(layout.root.resolve()).parts[0]
+    load_tier(layout.config)  # registers what the tier describes, which records name
     lines = [f"{path}", f"  sha256 {digest_file(path)}", f"  tier {layout.root}"]
     rows = pd.read_parquet(layout.runs)
     if kind == "figures" and path.suffix in (".svg", ".png"):

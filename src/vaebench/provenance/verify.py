@@ -1,5 +1,6 @@
 """Checks the files of a tier against its manifest, and that they follow from each other."""
 
+import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -53,6 +54,8 @@ def verify(layout: Layout, need_weights: bool = False) -> Verification:
     found = Verification(digest_file(layout.manifest), files=len(manifest.files))
     found.problems += check_attestations()
     found.problems += _check_files(layout, manifest)
+    with contextlib.suppress(UserError):
+        load_tier(layout.config)  # registers what the tier describes, which records name
     records = _read_runs(layout, found)
     found.runs = len(records)
     _check_weights(layout, manifest, found, need_weights)

@@ -16,6 +16,7 @@ from vaebench.files import digest_file, write_atomically
 from vaebench.numerics.streams import generator
 from vaebench.progress import log
 from vaebench.quality.classifier import (
+    BATCH,
     load_classifier,
     save_classifier,
     to_images,
@@ -48,8 +49,12 @@ def make_classifier(dataset: str, data: Path, record: Path, device: torch.device
         data: the folder with `prepared/`.
         record: the path of classifier.json.
         device: where to train.
+
+    Raises:
+        UserError: the images are in colour, or too few to train the classifier.
     """
     arrays = load(data / "prepared", dataset)
+    _check_measurable(dataset, arrays)
     classifier = train_classifier(f"classifier {dataset}", arrays, device)
     train, test = (to_images(x, device) for x in (arrays.train_images, arrays.test_images))
     reference = Reference.of(classifier, train, test)
@@ -69,6 +74,16 @@ def make_classifier(dataset: str, data: Path, record: Path, device: torch.device
         }
     )
     write_atomically(record, written.to_json().encode())
+
+
+def _check_measurable(dataset: str, arrays: Arrays) -> None:
+    images = arrays.train_images
+    if images.ndim == 4 or len(images) < BATCH:
+        found = "images in colour" if images.ndim == 4 else f"{len(images)} training images"
+        raise UserError(
+            f"sample_quality: dataset '{dataset}' has {found}, and the classifier whose features "
+            f"measure samples needs {BATCH} grey images or more: leave sample_quality out"
+        )
 
 
 def evaluate_runs(

@@ -65,8 +65,8 @@ def publish_tier(layout: Layout, folder: Path, weights: bool) -> Path:
     private = [name for name in datasets(load_tier(layout.config)) if not DATASETS[name].is_public]
     if private:
         raise UserError(
-            f"{layout.root} shows images of {', '.join(private)}, whose terms do not allow them to "
-            "be published: a folder is for what is kept in git"
+            f"{layout.root} shows images of {', '.join(private)}, which may not be published: a "
+            "folder is for what is kept in git (`public: true` says so of a dataset in a config)"
         )
     check_whole(layout, need_weights=weights)
     if folder.exists() and not (folder / MANIFEST).exists():

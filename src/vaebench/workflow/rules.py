@@ -191,7 +191,8 @@ def note_plan(tier: Tier, layout: Layout) -> None:
     ]
     # A tier that measures no samples has it empty: DVC wants every output that it is told of.
     (layout.root / "classifiers").mkdir(parents=True, exist_ok=True)
-    for path, text in ((layout.config, dump_tier(tier)), (layout.hashes, "".join(hashes))):
+    config = dump_tier(tier, layout.root)
+    for path, text in ((layout.config, config), (layout.hashes, "".join(hashes))):
         if not path.exists() or path.read_text() != text:
             write_atomically(path, text.encode())
 
@@ -205,6 +206,12 @@ def measured_datasets(runs: Iterable[tuple[Experiment, Run]]) -> list[str]:
     """The datasets of those runs whose samples are measured."""
     measured = (run.settings.dataset for experiment, run in runs if experiment.sample_quality)
     return list(dict.fromkeys(measured))
+
+
+def data_options(tier: Tier, layout: Layout) -> list[str]:
+    """The options of `vaebench data` with which it prepares the datasets of a tier."""
+    described = [f"--tier={layout.config}"] if tier.datasets else []
+    return [*(f"--mirror={mirror}" for mirror in tier.execution.mirrors), *described]
 
 
 def datasets(tier: Tier) -> list[str]:

@@ -1,8 +1,8 @@
-"""Reads JPEG files by name from a folder or a zip archive."""
+"""Image files by name, in a folder or a zip archive."""
 
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -10,7 +10,7 @@ from vaebench.errors import UserError
 
 
 @dataclass(frozen=True)
-class Jpegs:
+class ImageFiles:
     """Images by name. Several threads may read them at once."""
 
     place: Path
@@ -25,8 +25,17 @@ class Jpegs:
     """
 
 
-def open_folder(folder: Path) -> Jpegs:
+def open_folder(folder: Path) -> ImageFiles:
     """The images `*.jpg` directly in a folder."""
+    return files_of(folder, (path.name for path in folder.glob("*.jpg")))
+
+
+def files_of(folder: Path, names: Iterable[str]) -> ImageFiles:
+    """The files of a folder with these paths below it.
+
+    Raises:
+        UserError: there is no such file.
+    """
 
     def read(name: str) -> bytes:
         try:
@@ -34,11 +43,23 @@ def open_folder(folder: Path) -> Jpegs:
         except OSError as error:
             raise UserError(f"{folder / name} cannot be read ({error.strerror})") from None
 
-    stats = {path.name: path.stat() for path in folder.glob("*.jpg")}
-    return Jpegs(folder, {k: f"{s.st_size} {s.st_mtime_ns}" for k, s in stats.items()}, read)
+    return ImageFiles(folder, {name: mark(folder / name) for name in names}, read)
 
 
-def open_archive(path: Path) -> Jpegs:
+def mark(path: Path) -> str:
+    """A text that changes if a file does, as its size and date tell.
+
+    Raises:
+        UserError: the file cannot be found.
+    """
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror})") from None
+    return f"{stat.st_size} {stat.st_mtime_ns}"
+
+
+def open_archive(path: Path) -> ImageFiles:
     """The images `*.jpg` in any folder of an archive.
 
     Raises:
@@ -68,7 +89,7 @@ def open_archive(path: Path) -> Jpegs:
         except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError) as error:
             raise UserError(f"{path}: '{name}' is damaged ({error})") from None
 
-    return Jpegs(path, {k: f"{e.file_size} {e.CRC}" for k, e in images.items()}, read)
+    return ImageFiles(path, {k: f"{e.file_size} {e.CRC}" for k, e in images.items()}, read)
 
 
 def _leads_out(name: str) -> bool:
