@@ -111,7 +111,7 @@ def _figure(results: Results, name: str, claims: Sequence[Judged]) -> ShownFigur
         number=number,
         title=FIGURES[name].title,
         caption=results.layout.caption(name).read_text().strip(),
-        was_run=shows_runs or not FIGURES[name].shows,
+        was_run=shows_runs or not FIGURES[name].needs,
         claims=about,
         counts=verdict_counts(about),
     )
