@@ -58,7 +58,11 @@ def config(
     out: Annotated[Path | None, typer.Option(help="A file to write instead.")] = None,
 ) -> None:
     """Check a tier's config and print it as resolved, every default written out."""
-    text = dump_tier(load_tier(find_tier(tier)))
+    from vaebench.workflow.rules import check_claims
+
+    loaded = load_tier(find_tier(tier))
+    check_claims(loaded)
+    text = dump_tier(loaded)
     if out is None:
         typer.echo(text, nl=False)
     else:
@@ -125,13 +129,16 @@ def claims(
     results: ResultsOption,
     paper_values: PaperValuesOption = PAPER_VALUES,
 ) -> None:
-    """Judge every number and claim of the paper by a tier's runs."""
-    from vaebench.claims.ledger import write_ledger
+    """Judge the claims of the paper that a tier bears on, and those of its config, by its runs."""
+    from vaebench.claims.ledger import others_text, parts_of, write_ledger
     from vaebench.results.read import load_results
 
     loaded = load_results(results)
-    for line in write_ledger(loaded, paper_values):
+    of_paper, own, others = parts_of(write_ledger(loaded, paper_values))
+    for line in [*own, *of_paper]:
         typer.echo(f"{line.verdict:13} {line.id}: {line.says}")
+    if others:
+        typer.echo(others_text(others))
     typer.echo(loaded.layout.claims("md"))
 
 
