@@ -5,12 +5,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from vaebench.results.intervals import estimate
 from vaebench.results.read import Results
 
 LEAST_FOR_A_BAND = 4
 """With fewer seeds, an interval says little, so the single runs are drawn instead."""
+FEW_EPOCHS = 10
+"""Up to so many, ticks would stand between them."""
 RUNS_KEY = ["experiment", "folder"]
 
 
@@ -55,3 +58,5 @@ def draw_curve(
             thin = {**style, "linewidth": 0.6, "alpha": 0.6}
             ax.plot(run[unit].astype(int), run["test_elbo"], **thin)
     ax.set_xlabel(unit)
+    if places.max() <= FEW_EPOCHS:
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))

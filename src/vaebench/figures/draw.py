@@ -21,8 +21,7 @@ def draw_figure(results: Results, name: str) -> None:
     Raises:
         UserError: there is no such figure, or the tier has none of the runs that it needs.
     """
-    found = runs_to_show(name, results.tier.experiments)
-    shown = [results.selection(each) for each in found]
+    shown = shown_by(results, name)
     set_style()
     if shown and all(each.runs.empty for each in shown):
         drawing: Drawing = not_run(results.runs.iloc[:0])
@@ -43,6 +42,16 @@ def draw_figure(results: Results, name: str) -> None:
         write_atomically(path, save(drawing.figure, extension, metadata))
     write_atomically(results.layout.caption(name), f"{drawing.caption}\n".encode())
     plt.close(drawing.figure)
+
+
+def shown_by(results: Results, name: str) -> list[Selection]:
+    """The runs that a figure shows of a tier, for each of its needs. Some may be empty.
+
+    Raises:
+        UserError: there is no such figure, or the tier has none of the runs that it needs.
+    """
+    found = runs_to_show(name, results.tier.experiments)
+    return [results.selection(each) for each in found]
 
 
 def lacking_text(shown: Sequence[Selection]) -> str:

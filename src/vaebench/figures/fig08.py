@@ -10,6 +10,7 @@ from vaebench.figures.methods import Method, methods
 from vaebench.figures.style import (
     Drawing,
     listed,
+    objective_colours,
     objective_name,
     runs_text,
     setting_text,
@@ -81,7 +82,8 @@ def _curves(compared: list[Method]) -> list[Curve]:
         curves.append((method, label, {"color": colours[_std(method)], "linestyle": line}))
     for method in compared:
         if method not in constant:
-            style = {"color": method.colour, "linestyle": "--", "linewidth": 1.8}
+            colour = objective_colours([method.objective])[method.objective]
+            style = {"color": colour, "linestyle": "--", "linewidth": 1.8}
             curves.append((method, method.objective, style))
     return curves
 

@@ -17,7 +17,8 @@ MOST = 12
 """The largest number of comparisons that are said one by one. Of more, only counts are given."""
 
 WITHOUT = (
-    "the bounds are of other data or another likelihood, or the runs share no seed or no other axis"
+    "the baseline's runs differ in a setting that these do not take, or the bounds are of other "
+    "data or another likelihood"
 )
 
 
@@ -56,7 +57,7 @@ def _of_experiment(results: Results, experiment: Experiment) -> Answers | None:
         others = [axis for axis in varying(experiment) if axis in INCOMPARABLE]
         if not any(len(experiment.axes[axis]) > 1 for axis in others):
             return None
-        reason = f"Not compared: bounds at another {' or '.join(others)} are no bounds of the same."
+        reason = f"Not compared: with another {' or '.join(others)}, the bound is another quantity."
         return Answers(experiment.name, [], reason)
     answers, lacking = [], 0
     for settings, difference in _differences(results, experiment, comparison):
@@ -88,7 +89,9 @@ def _differences(
 ) -> Iterator[tuple[dict[str, AxisValue], Estimate | None]]:
     """The settings of each group of planned runs that are no baseline's, and the difference."""
     runs, planned = results.of(experiment.name), results.planned(experiment.name)
-    axes = [axis for axis in varying(experiment) if axis in planned]
+    # The latent dimension is told in any case, so that a sentence stands by itself.
+    told = dict.fromkeys([*varying(experiment), "latent_dim"])
+    axes = [axis for axis in told if axis in planned]
     for key in planned[axes].astype(object).drop_duplicates().itertuples(index=False):
         settings = dict(zip(axes, key, strict=True))
         value = settings[comparison.axis]
@@ -105,21 +108,21 @@ def _sentence(
         f"{names.get(k, k)} = {v if isinstance(v, str) else format_value(v)}"
         for k, v in others.items()
     ]
-    where = f"at {', '.join(places)}, " if places else ""
+    where = f"at {', '.join(places)}"
     seeds = f"{difference.count} paired seeds"
     value, baseline = settings[comparison.axis], comparison.baseline
     pair = (comparison.name(value), comparison.name(baseline))
-    digits = _digits(difference)
+    show = _shown_as(difference)
     mean, low, high = (
-        f"{x:.{digits}f}".replace("-", "−")
+        format(x, show).replace("-", "−")
         for x in (abs(difference.mean), difference.low, difference.high)
     )
     size = f"{mean} nats {'above' if difference.mean >= 0 else 'below'}"
     if not isfinite(difference.mean):
-        return _answer(pair, "against", f"is not known {where}a run diverged", "undecided")
+        return _answer(pair, "against", f"is not known {where}: a run diverged", "undecided")
     if difference.count == 1:
-        return _answer(pair, f"is {size}", f"{where}one seed: no interval", "undecided")
-    rest = f"[{low}, {high}] {where}{seeds}"
+        return _answer(pair, f"is {size}", f"{where}, one seed: no interval", "undecided")
+    rest = f"[{low}, {high}] {where}, {seeds}"
     if difference.low <= 0 <= difference.high or difference.low == difference.high:
         return _answer(pair, "against", f"is undecided: {size} {rest}", "undecided")
     return _answer(pair, f"is {size}", rest, "above" if difference.mean > 0 else "below")
@@ -129,9 +132,9 @@ def _answer(pair: tuple[str, str], relation: str, rest: str, outcome: str) -> An
     return Answer(pair[0], relation, pair[1], rest, outcome)
 
 
-def _digits(difference: Estimate) -> int:
-    """How many decimals show both the difference and its interval."""
+def _shown_as(difference: Estimate) -> str:
+    """The format that shows both the difference and its interval with few digits."""
     size = abs(difference.mean)
     if isfinite(difference.low):
         size = max(size, (difference.high - difference.low) / 2)
-    return 1 if size >= 1 else 2 if size >= 0.1 else 3
+    return ".1f" if size >= 1 else ".2f" if size >= 0.1 else ".2g"
