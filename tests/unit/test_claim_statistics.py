@@ -246,7 +246,7 @@ def test_faces_are_compared_with_the_standard_elbo_at_the_same_seed() -> None:
         [-10, -10]
     )
     with pytest.raises(
-        NotRun, match="'celeba' has no runs with .*, objective bilbo, posterior_std 3"
+        NotRun, match=r"'celeba' has no runs with .*, objective bilbo, posterior_std 3"
     ):
         values_of("faces_bound_difference", faces(), posterior_std=3.0)
 

@@ -162,7 +162,7 @@ def test_a_figure_refuses_an_axis_that_it_cannot_show(tmp_path: Path) -> None:
     values["experiments"][0]["axes"]["latent_scale"] = [1, 2]
     load_tier(write(tmp_path, values))  # four methods
     values["figures"] = ["fig12"]
-    with pytest.raises(UserError, match="fig12 needs .* differ in latent_scale, which cannot be"):
+    with pytest.raises(UserError, match=r"fig12 needs .* differ in latent_scale, which cannot be"):
         load_tier(write(tmp_path, values))
     values["figures"] = ["fig04"]
     values["experiments"][0]["axes"]["latent_scale"] = [1, 2, 3, 4, 5, 6]
@@ -209,7 +209,7 @@ def test_a_figure_of_several_parts_needs_one_of_them() -> None:
     found = runs_to_show("fig06", Tier.model_validate(values).experiments)
     assert [f is not None for f in found] == [False, True, False, False]
     experiment["axes"]["data_scale"] = [1]
-    with pytest.raises(ValidationError, match="fig06 needs .* do not differ in data_scale"):
+    with pytest.raises(ValidationError, match=r"fig06 needs .* do not differ in data_scale"):
         Tier.model_validate(values)
 
 
