@@ -8,12 +8,15 @@ import yaml
 from pydantic import ValidationError
 
 from tests.conftest import PROJECT
+from vaebench.claims.paper import own_claims
 from vaebench.errors import UserError
+from vaebench.experiment.comparison import comparison_of
+from vaebench.experiment.figures import runs_to_show
 from vaebench.experiment.grid import expand
 from vaebench.experiment.jobs import job_rules
 from vaebench.experiment.tier import Tier, dump_tier, load_tier
 from vaebench.paths import Layout
-from vaebench.workflow.rules import tier_file
+from vaebench.workflow.rules import check_claims, tier_file
 
 TIERS = [
     PROJECT / "config" / f"{name}.yaml"
@@ -100,11 +103,12 @@ def test_two_experiments_of_one_name_are_refused(tmp_path: Path) -> None:
 
 def test_a_figure_without_its_runs_is_refused(tmp_path: Path) -> None:
     values = small()
-    values["figures"] = ["fig12"]
+    values["figures"] = ["fig03"]
     values["experiments"][0]["axes"]["latent_dim"] = [3]
-    with pytest.raises(
-        UserError, match=r"fig12 needs a run of .* with objective learned, latent_dim 2"
-    ):
+    wanted = (
+        "fig03 needs runs with objective learned, latent_dim 2.*'posterior_variance' has no run"
+    )
+    with pytest.raises(UserError, match=wanted):
         load_tier(write(tmp_path, values))
 
 
@@ -156,8 +160,106 @@ def test_a_key_that_a_tier_leaves_out_is_not_filled_from_anywhere() -> None:
 def test_a_figure_refuses_an_axis_that_it_cannot_show(tmp_path: Path) -> None:
     values = small()
     values["experiments"][0]["axes"]["latent_scale"] = [1, 2]
-    with pytest.raises(UserError, match="fig05 cannot tell apart runs that differ in latent_scale"):
+    load_tier(write(tmp_path, values))  # four methods
+    values["figures"] = ["fig12"]
+    with pytest.raises(UserError, match=r"fig12 needs .* differ in latent_scale, which cannot be"):
         load_tier(write(tmp_path, values))
+    values["figures"] = ["fig04"]
+    values["experiments"][0]["axes"]["latent_scale"] = [1, 2, 3, 4, 5, 6]
+    with pytest.raises(UserError, match="compares 12 kinds of runs, and 10 can be told apart"):
+        load_tier(write(tmp_path, values))
+
+
+@pytest.mark.parametrize(
+    ("objectives", "drawn"),
+    [
+        (["bilbo"], ("bilbo", "bilbo")),
+        (["bilbo", "constant"], ("constant", "bilbo")),
+        (["constant", "learned"], ("learned", "constant")),
+        (["bilbo", "constant", "learned"], ("learned", "bilbo")),
+    ],
+)
+def test_a_figure_takes_any_experiment_that_has_its_runs(
+    objectives: list[str], drawn: tuple[str, str]
+) -> None:
+    values = small()
+    values["experiments"][0]["name"] = "my-comparison"
+    values["experiments"][0]["axes"]["objective"] = objectives
+    values["figures"] = ["fig02", "fig04", "fig05", "fig12", "fig13"]
+    tier = Tier.model_validate(values)
+    found = [runs_to_show(name, tier.experiments)[0] for name in ("fig12", "fig13")]
+    assert [f and f.experiment.name for f in found] == ["my-comparison"] * 2
+    assert [f and f.settings["objective"] for f in found] == list(drawn)
+    # The paper's name comes first, wherever it stands.
+    values["experiments"].append(deepcopy(values["experiments"][0]) | {"name": "second"})
+    values["experiments"].append(values["experiments"][0] | {"name": "posterior_variance"})
+    for names in (["my-comparison", "second", "posterior_variance"], ["my-comparison", "second"]):
+        experiments = Tier.model_validate(values).experiments[: len(names)]
+        (first,) = runs_to_show("fig04", experiments)
+        assert first
+        assert first.experiment.name == (names[2] if len(names) > 2 else names[0])
+
+
+def test_a_figure_of_several_parts_needs_one_of_them() -> None:
+    values = small()
+    experiment = values["experiments"][0]
+    experiment["settings"] |= {"likelihood": "gaussian", "objective": "bilbo"}
+    experiment["axes"] = {"data_scale": [1, 2], "seed": [0], "latent_dim": [2]}
+    values["figures"] = ["fig06", "fig10"]
+    found = runs_to_show("fig06", Tier.model_validate(values).experiments)
+    assert [f is not None for f in found] == [False, True, False, False]
+    experiment["axes"]["data_scale"] = [1]
+    with pytest.raises(ValidationError, match=r"fig06 needs .* do not differ in data_scale"):
+        Tier.model_validate(values)
+
+
+@pytest.mark.parametrize(
+    ("axes", "baseline", "expected"),
+    [
+        ({"beta": [1, 2], "objective": ["a", "b"], "seed": [0, 1]}, None, ("objective", "a")),
+        ({"beta": [1, 2], "objective": ["a", "b"], "seed": [0, 1]}, 2, ("beta", 2)),
+        ({"latent_dim": [2, 9], "tau": [0.5, 1.0], "objective": ["a"]}, None, ("tau", 0.5)),
+        ({"objective": ["a", "b"], "precision": ["x", "y"]}, "y", ("precision", "y")),
+        ({"likelihood": ["a", "b"], "seed": [0, 1], "latent_dim": [2, 9]}, None, None),
+    ],
+)
+def test_what_is_compared_with_what(
+    axes: dict[str, list[Any]], baseline: Any, expected: tuple[str, Any] | None
+) -> None:
+    found = comparison_of(axes, baseline)
+    assert (found and (found.axis, found.baseline)) == expected
+    with pytest.raises(ValueError, match="baseline: 'z' is no value of an axis"):
+        comparison_of(axes, "z")
+
+
+def test_claims_of_a_tier_are_read_from_their_file_and_checked(tmp_path: Path) -> None:
+    claim = {
+        "id": "mine", "says": "it is better", "statistic": "bound_difference", "unit": "nats",
+        "arguments": {"of": "bilbo", "minus": "learned", "n": "low"}, "above": 0.0,
+    }  # fmt: skip
+    values = small() | {"claims": "my_claims.yaml"}
+    path, claims = write(tmp_path, values), tmp_path / "my_claims.yaml"
+    with pytest.raises(UserError, match=r"claims: cannot read .*my_claims\.yaml"):
+        load_tier(path)
+    claims.write_text(yaml.safe_dump([claim]))
+    with pytest.raises(UserError, match="has to have one key, `claims`"):
+        load_tier(path)
+    claims.write_text(yaml.safe_dump({"claims": [claim]}))
+    tier = load_tier(path)
+    assert [each.id for each in own_claims(tier)] == ["mine"]
+    copy = tmp_path / "resolved.yaml"
+    copy.write_text(dump_tier(tier))
+    claims.unlink()
+    assert load_tier(copy) == tier, "the resolved config needs the file"
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"statistic": "none"}, r"claims\.0: statistic 'none' is not one of"),
+        ({"experiment": "other"}, "has no experiment 'other'"),
+    ]
+    for change, message in wrong:
+        with pytest.raises(UserError, match=message):
+            check_claims(Tier.model_validate(values | {"claims": [claim | change]}))
+    with pytest.raises(UserError, match="two claims have the id 'mine'"):
+        check_claims(Tier.model_validate(values | {"claims": [claim, claim]}))
 
 
 def test_an_experiment_without_seeds_or_job_axes_is_possible() -> None:

@@ -155,7 +155,7 @@ def test_the_example_of_a_figure(monkeypatch: pytest.MonkeyPatch) -> None:
     module = run_module("src/vaebench/figures/rates.py", monkeypatch)
     name, spec = registered("src/vaebench/experiment/figures.py", figures)
     assert module.__name__ == f"vaebench.figures.{name}"
-    assert set(spec.shows) == {"posterior_variance"}
+    assert [need.named for need in spec.needs] == ["posterior_variance"]
     names = dict(vars(test_results)) | {name: module, "made": made}
     run_tests_of("tests/unit/test_results.py", names)
     plt.close("all")

@@ -22,29 +22,34 @@ from vaebench.claims.paper import load_paper_values
 from vaebench.cli.results import collect as collect_command
 from vaebench.data.registry import DATASETS
 from vaebench.errors import UserError
+from vaebench.experiment.comparison import Comparison
 from vaebench.experiment.figures import FIGURES
 from vaebench.experiment.settings import Settings
 from vaebench.experiment.tier import Tier, load_tier
 from vaebench.figures import fig04
-from vaebench.figures.draw import draw_figure
+from vaebench.figures.draw import draw_figure, shown_by
 from vaebench.paths import Layout
 from vaebench.reporting.page import write_report
 from vaebench.reporting.tables import (
-    _difference,
     experiment_table,
     to_csv,
     to_markdown,
     write_tables,
 )
 from vaebench.results.collect import collect
+from vaebench.results.compare import paired_difference
 from vaebench.results.intervals import estimate
-from vaebench.results.read import Results, load_results, select
+from vaebench.results.read import Results, load_results
 from vaebench.runs.record import read_record
 from vaebench.runs.sources import Basis, accepted_sources
 
 PAPER = Path(__file__).parents[2] / "config" / "paper_values.yaml"
 MakeSettings = Callable[..., Settings]
-SHOWN = [name for name, spec in FIGURES.items() if set(spec.shows) == {"posterior_variance"}]
+SHOWN = [
+    name
+    for name, spec in FIGURES.items()
+    if {need.named for need in spec.needs} == {"posterior_variance"}
+]
 
 
 @pytest.fixture(scope="module")
@@ -216,7 +221,7 @@ def test_every_figure_is_drawn_and_its_bytes_repeat(results: Results) -> None:
         assert "digits, bernoulli likelihood" in caption
         assert "seed" in caption
         row = results.of("posterior_variance", objective="bilbo", latent_dim=2, seed=0).iloc[0]
-        shows_bilbo = FIGURES[name].needs.get("objective", "bilbo") == "bilbo"
+        shows_bilbo = name not in ("fig02", "fig03", "fig12")
         assert (row["run_hash"].encode() in before[0]) == shows_bilbo
         assert (row["run_hash"].encode() in before[1]) == shows_bilbo
         assert b"<dc:date>" not in before[0]
@@ -251,10 +256,10 @@ def test_a_figure_says_that_a_run_diverged(results: Results) -> None:
     for name in SHOWN:
         draw_figure(results, name)
         caption = results.layout.caption(name).read_text()
-        objective = FIGURES[name].needs.get("objective", "learned")
+        objective = "bilbo" if name == "fig13" else "learned"
         assert f"diverged: {objective} n = 2 seed 0" in caption
     # The bounds of Figure 4 are those of the runs that are left.
-    axes = fig04.draw(results).figure.axes[:2]
+    axes = fig04.draw(results, *shown_by(results, "fig04")).figure.axes[:2]
     for ax in axes:
         for line in ax.get_lines():
             values = np.asarray(line.get_ydata(), dtype=float)
@@ -321,13 +326,36 @@ def test_precisions_are_compared_with_float32_at_otherwise_equal_settings() -> N
         for seed in range(3)
     ]
     runs = pd.DataFrame(lines)
+    comparison = Comparison("precision", "float32")
     for objective, difference in (("learned", -1.0), ("bilbo", -3.0)):
         settings = {"objective": objective, "precision": "bfloat16"}
-        found = _difference(runs, settings, select(runs, **settings))
-        assert found["difference"] == pytest.approx(difference)
-        assert found["difference_low"] == pytest.approx(difference)
+        found = paired_difference(runs, comparison, settings)
+        assert found
+        assert found.count == 3
+        assert found.mean == found.low == found.high == pytest.approx(difference)
         exact = {"objective": objective, "precision": "float32"}
-        assert _difference(runs, exact, select(runs, **exact))["difference"] is None
+        assert paired_difference(runs, comparison, exact) is None
+
+
+def test_bounds_of_other_data_or_likelihoods_are_not_compared() -> None:
+    rows = [
+        {"objective": objective, "likelihood": likelihood, "data_scale": scale, "seed": seed,
+         "test_elbo": 0.0, "test_elbo_data_units": 10.0 * scale}
+        for objective, likelihood, scale in (
+            ("a", "gaussian", 1.0), ("b", "gaussian", 2.0), ("c", "bernoulli", 1.0),
+            ("d", "gaussian", 1.0),
+        )
+        for seed in range(2)
+    ]  # fmt: skip
+    comparison = Comparison("objective", "a")
+    found = {o: paired_difference(pd.DataFrame(rows), comparison, {"objective": o}) for o in "bcd"}
+    assert [name for name, difference in found.items() if difference] == ["d"]
+    # Of scaled data, it is the bound of the unscaled data that is compared.
+    of_scales = paired_difference(
+        pd.DataFrame(rows[:4]), Comparison("data_scale", 1.0), {"data_scale": 2.0}
+    )
+    assert of_scales
+    assert of_scales.mean == 10.0
 
 
 def test_the_papers_numbers_stand_beside_its_settings_alone(results: Results) -> None:
@@ -347,7 +375,7 @@ def test_the_papers_numbers_stand_beside_its_settings_alone(results: Results) ->
     assert printed["learned", 2] == "-136.5, -135, -134.4 (Fig. 2, three runs); -136.5 (Fig. 5)"
     assert printed["bilbo", 2] == "-134.3 (Fig. 5)"
     assert printed["bilbo", 4] == ""
-    markdown = to_markdown(table)
+    markdown = to_markdown(table, Comparison("objective", "learned"))
     assert "−134.3 (Fig. 5)" in markdown
     assert markdown.count("\n") == 8
 

@@ -19,6 +19,7 @@ rule figure:
         ENVIRONMENT
     params:
         title=lambda wildcards: FIGURES[wildcards.figure].title,
+        needs=lambda wildcards: str(FIGURES[wildcards.figure]),
         code=lambda wildcards: figure_digest(wildcards.figure),
         root=LAYOUT.root,
     message:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from vaebench.claims.needs import BAGGINS_SCALES, LEARNED_T, SCALED_CODES, VARIANCES
 from vaebench.claims.registry import Values, statistic
 from vaebench.claims.select import (
     Dim,
@@ -20,16 +21,19 @@ from vaebench.claims.select import (
     paired,
     runs_of,
 )
+from vaebench.experiment.needs import Need
 from vaebench.experiment.settings import format_value
 from vaebench.results.intervals import CONFIDENCE, Estimate
+
+WITH_LEARNED = SCALED_CODES.having(objective=("bilbo", "learned"))
 
 
 @statistic
 def bound_difference(results: Watched, of: str, minus: str, n: Dim) -> Values:
     """Final test bound of one objective minus another's at the same seed, in nats."""
+    need = VARIANCES.having(objective=(of, minus))
     first, second = (
-        by_seed(runs_of(results, "posterior_variance", n, objective=name), "test_elbo")
-        for name in (of, minus)
+        by_seed(runs_of(results, need, n, objective=name), "test_elbo") for name in (of, minus)
     )
     return {"": paired(first, second)}
 
@@ -39,7 +43,8 @@ def bound_spread(results: Watched, objective: str, n: Dim) -> Values:
     """Standard deviation of the final test bound over seeds, in nats, with its interval from the
     chi-squared distribution.
     """
-    bounds = by_seed(runs_of(results, "posterior_variance", n, objective=objective), "test_elbo")
+    need = VARIANCES.having(objective=(objective,))
+    bounds = by_seed(runs_of(results, need, n, objective=objective), "test_elbo")
     count = len(bounds)
     if count < 3:
         raise NotRun("fewer than three seeds")
@@ -68,7 +73,7 @@ def learned_variance_growth(results: Watched, n: Dim) -> Values:
 
 
 def _of_histories(results: Watched, n: Dim, measure: Callable[[pd.DataFrame], float]) -> Values:
-    rows = runs_of(results, "gaussian_scale", n, likelihood="gaussian-learned")
+    rows = runs_of(results, LEARNED_T, n)
     numbers = [measure(_history(results, row)) for _, row in rows.iterrows()]
     return {"": mean_over(rows, pd.Series(numbers, rows.index))}
 
@@ -96,7 +101,7 @@ def learned_variance_residual(results: Watched, n: Dim) -> Values:
     """Test residual under learned T over that of always showing the mean image, mean over data
     scales: 1 if nothing of the input is reconstructed.
     """
-    rows = runs_of(results, "gaussian_scale", n, likelihood="gaussian-learned")
+    rows = runs_of(results, LEARNED_T, n)
     return {"": mean_over(rows, rows["test_mse"].astype(float) / rows["test_mean_image_mse"])}
 
 
@@ -105,7 +110,7 @@ def scale_changes_bound(results: Watched, n: Dim) -> Values:
     """Final test bound under BAGGINS at each data scale minus that at 1, at the same seed, in nats
     of the unscaled data.
     """
-    rows = runs_of(results, "baggins_scale", n)
+    rows = runs_of(results, BAGGINS_SCALES, n)
     return {**against(by_seed_and(rows, "data_scale", "test_elbo_data_units"), 1.0, "data_scale")}
 
 
@@ -115,7 +120,8 @@ def matching_std_is_best(results: Watched, n: Dim) -> Values:
     other std, at each latent scale and the same seed, in nats. Rivals that diverged are left out.
     """
     leads: Values = {}
-    for scale, table in _bounds_by_std(results, n).items():
+    need = SCALED_CODES.having(objective=("bilbo",))
+    for scale, table in _bounds_by_std(results, n, need).items():
         if scale not in table:
             continue
         for std in columns_of(table):
@@ -160,9 +166,11 @@ def unit_std_minus_learned(results: Watched, n: Dim) -> Values:
     return differences
 
 
-def _bounds_by_std(results: Watched, n: Dim) -> dict[float, pd.DataFrame]:
+def _bounds_by_std(
+    results: Watched, n: Dim, need: Need = WITH_LEARNED
+) -> dict[float, pd.DataFrame]:
     """For each latent scale, the final test bounds of BILBO: seeds by posterior std."""
-    rows = runs_of(results, "latent_scaling", n, objective="bilbo")
+    rows = runs_of(results, need, n, objective="bilbo")
     return {
         float(str(scale)): by_seed_and(group, "posterior_std", "test_elbo")
         for scale, group in rows.groupby("latent_scale")
@@ -171,7 +179,7 @@ def _bounds_by_std(results: Watched, n: Dim) -> dict[float, pd.DataFrame]:
 
 def _bounds_of_learned(results: Watched, n: Dim) -> dict[float, pd.Series]:
     """For each latent scale, the final test bounds of `learned` by seed."""
-    rows = runs_of(results, "latent_scaling", n, objective="learned")
+    rows = runs_of(results, WITH_LEARNED, n, objective="learned")
     return {
         float(str(scale)): by_seed(group, "test_elbo")
         for scale, group in rows.groupby("latent_scale")

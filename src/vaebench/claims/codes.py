@@ -7,11 +7,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
+from vaebench.claims.needs import BAGGINS_TAUS, CONSTANT_STD, UNIT_T, VARIANCES
 from vaebench.claims.registry import Values, statistic
 from vaebench.claims.select import NotRun, Watched, against, by_seed, by_seed_and, paired, runs_of
+from vaebench.experiment.needs import Need
 
 Array = NDArray[np.float64]
 Measure = Callable[[Array, NDArray[np.uint8]], float]
+LEARNED = VARIANCES.having(objective=("learned",))
 SPREAD = 1e-3
 """Codes are collapsed if their standard deviation is below this share of the posterior's."""
 
@@ -45,7 +48,7 @@ def _of_learned_variances(results: Watched, measure: Callable[[Array, Array], fl
 
     It is NaN if the run diverged or a dimension is collapsed.
     """
-    rows = runs_of(results, "posterior_variance", "low", objective="learned")
+    rows = runs_of(results, LEARNED, "low", objective="learned")
     values = []
     for _, row in rows.sort_values("seed").iterrows():
         arrays = results.arrays(row)
@@ -69,8 +72,9 @@ def label_share_difference(results: Watched, of: str, minus: str) -> Values:
     """Share of the whitened codes' variance that lies between labels, one objective minus another
     at the same seed.
     """
+    need = VARIANCES.having(objective=(of, minus))
     first, second = (
-        by_seed(_with_measure(results, "posterior_variance", label_share, objective=name), "value")
+        by_seed(_with_measure(results, need, label_share, objective=name), "value")
         for name in (of, minus)
     )
     return {"": paired(first, second)}
@@ -81,7 +85,7 @@ def std_changes_label_share(results: Watched) -> Values:
     """Share of the whitened codes' variance that lies between labels, at each constant posterior
     std minus that at 1, at the same seed.
     """
-    rows = _with_measure(results, "constant_variance", label_share)
+    rows = _with_measure(results, CONSTANT_STD, label_share)
     return {**against(by_seed_and(rows, "posterior_std", "value"), 1.0, "posterior_std")}
 
 
@@ -90,7 +94,7 @@ def pinching_slope(results: Watched) -> Values:
     """Slope of median radius over root mean square radius of the codes on log10 of the data scale,
     T = I; below 0 is a pinch towards the origin. Collapsed codes are left out.
     """
-    return _slopes(results, "gaussian_scale", "data_scale", median_radius, likelihood="gaussian")
+    return _slopes(results, UNIT_T, "data_scale", median_radius)
 
 
 @statistic
@@ -98,7 +102,7 @@ def radial_slope(results: Watched) -> Values:
     """Slope of the clusters' log radial over tangential deviation on log10 of the data scale,
     T = I; above 0 is more radial. Collapsed codes are left out.
     """
-    return _slopes(results, "gaussian_scale", "data_scale", radial_spread, likelihood="gaussian")
+    return _slopes(results, UNIT_T, "data_scale", radial_spread)
 
 
 @statistic
@@ -106,17 +110,15 @@ def gap_slope(results: Watched) -> Values:
     """Slope of the log gap between labels, over their spread, on log10 of tau under BAGGINS; below
     0 is tightening. Collapsed codes are left out.
     """
-    return _slopes(results, "baggins_information", "tau", label_gap)
+    return _slopes(results, BAGGINS_TAUS, "tau", label_gap)
 
 
-def _slopes(
-    results: Watched, experiment: str, axis: str, measure: Measure, **settings: str
-) -> Values:
+def _slopes(results: Watched, need: Need, axis: str, measure: Measure) -> Values:
     """The slope of a measure of the codes on the log of an axis, for each seed.
 
     Runs with a collapsed dimension are left out, since their codes are not two-dimensional.
     """
-    rows = _with_measure(results, experiment, measure, **settings)
+    rows = _with_measure(results, need, measure)
     if rows[axis].nunique() < 2:
         raise NotRun(f"{axis} has one value only")
     spread = rows[rows["test_active_units"].isna() | (rows["test_active_units"] == 2)]
@@ -131,11 +133,9 @@ def _slopes(
     return {"": slopes}
 
 
-def _with_measure(
-    results: Watched, experiment: str, measure: Measure, **settings: str
-) -> pd.DataFrame:
+def _with_measure(results: Watched, need: Need, measure: Measure, **settings: str) -> pd.DataFrame:
     """Runs with a measure of their codes as `value`; NaN where they diverged or are a point."""
-    rows = runs_of(results, experiment, "low", **settings)
+    rows = runs_of(results, need, "low", **settings)
     values = []
     for _, row in rows.iterrows():
         arrays = results.arrays(row)

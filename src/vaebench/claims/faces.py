@@ -5,6 +5,7 @@ from math import log
 import numpy as np
 import pandas as pd
 
+from vaebench.claims.needs import FACES
 from vaebench.claims.registry import Values, statistic
 from vaebench.claims.select import Watched, by_seed, paired, runs_of
 
@@ -66,19 +67,19 @@ def prior_trace_follows_std(results: Watched, posterior_std: float) -> Values:
 
 
 def _minus_learned(results: Watched, posterior_std: float, column: str) -> Values:
-    bilbo = runs_of(results, "celeba", None, objective="bilbo", posterior_std=posterior_std)
-    learned = runs_of(results, "celeba", None, objective="learned")
+    bilbo = runs_of(results, FACES, None, objective="bilbo", posterior_std=posterior_std)
+    learned = runs_of(results, FACES, None, objective="learned")
     return {"": paired(by_seed(bilbo, column), by_seed(learned, column))}
 
 
 def _traces(results: Watched, posterior_std: float) -> "pd.Series[float]":
-    rows = runs_of(results, "celeba", None, objective="bilbo", posterior_std=posterior_std)
+    rows = runs_of(results, FACES, None, objective="bilbo", posterior_std=posterior_std)
     return by_seed(rows, "fitted_prior_trace")
 
 
 def _with_variation(results: Watched) -> pd.DataFrame:
     """The standard ELBO's runs by seed with the log variances of a pixel; NaN if diverged."""
-    rows = runs_of(results, "celeba", None, objective="learned").sort_values("seed")
+    rows = runs_of(results, FACES, None, objective="learned").sort_values("seed")
     names = ("standard", "fitted", "reconstructions")
     lines = []
     for _, row in rows.iterrows():

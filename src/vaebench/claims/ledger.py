@@ -1,4 +1,4 @@
-"""The ledger: a verdict for each number and claim of the paper, from the runs of a tier."""
+"""The ledger: a verdict for each claim of the paper and of a tier's config, from its runs."""
 
 import json
 from collections.abc import Sequence
@@ -10,16 +10,24 @@ from typing import Literal, NamedTuple
 import pandas as pd
 from scipy import stats
 
-from vaebench.claims.paper import Claim, Number, PaperValues, load_paper_values
+from vaebench.claims.paper import (
+    Claim,
+    Number,
+    OwnClaim,
+    PaperValues,
+    load_paper_values,
+    own_claims,
+)
 from vaebench.claims.registry import Values, compute, describe
-from vaebench.claims.select import NotRun, Watched, latent_dim
+from vaebench.claims.select import LOW, Dim, NotPlanned, NotRun, Watched
 from vaebench.experiment.grid import Strict
+from vaebench.experiment.needs import planned_settings
 from vaebench.experiment.settings import AxisValue
 from vaebench.files import write_atomically
 from vaebench.provenance.account import account, as_comment
 from vaebench.provenance.stages import claims_digest
 from vaebench.results.intervals import BOOTSTRAP_FROM, CONFIDENCE, Estimate, estimate
-from vaebench.results.read import Results, training_text
+from vaebench.results.read import Results, select, training_text
 
 Interval = Literal["Student's t", "bootstrap", "chi-squared", "prediction", "none"]
 """The kind of an interval. Student's t and bootstrap are for a mean, chi-squared is for a standard
@@ -63,27 +71,47 @@ class Judged(Strict):
     as_in_paper: bool
     """Whether these runs were trained as in the paper. If not, the verdict says nothing about the
     paper's claim."""
+    source: Literal["paper", "own"] = "paper"
+    """Whose claim it is: the paper's, or one of the tier's config."""
+    bears: bool = True
+    """Whether the tier has or plans runs that its statistic could use. A tier that trains as in the
+    paper bears on every claim of the paper."""
 
 
 def judge_all(results: Results, paper: PaperValues) -> list[Judged]:
-    """Judge every number and claim of the paper, in the order of the file."""
+    """Judge every number and claim of the paper, in the order of the file, and then the tier's own.
+
+    Raises:
+        UserError: a claim of the tier is wrong.
+    """
+    own = own_claims(results.tier)
     numbers = [
         line
         for number in paper.numbers
-        for line in judge_number(number, runs_with(results.runs, number.settings))
+        for line in judge_number(
+            number,
+            runs_with(results.runs, number.settings),
+            _is_planned(results, [number.settings]),
+        )
     ]
-    return numbers + [judge_claim(results, claim, paper.trainings) for claim in paper.claims]
+    of_paper = numbers + [judge_claim(results, c, paper.trainings) for c in paper.claims]
+    if _is_planned(results, paper.trainings):
+        of_paper = [line.model_copy(update={"bears": True}) for line in of_paper]
+    return of_paper + [judge_claim(results, claim) for claim in own]
+
+
+def _is_planned(results: Results, kinds: Sequence[dict[str, AxisValue]]) -> bool:
+    """Whether the tier plans a run with one of these sets of settings."""
+    runs = [run for e in results.tier.experiments for run in planned_settings(e)]
+    return any(kind.items() <= run.items() for kind in kinds for run in runs)
 
 
 def runs_with(runs: pd.DataFrame, settings: dict[str, AxisValue]) -> pd.DataFrame:
     """The runs that have these settings. A run that is in several experiments is returned once."""
-    keep = pd.Series(True, index=runs.index)
-    for name, value in settings.items():
-        keep &= runs[name] == value
-    return runs[keep].drop_duplicates("run_hash")
+    return select(runs, **settings).drop_duplicates("run_hash")
 
 
-def judge_number(number: Number, runs: pd.DataFrame) -> list[Judged]:
+def judge_number(number: Number, runs: pd.DataFrame, bears: bool = True) -> list[Judged]:
     """Compare each printed bound of a single run with our prediction interval for a single run."""
     values = runs["test_elbo"].astype(float).tolist()
     centre = estimate(values)
@@ -123,6 +151,7 @@ def judge_number(number: Number, runs: pd.DataFrame) -> list[Judged]:
                 reason=reason,
                 runs=_runs_text(runs),
                 as_in_paper=bool(values),
+                bears=bears,
             )
         )
     return lines
@@ -144,11 +173,13 @@ def judge_claim(
 
     A claim with several parts is reproduced if all of them are, and differs if one of them does.
     """
-    watched, parts, reason = Watched.of_results(results), Values(), ""
+    own = isinstance(claim, OwnClaim)
+    watched = Watched.of_results(results, claim.experiment if isinstance(claim, OwnClaim) else None)
+    parts, reason, bears = Values(), "", True
     try:
         parts = compute(claim.statistic, watched, dict(claim.arguments))
     except NotRun as lacking:
-        reason = str(lacking)
+        reason, bears = str(lacking), not isinstance(lacking, NotPlanned)
     estimates = {k: v if isinstance(v, Estimate) else estimate(v) for k, v in parts.items()}
     judged = [_Part(name, mean, *_decide(claim, mean)) for name, mean in estimates.items()]
     decisive = _decisive(claim, judged) if judged else None
@@ -159,7 +190,7 @@ def judge_claim(
     return Judged(
         id=claim.id,
         place=claim.place,
-        says=claim.says.replace("{n}", _latent_dim_text(results, claim)),
+        says=claim.says.replace("{n}", _latent_dim_text(watched, claim)),
         paper=claim.paper,
         statistic=describe(claim.statistic),
         unit=claim.unit,
@@ -173,6 +204,8 @@ def judge_claim(
         reason=reason,
         runs="" if used is None else _runs_text(used),
         as_in_paper=used is not None and _as_in_paper(used, trainings),
+        source="own" if own else "paper",
+        bears=bears or own,
     )
 
 
@@ -228,22 +261,20 @@ def _method(mean: Estimate, parts: Values, decisive: _Part | None) -> Interval:
     return "bootstrap" if mean.count >= BOOTSTRAP_FROM and mean.std > 0 else "Student's t"
 
 
-def _latent_dim_text(results: Results, claim: Claim) -> str:
-    n = claim.arguments.get("n", "low")
-    try:
-        return str(latent_dim(results, "high" if n == "high" else "low"))
-    except NotRun:
-        return "2" if n == "low" else "100"
+def _latent_dim_text(watched: Watched, claim: Claim) -> str:
+    """The latent dimension of the runs that were selected, or else of those that would be."""
+    n: Dim = "high" if claim.arguments.get("n") == "high" else "low"
+    if n in watched.dims:
+        return str(watched.dims[n])
+    planned = [r["latent_dim"] for e in watched.tier.experiments for r in planned_settings(e)]
+    return str(LOW if n == "low" else max(planned) if max(planned) > LOW else 100)
 
 
 def _as_in_paper(runs: pd.DataFrame, trainings: Sequence[dict[str, AxisValue]]) -> bool:
     """Whether each of these runs has one of the paper's sets of settings."""
     fits = pd.Series(False, index=runs.index)
     for training in trainings:
-        here = pd.Series(True, index=runs.index)
-        for name, value in training.items():
-            here &= runs[name] == value
-        fits |= here
+        fits |= runs.index.isin(select(runs, **training).index)
     return bool(fits.all())
 
 
@@ -263,7 +294,7 @@ def write_ledger(results: Results, paper_values: Path) -> list[Judged]:
         "schema_version": 1,
         "tier": results.tier.tier,
         "made_from": made_from,
-        "verdicts": verdict_counts(ledger),
+        "verdicts": verdict_counts([line for line in ledger if line.source == "paper"]),
         "claims": [line.model_dump() for line in ledger],
     }
     text = json.dumps(content, indent=2, allow_nan=False) + "\n"
@@ -274,15 +305,50 @@ def write_ledger(results: Results, paper_values: Path) -> list[Judged]:
 
 
 def to_markdown(results: Results, ledger: list[Judged]) -> str:
-    """The ledger as a Markdown table, with the count of each verdict above it."""
-    counts = ", ".join(f"{count} {verdict}" for verdict, count in verdict_counts(ledger).items())
-    marked = sum(mark(line) != "" for line in ledger)
+    """The ledger as Markdown: the paper's claims that the tier bears on, and the tier's own."""
+    of_paper, own, others = parts_of(ledger)
+    marked = sum(mark(line) != "" for line in of_paper)
+    text = f"# Claims, tier `{results.tier.tier}`\n\n"
+    if own:
+        text += f"## Of the tier's config\n\n{_counts(own)}.\n\n{_table(own)}\n\n"
+    if of_paper:
+        text += (
+            f"## Of the paper\n\n{_counts(of_paper)}. {marked} verdicts are marked ({MARK}): they "
+            "rest on runs that were not trained as in the paper (another dataset, other epochs, "
+            f"another n), and are no word on it.\n\n{_table(of_paper)}\n\n"
+        )
+    if others:
+        text += f"{others_text(others)}\n\n"
+    notes = "\n".join(f"- `{line.id}`: {line.statistic}" for line in [*own, *of_paper])
+    return text + (
+        "Intervals are of the mean over paired seeds (Student's t below 10 seeds, bootstrap from "
+        f"10), or predict a single run where the paper prints one. The statistics:\n\n{notes}\n"
+    )
+
+
+def parts_of(ledger: Sequence[Judged]) -> tuple[list[Judged], list[Judged], int]:
+    """The paper's claims that the tier bears on, the tier's own, and how many others there are."""
+    of_paper = [line for line in ledger if line.source == "paper" and line.bears]
+    own = [line for line in ledger if line.source == "own"]
+    return of_paper, own, len(ledger) - len(of_paper) - len(own)
+
+
+def others_text(others: int) -> str:
+    """A sentence about the paper's claims that are not shown."""
+    return f"The paper's {others} other claims are about runs that this tier does not have."
+
+
+def _counts(lines: Sequence[Judged]) -> str:
+    return ", ".join(f"{count} {verdict}" for verdict, count in verdict_counts(lines).items())
+
+
+def _table(lines: Sequence[Judged]) -> str:
     table = pd.DataFrame(
         [
             {
                 "claim": line.id,
                 "place": line.place,
-                "the paper says": line.says,
+                "the paper says" if line.source == "paper" else "it says": line.says,
                 "paper": line.paper or "–",
                 "ours": _number(line.value),
                 "95% interval": "–"
@@ -294,20 +360,12 @@ def to_markdown(results: Results, ledger: list[Judged]) -> str:
                 "because": line.reason,
                 "runs": line.runs or "–",
             }
-            for line in ledger
+            for line in lines
         ]
     )
-    statistics = {line.id: line.statistic for line in ledger}
-    notes = "\n".join(f"- `{name}`: {text}" for name, text in statistics.items())
-    return (
-        f"# Claims of the paper, tier `{results.tier.tier}`\n\n"
-        f"{counts}. {marked} verdicts are marked ({MARK}): they rest on runs that were not trained "
-        "as in the paper (another dataset, other epochs, another n), and are no word on it.\n\n"
-        f"{table.to_markdown(index=False, disable_numparse=True)}\n\n"
-        "Intervals are of the mean over paired seeds (Student's t below 10 seeds, bootstrap from "
-        "10), or predict a single run where the paper prints one. The statistics:\n\n"
-        f"{notes}\n"
-    )
+    if lines[0].source == "own":
+        table = table.drop(columns=["place", "paper"])
+    return str(table.to_markdown(index=False, disable_numparse=True))
 
 
 def verdict_counts(ledger: Sequence[Judged]) -> dict[str, int]:
@@ -316,8 +374,9 @@ def verdict_counts(ledger: Sequence[Judged]) -> dict[str, int]:
 
 
 def mark(line: Judged) -> str:
-    """The mark of a verdict whose runs were not trained as in the paper. Empty for others."""
-    return "" if line.as_in_paper or line.verdict == Verdict.NOT_RUN else f" {MARK}"
+    """The mark of a verdict on the paper whose runs were not trained as in it. Empty for others."""
+    is_free = line.as_in_paper or line.source == "own" or line.verdict == Verdict.NOT_RUN
+    return "" if is_free else f" {MARK}"
 
 
 def _finite(value: float) -> float | None:

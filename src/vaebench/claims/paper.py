@@ -10,6 +10,7 @@ from vaebench.claims.registry import load_statistics, wrong_arguments
 from vaebench.errors import UserError
 from vaebench.experiment.grid import Strict
 from vaebench.experiment.settings import AxisValue, Name, Settings, known_parameters
+from vaebench.experiment.tier import Tier
 from vaebench.experiment.tier import describe as describe_error
 
 
@@ -79,6 +80,21 @@ class Claim(Strict):
         return f"above {self.above:g}" if self.above is not None else f"below {self.below:g}"
 
 
+class OwnClaim(Claim):
+    """A claim of a tier's config, which is not the paper's."""
+
+    place: str = ""
+    experiment: Name | None = Field(
+        None, description="The experiment whose runs decide it; any that has them if not given."
+    )
+
+
+class OwnClaims(Strict):
+    """The claims of a tier's config, or of the file that it names."""
+
+    claims: list[OwnClaim]
+
+
 class PaperValues(Strict):
     """config/paper_values.yaml."""
 
@@ -96,6 +112,25 @@ class PaperValues(Strict):
             if ids.count(name) > 1:
                 raise ValueError(f"two entries have the id '{name}'")
         return self
+
+
+def own_claims(tier: Tier) -> list[OwnClaim]:
+    """Check and return the claims that a tier's config adds to the paper's.
+
+    Raises:
+        UserError: one is wrong, names no experiment of the tier, or two have the same id.
+    """
+    try:
+        claims = OwnClaims.model_validate({"claims": tier.own_claims}).claims
+    except ValidationError as error:
+        raise UserError(f"tier '{tier.tier}' is refused:\n{describe_error(error)}") from None
+    ids = [claim.id for claim in claims]
+    for place, claim in enumerate(claims):
+        if ids.count(claim.id) > 1:
+            raise UserError(f"claims.{place}.id: two claims have the id '{claim.id}'")
+        if claim.experiment is not None:
+            tier.experiment(claim.experiment)
+    return claims
 
 
 def load_paper_values(path: Path) -> PaperValues:

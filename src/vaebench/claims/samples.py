@@ -5,15 +5,16 @@ unbiased, so it may be negative for very good samples. A KID below that of train
 replaced by the latter.
 """
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
+from vaebench.claims.needs import BAGGINS_SCALES, BAGGINS_TAUS, BERNOULLI, LEARNED_T, UNIT_T
 from vaebench.claims.registry import Values, statistic
 from vaebench.claims.select import (
     Dim,
-    NotRun,
     Watched,
     against,
     best_of,
@@ -24,6 +25,7 @@ from vaebench.claims.select import (
     range_of,
     runs_of,
 )
+from vaebench.experiment.needs import Need
 from vaebench.experiment.settings import format_value
 
 LEAST_KID = 1e-6
@@ -32,9 +34,9 @@ LEAST_KID = 1e-6
 @statistic
 def kid_difference(results: Watched, of: str, minus: str, n: Dim) -> Values:
     """Log KID of one objective's samples minus another's at the same seed, Bernoulli likelihood."""
+    need = BERNOULLI.having(objective=(of, minus))
     first, second = (
-        by_seed(_measured(results, "posterior_variance", n, objective=name), "log_kid")
-        for name in (of, minus)
+        by_seed(_measured(results, need, n, objective=name), "log_kid") for name in (of, minus)
     )
     return {"": paired(first, second)}
 
@@ -75,7 +77,7 @@ def best_unit_variance_minus_baggins(results: Watched, n: Dim, tau: float) -> Va
     """Log KID of T = I at its best data scale, minus that of BAGGINS at a data scale of 1; the best
     is the one with the lowest mean over seeds.
     """
-    rows = _measured(results, "baggins_information", n, tau=tau)
+    rows = _measured(results, BAGGINS_TAUS.having(tau=(tau,)), n, tau=tau)
     return {"": paired(best_of(_unit_variance(results, n)), by_seed(rows, "log_kid"))}
 
 
@@ -105,7 +107,7 @@ def gaussian_minus_bernoulli_high_minus_low(results: Watched) -> Values:
 @statistic
 def regret_of_tau(results: Watched, n: Dim, tau: float) -> Values:
     """Log KID under BAGGINS with this tau minus that with each other tau, at the same seed."""
-    table = by_seed_and(_measured(results, "baggins_information", n), "tau", "log_kid")
+    table = by_seed_and(_measured(results, BAGGINS_TAUS, n), "tau", "log_kid")
     differences = against(table, tau, "tau")
     return {place: [-value for value in values] for place, values in differences.items()}
 
@@ -113,7 +115,7 @@ def regret_of_tau(results: Watched, n: Dim, tau: float) -> Values:
 @statistic
 def sharpness_on_tau(results: Watched, n: Dim) -> Values:
     """Slope of the samples' sharpness (1 is that of test images) on log10 of tau, BAGGINS."""
-    return _slope(_measured(results, "baggins_information", n), "tau", "sample_sharpness")
+    return _slope(_measured(results, BAGGINS_TAUS, n), "tau", "sample_sharpness")
 
 
 @statistic
@@ -121,14 +123,14 @@ def sharpness_on_scale(results: Watched, n: Dim) -> Values:
     """Slope of the samples' sharpness (1 is that of test images) on log10 of the data scale,
     T = I.
     """
-    rows = _measured(results, "gaussian_scale", n, likelihood="gaussian")
+    rows = _measured(results, UNIT_T, n)
     return _slope(rows, "data_scale", "sample_sharpness")
 
 
 @statistic
 def components_on_tau(results: Watched, n: Dim) -> Values:
     """Slope of a sample's mean number of connected components on log10 of tau, BAGGINS."""
-    return _slope(_measured(results, "baggins_information", n), "tau", "sample_components")
+    return _slope(_measured(results, BAGGINS_TAUS, n), "tau", "sample_components")
 
 
 @statistic
@@ -136,37 +138,36 @@ def learned_variance_mean_image(results: Watched, n: Dim) -> Values:
     """Samples' mean squared distance from the mean image over that of test images, learned T, mean
     over data scales: 0 if all samples are the mean image.
     """
-    rows = _measured(results, "gaussian_scale", n, likelihood="gaussian-learned")
+    rows = _measured(results, LEARNED_T, n)
     return {"": mean_over(rows, rows["sample_mean_image_distance"])}
 
 
-def _measured(results: Watched, experiment: str, n: Dim, **settings: object) -> pd.DataFrame:
+def _measured(results: Watched, need: Need, n: Dim, **settings: object) -> pd.DataFrame:
     """Runs with `log_kid`, NaN where they diverged."""
-    rows = runs_of(results, experiment, n, **settings)
-    if not results.tier.experiment(experiment).sample_quality:
-        raise NotRun(f"'{experiment}' does not measure sample quality")
+    rows = runs_of(results, replace(need, measured=True), n, **settings)
     floor = rows["floor_kid"].astype(float).clip(lower=LEAST_KID)
     kid = rows["sample_kid"].astype(float)
     return rows.assign(log_kid=np.log(kid.where((kid > floor) | kid.isna(), floor)))
 
 
 def _unit_variance(results: Watched, n: Dim) -> pd.DataFrame:
-    rows = _measured(results, "gaussian_scale", n, likelihood="gaussian")
+    rows = _measured(results, UNIT_T, n)
     return by_seed_and(rows, "data_scale", "log_kid")
 
 
 def _bounded(results: Watched, n: Dim) -> pd.DataFrame:
-    return by_seed_and(_measured(results, "baggins_scale", n), "data_scale", "log_kid")
+    return by_seed_and(_measured(results, BAGGINS_SCALES, n), "data_scale", "log_kid")
 
 
 def _bernoulli(results: Watched, n: Dim) -> pd.Series:
-    return by_seed(_measured(results, "posterior_variance", n, objective="bilbo"), "log_kid")
+    need = BERNOULLI.having(objective=("bilbo",))
+    return by_seed(_measured(results, need, n, objective="bilbo"), "log_kid")
 
 
 def _gaussians(results: Watched, n: Dim) -> pd.DataFrame:
     """Log KID of all Gaussian likelihoods: seeds by a name for each."""
     unit = _unit_variance(results, n)
-    bounded = by_seed_and(_measured(results, "baggins_information", n), "tau", "log_kid")
+    bounded = by_seed_and(_measured(results, BAGGINS_TAUS, n), "tau", "log_kid")
     return pd.concat(
         [
             unit.rename(columns=lambda scale: f"T = I, data_scale {format_value(float(scale))}"),

@@ -5,16 +5,23 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from vaebench.experiment.grid import Experiment
+from vaebench.experiment.needs import Need, find, planned_settings
 from vaebench.experiment.settings import format_value
-from vaebench.results.read import Results
+from vaebench.results.read import Results, select
 
 Dim = Literal["low", "high"]
-"""The paper's 2 and 100 latent dimensions. A tier may have another number in place of 100."""
+"""The paper's 2 and 100 latent dimensions. An experiment may have another number in place of 100:
+its largest."""
 LOW = 2
 
 
 class NotRun(Exception):  # noqa: N818 - it stands for a verdict, not an error
-    """The tier has no runs that could decide the claim. The text says which runs are missing."""
+    """There are no runs that could decide the claim. The text says which runs are missing."""
+
+
+class NotPlanned(NotRun):
+    """The tier's config has no runs that could decide the claim, so it does not bear on it."""
 
 
 @dataclass(frozen=True)
@@ -22,53 +29,56 @@ class Watched(Results):
     """Results that record which runs a statistic selects."""
 
     used: list[pd.DataFrame] = field(default_factory=list)
+    dims: dict[Dim, int] = field(default_factory=dict)
+    """The numbers of latent dimensions that were low and high in what was selected."""
+    only: str | None = None
+    """The name of the experiment whose runs are selected. None for any that has them."""
 
     @staticmethod
-    def of_results(results: Results) -> "Watched":
+    def of_results(results: Results, only: str | None = None) -> "Watched":
         """These results, with no runs selected yet."""
-        return Watched(results.layout, results.tier, results.runs, results.history)
+        return Watched(results.layout, results.tier, results.runs, results.history, only=only)
 
 
-def runs_of(results: Watched, experiment: str, n: Dim | None, **settings: Any) -> pd.DataFrame:
-    """The runs of an experiment with these settings, at the low or the high latent dimension.
+def runs_of(results: Watched, need: Need, n: Dim | None, **settings: Any) -> pd.DataFrame:
+    """The runs with these settings of the experiment that has what is needed.
 
     Args:
         results: the tier's results, which record the selection.
-        experiment: the name of the experiment.
+        need: which experiments will do; see `experiment/needs.py` for the one that is taken.
         n: low or high. None for an experiment with a single latent dimension.
         **settings: the values of settings.
 
     Raises:
         NotRun: there are no such runs.
     """
-    if experiment not in {e.name for e in results.tier.experiments}:
-        raise NotRun(f"the tier has no experiment '{experiment}'")
-    rows = results.of(experiment)
-    if n is not None:
-        rows = rows[rows["latent_dim"] == latent_dim(results, n)]
-    for name, value in settings.items():
-        rows = rows[rows[name] == value]
+    experiments = [e for e in results.tier.experiments if results.only in (None, e.name)]
+    dims = {e.name: latent_dim(e, n) for e in experiments} if n else {}
+    found = find(need, [e for e in experiments if not n or dims[e.name] is not None])
+    if found is None:
+        raise NotPlanned(f"the tier has no runs {need}{f', with {n} n' if n else ''}")
+    name = found.experiment.name
+    wanted = [f"{k} {v}" for k, v in {**need.settings, **settings}.items()]
+    rows = results.selection(found).runs
+    if n:
+        dim = dims[name] or 0
+        if results.dims.setdefault(n, dim) != dim:
+            raise NotRun(f"'{name}' has another {n} n than other runs that are needed")
+        rows = rows[rows["latent_dim"] == dim]
+        wanted.insert(0, f"{n} n")
+    rows = select(rows, **settings)
     if rows.empty:
-        wanted = ", ".join(f"{name} {value}" for name, value in settings.items())
-        dims = "" if n is None else f" with {n} n{', ' if wanted else ''}"
-        raise NotRun(f"'{experiment}' has no runs{dims or ' with '}{wanted}")
+        raise NotRun(f"'{name}' has no runs{' with ' if wanted else ''}{', '.join(wanted)}")
     results.used.append(rows)
     return rows
 
 
-def latent_dim(results: Results, n: Dim) -> int:
-    """The number of latent dimensions that a tier has as low or high.
-
-    Raises:
-        NotRun: it has no runs with such a number.
-    """
-    dims = [int(value) for value in results.runs["latent_dim"].unique()]
-    if n == "low" and LOW in dims:
-        return LOW
-    if n == "high" and max(dims) > LOW:
-        return max(dims)
-    raise NotRun("the tier has no runs with 2 latent dimensions" if n == "low" else
-                 "the tier has no runs with more than 2 latent dimensions")  # fmt: skip
+def latent_dim(experiment: Experiment, n: Dim) -> int | None:
+    """The low or high number of latent dimensions of an experiment. None if it has none."""
+    dims = {int(run["latent_dim"]) for run in planned_settings(experiment)}
+    if n == "low":
+        return LOW if LOW in dims else None
+    return max(dims) if max(dims) > LOW else None
 
 
 def by_seed(rows: pd.DataFrame, column: str) -> pd.Series:

@@ -68,9 +68,13 @@ def config(
     out: Annotated[Path | None, typer.Option(help="A file to write instead.")] = None,
 ) -> None:
     """Check a tier's config and print it as resolved, every default written out."""
+    from vaebench.workflow.rules import check_claims
+
     path = find_tier(tier)
+    loaded = load_tier(path)
+    check_claims(loaded)
     # Printed, its paths are as in the config, relative to the same folder.
-    text = dump_tier(load_tier(path), (out or path).parent)
+    text = dump_tier(loaded, (out or path).parent)
     if out is None:
         typer.echo(text, nl=False)
     else:
@@ -138,13 +142,16 @@ def claims(
     results: ResultsOption,
     paper_values: PaperValuesOption = PAPER_VALUES,
 ) -> None:
-    """Judge every number and claim of the paper by a tier's runs."""
-    from vaebench.claims.ledger import write_ledger
+    """Judge the claims of the paper that a tier bears on, and those of its config, by its runs."""
+    from vaebench.claims.ledger import others_text, parts_of, write_ledger
     from vaebench.results.read import load_results
 
     loaded = load_results(results)
-    for line in write_ledger(loaded, paper_values):
+    of_paper, own, others = parts_of(write_ledger(loaded, paper_values))
+    for line in [*own, *of_paper]:
         typer.echo(f"{line.verdict:13} {line.id}: {line.says}")
+    if others:
+        typer.echo(others_text(others))
     typer.echo(loaded.layout.claims("md"))
 
 

@@ -1,13 +1,23 @@
 """The registry of figures.
 
-To add one, write a module in `figures/` with a function `draw(results) -> Drawing`, and register it
-here. Planning a workflow reads this registry without importing matplotlib.
+To add one, write a module in `figures/` with a function `draw(results, *shown) -> Drawing`, and
+register it here. Planning a workflow reads this registry without importing matplotlib.
+
+A figure says which runs it needs, and shows any experiment that has them; `needs.py` says which one
+where there are several.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
+from vaebench.errors import UserError
+from vaebench.experiment.comparison import INCOMPARABLE
+from vaebench.experiment.grid import Experiment
+from vaebench.experiment.needs import Found, Need, find, why_none
 from vaebench.experiment.settings import AxisValue
+
+METHODS = 10
+"""The largest number of methods whose colours a figure tells apart."""
 
 
 @dataclass(frozen=True)
@@ -15,81 +25,111 @@ class FigureSpec:
     """A registered figure. Its module in `vaebench.figures` has the same name."""
 
     title: str
-    shows: Mapping[str, frozenset[str]]
-    """The experiments whose runs it shows, each with the axes that the figure can distinguish. A
-    tier is refused if the experiment has another axis."""
-    needs: Mapping[str, AxisValue] = field(default_factory=dict)
-    """Settings that at least one run of each experiment must have for the figure to be drawn. A
-    tier without such a run is refused."""
+    """Its title in the paper, which stands as long as nothing is shown. A drawing has its own."""
+    needs: tuple[Need, ...] = ()
+    """The runs that it shows. A tier is refused if it has none of them. The function `draw` gets a
+    `Selection` for each; one that the tier does not have is empty."""
+
+    def __str__(self) -> str:
+        """What it needs, in words."""
+        return ", or ".join(f"runs {need}" for need in self.needs)
 
 
-def _shows(experiment: str, *axes: str) -> dict[str, frozenset[str]]:
-    return {experiment: frozenset({"latent_dim", "seed", *axes})}
+def learned_or_first(objectives: Sequence[str]) -> str:
+    """`learned` if it is among them, otherwise the first, if possible another than `bilbo`."""
+    if "learned" in objectives:
+        return "learned"
+    return next((name for name in objectives if name != "bilbo"), objectives[0])
 
 
-_VARIANCES = _shows("posterior_variance", "objective")
-_SCALES = _shows("gaussian_scale", "likelihood", "data_scale")
-_INFORMATION = _shows("baggins_information", "tau")
-_FACES = {"celeba": frozenset({"seed", "objective", "posterior_std"})}
+def bilbo_or_second(objectives: Sequence[str]) -> str:
+    """`bilbo` if it is among them, otherwise the first that `learned_or_first` does not choose."""
+    if "bilbo" in objectives:
+        return "bilbo"
+    other = learned_or_first(objectives)
+    return next((name for name in objectives if name != other), other)
+
+
+def _need(
+    named: str, *apart: str, varies: str = "", n: int | None = None, **settings: AxisValue
+) -> Need:
+    common = settings | ({} if n is None else {"latent_dim": n})
+    own = frozenset({varies} if varies else ())
+    free = frozenset() if n is not None else frozenset({"latent_dim"})
+    return Need(named, common, apart=free | own | set(apart), varies=own)
+
+
+def _methods(**settings: AxisValue) -> tuple[Need]:
+    """Runs whose bounds can be compared, in a handful of methods: see `figures/methods.py`."""
+    alike = INCOMPARABLE | {"data_scale"}
+    return (Need("posterior_variance", settings, alike=alike, most=METHODS),)
+
+
+_FIRST = Need("posterior_variance", {"latent_dim": 2}, apart=frozenset(), pick=learned_or_first)
+_SECOND = Need("posterior_variance", {"latent_dim": 2}, apart=frozenset(), pick=bilbo_or_second)
+_FACES = (Need("celeba", {"network": "conv"}, apart=frozenset({"objective", "posterior_std"})),)
 
 FIGURES: dict[str, FigureSpec] = {
-    "fig01": FigureSpec("Schematic of a variational auto-encoder", {}),
-    "fig02": FigureSpec(
-        "Posterior means of three runs, learned variances",
-        _VARIANCES,
-        {"objective": "learned", "latent_dim": 2},
-    ),
+    "fig01": FigureSpec("Schematic of a variational auto-encoder"),
+    "fig02": FigureSpec("Posterior means of three runs, learned variances", (_FIRST,)),
     "fig03": FigureSpec(
         "Learned posterior variances against means",
-        _VARIANCES,
-        {"objective": "learned", "latent_dim": 2},
+        (_need("posterior_variance", n=2, objective="learned"),),
     ),
-    "fig04": FigureSpec("Three methods: bound during training, samples", _VARIANCES),
-    "fig05": FigureSpec("Posterior means under three methods", _VARIANCES, {"latent_dim": 2}),
+    "fig04": FigureSpec("Three methods: bound during training, samples", _methods()),
+    "fig05": FigureSpec("Posterior means under three methods", _methods(latent_dim=2)),
     "fig06": FigureSpec(
         "Samples under Gaussian likelihoods: learned T, T = I, BAGGINS",
-        _SCALES | _shows("baggins_scale", "data_scale") | _INFORMATION,
+        (
+            _need("gaussian_scale", varies="data_scale", likelihood="gaussian-learned"),
+            _need("gaussian_scale", varies="data_scale", likelihood="gaussian"),
+            _need("baggins_scale", varies="data_scale", likelihood="baggins"),
+            _need("baggins_information", varies="tau", likelihood="baggins"),
+        ),
     ),
-    "fig07": FigureSpec("CelebA: reconstructions and samples", _FACES, {"objective": "bilbo"}),
+    "fig07": FigureSpec("CelebA: reconstructions and samples", _FACES),
     "fig08": FigureSpec(
         "Hard-coded scaling of the codes: bound during training",
-        _shows("latent_scaling", "objective", "posterior_std", "latent_scale"),
+        (_need("latent_scaling", "objective", "posterior_std", varies="latent_scale"),),
     ),
     "fig09": FigureSpec(
         "Posterior means under several constant variances",
-        _shows("constant_variance", "posterior_std"),
-        {"latent_dim": 2},
+        (_need("constant_variance", varies="posterior_std", n=2),),
     ),
     "fig10": FigureSpec(
         "Posterior means on scaled data, Gaussian with T = I",
-        _SCALES,
-        {"likelihood": "gaussian", "latent_dim": 2},
+        (_need("gaussian_scale", varies="data_scale", n=2, likelihood="gaussian"),),
     ),
     "fig11": FigureSpec(
         "Posterior means under BAGGINS with several information factors",
-        _INFORMATION,
-        {"latent_dim": 2},
+        (_need("baggins_information", varies="tau", n=2),),
     ),
-    "fig12": FigureSpec(
-        "Latent manifold, learned posterior variances",
-        _VARIANCES,
-        {"objective": "learned", "latent_dim": 2},
-    ),
-    "fig13": FigureSpec(
-        "Latent manifold, BILBO", _VARIANCES, {"objective": "bilbo", "latent_dim": 2}
-    ),
+    "fig12": FigureSpec("Latent manifold, learned posterior variances", (_FIRST,)),
+    "fig13": FigureSpec("Latent manifold, BILBO", (_SECOND,)),
     "fig14": FigureSpec(
         "Latent manifold, Gaussian with T = I",
-        _SCALES,
-        {"likelihood": "gaussian", "latent_dim": 2, "data_scale": 1.0},
+        (_need("gaussian_scale", n=2, likelihood="gaussian", data_scale=1.0),),
     ),
     "fig15": FigureSpec(
         "Latent manifold, BAGGINS with an information factor of 1",
-        _INFORMATION,
-        {"latent_dim": 2, "tau": 1.0},
+        (_need("baggins_information", n=2, tau=1.0),),
     ),
-    "fig16": FigureSpec("CelebA: reconstructions by method", _FACES, {"objective": "bilbo"}),
-    "fig17": FigureSpec(
-        "CelebA: samples by method and distribution", _FACES, {"objective": "bilbo"}
-    ),
+    "fig16": FigureSpec("CelebA: reconstructions by method", _FACES),
+    "fig17": FigureSpec("CelebA: samples by method and distribution", _FACES),
 }
+
+
+def runs_to_show(name: str, experiments: Sequence[Experiment]) -> list[Found | None]:
+    """The runs for each need of a figure; None for those that the experiments do not have.
+
+    Raises:
+        UserError: there is no such figure, or they have none of its runs.
+    """
+    if name not in FIGURES:
+        raise UserError(f"'{name}' is not one of: {', '.join(FIGURES)}")
+    spec = FIGURES[name]
+    found = [find(need, experiments) for need in spec.needs]
+    if spec.needs and not any(found):
+        wanted = [f"runs {need} (here {why_none(need, experiments)})" for need in spec.needs]
+        raise UserError(f"{name} needs {', or '.join(wanted)}")
+    return found

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic.config import JsonDict
 
 from vaebench.data.registry import DATASETS
+from vaebench.experiment.comparison import comparison_of
 from vaebench.experiment.settings import (
     AxisValue,
     Name,
@@ -90,6 +91,12 @@ class Experiment(Strict):
         "classifier's features.",
     )
 
+    baseline: AxisValue | None = Field(
+        None,
+        description="The value that the others on its axis are compared with, seed by seed; the "
+        "first objective if not given, or the first value of another axis if only that varies.",
+    )
+
     @model_validator(mode="after")
     def _check_axes(self) -> Experiment:
         known = [*Settings.model_fields, *known_parameters()]
@@ -109,6 +116,7 @@ class Experiment(Strict):
                 raise ValueError(f"axis '{axis}' cannot be packed; these can: {packable}")
         for k, override in enumerate(self.overrides):
             self._check_override(f"overrides.{k}", override)
+        comparison_of(self.axes, self.baseline)
         for cell in expand(self):
             dataset = cell.shared.dataset
             if self.sample_quality and not DATASETS[dataset].is_labelled:

@@ -8,7 +8,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from vaebench.data.described import Description, register_datasets
 from vaebench.errors import UserError
-from vaebench.experiment.figures import FIGURES
+from vaebench.experiment.figures import runs_to_show
 from vaebench.experiment.grid import Experiment, Run, Strict, expand
 from vaebench.experiment.settings import AxisValue, Name
 from vaebench.paths import CONFIGS
@@ -49,6 +49,11 @@ class Tier(Strict):
     )
     experiments: list[Experiment] = Field(min_length=1)
     figures: list[Name] = Field(description="Figures to draw, as in `vaebench draw --help`.")
+    claims: str | list[dict[str, Any]] = Field(
+        default_factory=list,
+        description="Claims of your own, which are judged beside the paper's: a file with a key "
+        "`claims`, relative to this one, or the list itself, as in paper_values.yaml.",
+    )
     execution: Execution = Execution()
 
     @field_validator("datasets")
@@ -71,17 +76,11 @@ class Tier(Strict):
 
     @model_validator(mode="after")
     def _figures_have_runs(self) -> Self:
-        experiments = {experiment.name: experiment for experiment in self.experiments}
         for name in self.figures:
-            if name not in FIGURES:
-                raise ValueError(f"figures: '{name}' is not one of: {', '.join(FIGURES)}")
-            for shown, axes in FIGURES[name].shows.items():
-                if shown not in experiments:
-                    raise ValueError(
-                        f"figures: {name} shows the experiment '{shown}', "
-                        "which this tier does not have"
-                    )
-                _check_figure(name, experiments[shown], axes)
+            try:
+                runs_to_show(name, self.experiments)
+            except UserError as error:
+                raise ValueError(f"figures: {error}") from None
         return self
 
     @property
@@ -106,22 +105,16 @@ class Tier(Strict):
         names = ", ".join(e.name for e in self.experiments)
         raise UserError(f"tier '{self.tier}' has no experiment '{name}'; it has: {names}")
 
+    @property
+    def own_claims(self) -> list[dict[str, Any]]:
+        """The claims that the config adds to the paper's, as they stand there, not yet checked.
 
-def _check_figure(name: str, experiment: Experiment, axes: frozenset[str]) -> None:
-    """Check that a figure can distinguish the axes of an experiment and finds the runs it needs."""
-    if others := sorted(set(experiment.axes) - axes):
-        raise ValueError(
-            f"figures: {name} cannot tell apart runs that differ in {', '.join(others)}: "
-            f"give '{experiment.name}' without that axis, or leave the figure out"
-        )
-    wanted = FIGURES[name].needs
-    runs = [run for cell in expand(experiment) for run in cell.runs]
-    if not any(wanted.items() <= run.settings.given().items() for run in runs):
-        needs = ", ".join(f"{key} {value}" for key, value in wanted.items())
-        raise ValueError(
-            f"figures: {name} needs a run of '{experiment.name}' with {needs}, "
-            "which this tier does not have"
-        )
+        Raises:
+            UserError: the tier was not read from a file, and so the named file was not read.
+        """
+        if isinstance(self.claims, str):
+            raise UserError(f"claims: '{self.claims}' is read by `load_tier` alone")
+        return self.claims
 
 
 def load_tier(path: Path) -> Tier:
@@ -141,10 +134,28 @@ def load_tier(path: Path) -> Tier:
         raise UserError(f"cannot read the config {path}: {error.strerror}{there}") from None
     except yaml.YAMLError as error:
         raise UserError(f"{path} is not valid YAML: {error}") from None
+    if isinstance(values, dict) and isinstance(values.get("claims"), str):
+        values["claims"] = _claims_in(path.parent / values["claims"], path)
     try:
         return Tier.model_validate(values, context={"folder": path.parent})
     except ValidationError as error:
         raise UserError(f"{path} is refused:\n{describe(error)}") from None
+
+
+def _claims_in(path: Path, config: Path) -> list[Any]:
+    """The claims in a file that a config names. The resolved config has them, not the name."""
+    try:
+        values = yaml.load(path.read_text(), Loader=_UniqueKeyLoader)
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{config}: claims: cannot read {path}: {error}") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{config}: claims: {path} is not valid YAML: {error}") from None
+    if not isinstance(values, dict) or list(values) != ["claims"]:
+        found = ", ".join(map(str, values)) if isinstance(values, dict) else type(values).__name__
+        raise UserError(
+            f"{config}: claims: {path} has to have one key, `claims`, with a list (found {found})"
+        )
+    return values["claims"] or []
 
 
 def find_tier(name: str) -> Path:

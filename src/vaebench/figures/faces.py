@@ -10,8 +10,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from vaebench.figures.style import first_seeds, image_grid, objective_name, setting_text, show_image
-from vaebench.results.read import Results
+from vaebench.figures.style import (
+    first_seeds,
+    image_grid,
+    listed,
+    objective_name,
+    setting_text,
+    show_image,
+)
+from vaebench.results.read import Results, Selection
 
 COLUMNS = 8
 NOTE = (
@@ -30,14 +37,32 @@ class Panel:
     title: str
 
 
-def methods(results: Results) -> pd.DataFrame:
-    """The runs with the first seed: of the standard ELBO, then of BILBO from the largest std down.
+def methods(shown: Selection) -> pd.DataFrame:
+    """The runs with the first seed, from the largest std down; those that learn it come first.
 
-    Runs with the objective of Eq. 2 are left out, since it equals BILBO.
+    Runs with the objective of Eq. 2 are left out if those of BILBO are there, which it equals.
     """
-    rows = first_seeds(results.of("celeba", objective=["learned", "bilbo"]))
-    rows = rows.sort_values("posterior_std", ascending=False, na_position="first")
-    return rows.drop_duplicates(["objective", "posterior_std"])
+    rows = first_seeds(shown.runs)
+    if "bilbo" in set(rows["objective"]):
+        rows = rows[rows["objective"] != "constant"]
+    if "posterior_std" in rows:
+        rows = rows.sort_values(
+            "posterior_std", ascending=False, na_position="first", kind="stable"
+        )
+        return rows.drop_duplicates(["objective", "posterior_std"])
+    return rows.drop_duplicates("objective")
+
+
+def methods_text(rows: pd.DataFrame) -> str:
+    """How a caption calls these methods, with a note on the stds if there are several."""
+    names = {
+        "learned": "the standard ELBO (Eq. 1)",
+        "constant": "the constant Σ = σ² I of Eq. 2",
+        "bilbo": "BILBO (Eq. 24) with Σ = σ² I",
+    }
+    shown = [names.get(name, objective_name(name)) for name in rows["objective"].unique()]
+    has_both = {0.1, 0.01} <= set(rows.get("posterior_std", ()))
+    return f"{listed(shown)}. {NOTE if has_both else ''}"
 
 
 def smaller_stds(rows: pd.DataFrame) -> pd.DataFrame:
@@ -45,6 +70,8 @@ def smaller_stds(rows: pd.DataFrame) -> pd.DataFrame:
 
     The remaining stds are the two interpretations of Σ = I/100.
     """
+    if "posterior_std" not in rows:
+        return rows
     stds = rows["posterior_std"]
     return rows[stds.isna() | (stds < stds.max())] if stds.nunique() > 1 else rows
 
@@ -53,9 +80,8 @@ def method_name(row: pd.Series) -> str:
     """The name of a method in figures."""
     if row["objective"] == "learned":
         return "standard ELBO"
-    return (
-        f"{objective_name(row['objective'])}, {setting_text('posterior_std', row['posterior_std'])}"
-    )
+    name, std = objective_name(row["objective"]), row.get("posterior_std")
+    return name if std is None or pd.isna(std) else f"{name}, {setting_text('posterior_std', std)}"
 
 
 def draw_panels(results: Results, lines: Sequence[Sequence[Panel]], images: int) -> Figure:

@@ -8,15 +8,15 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from vaebench.figures.style import OBJECTIVE_COLOURS, Drawing, first_seeds, runs_text
-from vaebench.results.read import Results
+from vaebench.results.read import Results, Selection
 
 BINS = 20
 NAMES = ("x", "y")
 
 
-def draw(results: Results) -> Drawing:
-    """A row for each run of Figure 2; columns pair each variance with both means."""
-    rows = first_seeds(results.of("posterior_variance", objective="learned", latent_dim=2), 3)
+def draw(results: Results, shown: Selection) -> Drawing:
+    """A row for each seed, up to three; columns pair each variance with both means."""
+    rows = first_seeds(shown.runs, 3)
     figure, axes = plt.subplots(
         len(rows), 4, figsize=(10, 2.3 * len(rows) + 0.3), layout="constrained", squeeze=False
     )
@@ -33,8 +33,9 @@ def draw(results: Results) -> Drawing:
         ax.set_title("same dimension" if of == against else "other dimension")
     caption = (
         "Learned posterior variances of the test set against posterior means, relative to the "
-        "prior's scale s = 1, for the runs of Figure 2: against the mean of the same dimension "
-        f"(left) and of the other (right). Lines are medians in {BINS} bins of equal count. "
+        "prior's scale s = 1, for runs that differ in their seed alone: against the mean "
+        "of the same dimension (left) and of the other (right). Lines are medians in "
+        f"{BINS} bins of equal count. "
         f"Shown: {runs_text(rows)}."
     )
     return Drawing(figure, caption, rows)

@@ -13,21 +13,28 @@ from vaebench.figures.style import (
     show_image,
     write_in,
 )
-from vaebench.results.read import Results, select
+from vaebench.results.read import Results, Selection, select
 
 SIDE = 4
 """Samples in a row and in a column of a panel."""
+ROWS = (
+    ("(a) learned $T$", "data_scale", "(a) Learned T."),
+    ("(a) $T = I$", "data_scale", "(a) Constant T = I."),
+    ("(b) BAGGINS", "data_scale", "(b) BAGGINS with {tau} (Eq. 29) and varying λ."),
+    ("(c) BAGGINS", "tau", "(c) BAGGINS with varying τ, the information factor."),
+)
+"""The name of each row, its axis, and what the caption says of it."""
 
 
-def draw(results: Results) -> Drawing:
-    """A row for each sweep: (a) learned T and T = I, (b, c) BAGGINS. High n left, low n right."""
-    sweeps = [
-        _Sweep(results, "(a) learned $T$", "data_scale", "gaussian_scale", "gaussian-learned"),
-        _Sweep(results, "(a) $T = I$", "data_scale", "gaussian_scale", "gaussian"),
-        _Sweep(results, "(b) BAGGINS", "data_scale", "baggins_scale", "baggins"),
-        _Sweep(results, "(c) BAGGINS", "tau", "baggins_information", "baggins"),
-    ]
-    sweeps = [sweep for sweep in sweeps if not sweep.planned.empty]
+def draw(results: Results, *shown: Selection) -> Drawing:
+    """A row for each sweep that the tier has. The largest n is left.
+
+    Args:
+        results: the tier's results.
+        shown: (a) learned T and T = I, (b, c) BAGGINS on scaled data and with several tau.
+    """
+    parts = zip(shown, ROWS, strict=True)
+    sweeps = [_Sweep(runs, *part) for runs, part in parts if runs.experiment]
     planned = pd.concat([sweep.planned for sweep in sweeps])
     dims = sorted((int(n) for n in planned["latent_dim"].unique()), reverse=True)
     columns = max(len(sweep.values) for sweep in sweeps)
@@ -40,37 +47,35 @@ def draw(results: Results) -> Drawing:
         half.suptitle(f"n = {n}")
         grid = half.subplots(len(sweeps), columns, squeeze=False)
         for line, sweep in zip(grid, sweeps, strict=True):
-            shown = first_seeds(select(sweep.runs, latent_dim=n))
-            rows.append(shown)
+            first = first_seeds(select(sweep.runs, latent_dim=n))
+            rows.append(first)
             for ax, value in zip(line, sweep.values, strict=False):
                 ax.set_title(setting_text(sweep.axis, value), fontsize="small")
-                _panel(ax, results, select(shown, **{sweep.axis: value}))
+                _panel(ax, results, select(first, **{sweep.axis: value}))
             for ax in line[len(sweep.values) :]:
                 ax.set_axis_off()
             if half is halves[0]:
                 line[0].set_ylabel(sweep.name)
-    tau = ", ".join(
-        setting_text("tau", t) for t in results.planned("baggins_scale")["tau"].unique()
-    )
+    texts = " ".join(sweep.text for sweep in sweeps).replace(". (a) C", ", and c")
     caption = (
-        "Samples with Gaussian likelihoods; λ is a factor on the data. (a) Learned T, and constant "
-        f"T = I. (b) BAGGINS with {tau} (Eq. 29) and varying λ. (c) BAGGINS with varying τ, the "
-        "information factor. The paper does not print its n, λ and τ. "
+        f"Samples with Gaussian likelihoods; λ is a factor on the data. {texts} "
+        "The paper does not print its n, λ and τ. "
         f"Shown: {runs_text(pd.concat(rows))}."
     )
-    return Drawing(figure, caption, pd.concat(rows))
+    names = dict.fromkeys(sweep.name[4:].replace("$", "") for sweep in sweeps)
+    title = f"Samples under Gaussian likelihoods: {', '.join(names)}"
+    return Drawing(figure, caption, pd.concat(rows), title)
 
 
 class _Sweep:
     """A row of the figure: the axis that varies, the trained runs and the planned runs."""
 
-    def __init__(
-        self, results: Results, name: str, axis: str, experiment: str, likelihood: str
-    ) -> None:
+    def __init__(self, shown: Selection, name: str, axis: str, text: str) -> None:
         self.name, self.axis = name, axis
-        self.runs = results.of(experiment, likelihood=likelihood)
-        self.planned = results.planned(experiment, likelihood=likelihood)
+        self.runs, self.planned = shown.runs, shown.planned
         self.values = sorted(self.planned[axis].unique())
+        taus = [float(x) for x in self.planned.get("tau", pd.Series()).dropna().unique()]
+        self.text = text.format(tau=", ".join(setting_text("tau", tau) for tau in taus))
 
 
 def _panel(ax: Axes, results: Results, rows: pd.DataFrame) -> None:

@@ -2,16 +2,14 @@
 
 from vaebench.figures.scatter import scatter_row
 from vaebench.figures.style import Drawing, bound_text, first_seeds, runs_text, setting_text
-from vaebench.results.read import Results
+from vaebench.results.read import Results, Selection
 
 AXIS = "data_scale"
 
 
-def draw(results: Results) -> Drawing:
+def draw(results: Results, shown: Selection) -> Drawing:
     """A scatter plot for each scale."""
-    rows = first_seeds(
-        results.of("gaussian_scale", latent_dim=2, likelihood="gaussian")
-    ).sort_values(AXIS)
+    rows = first_seeds(shown.runs).sort_values(AXIS)
     figure = scatter_row(
         results, rows, lambda row: f"{setting_text(AXIS, row[AXIS])}\n{bound_text(row)}"
     )

@@ -1,11 +1,11 @@
-"""Figure 12: latent manifold and scatter plots, learned posterior variances."""
+"""Figure 12: latent manifold and scatter plots, learned posterior variances if they are there."""
 
-from vaebench.figures.manifold import draw_manifold
+from vaebench.figures.manifold import draw_manifold, manifold_title
 from vaebench.figures.style import Drawing, first_seeds
-from vaebench.results.read import Results
+from vaebench.results.read import Results, Selection
 
 
-def draw(results: Results) -> Drawing:
-    """The run of `learned` with two latent dimensions and the first seed."""
-    rows = results.of("posterior_variance", objective="learned", latent_dim=2)
-    return draw_manifold(results, first_seeds(rows))
+def draw(results: Results, shown: Selection) -> Drawing:
+    """The run of `learned`, or else of the first objective, with n = 2 and the first seed."""
+    rows = first_seeds(shown.runs)
+    return draw_manifold(results, rows, title=manifold_title(rows))

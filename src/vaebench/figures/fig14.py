@@ -2,10 +2,11 @@
 
 from vaebench.figures.manifold import draw_manifold
 from vaebench.figures.style import Drawing, first_seeds
-from vaebench.results.read import Results
+from vaebench.results.read import Results, Selection
 
 
-def draw(results: Results) -> Drawing:
+def draw(results: Results, shown: Selection) -> Drawing:
     """The run with two latent dimensions, unscaled data and the first seed."""
-    rows = results.of("gaussian_scale", likelihood="gaussian", latent_dim=2, data_scale=1.0)
-    return draw_manifold(results, first_seeds(rows), "The paper does not print its λ; here 1. ")
+    return draw_manifold(
+        results, first_seeds(shown.runs), "The paper does not print its λ; here 1. "
+    )

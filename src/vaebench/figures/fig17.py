@@ -2,27 +2,28 @@
 
 import pandas as pd
 
-from vaebench.figures.faces import NOTE, Panel, draw_panels, method_name, methods
+from vaebench.figures.faces import Panel, draw_panels, method_name, methods, methods_text
 from vaebench.figures.style import Drawing, bound_text, runs_text
-from vaebench.results.read import Results
+from vaebench.objectives import OBJECTIVES
+from vaebench.results.read import Results, Selection
 
 IMAGES = 32
 
 
-def draw(results: Results) -> Drawing:
-    """Samples of the standard ELBO from N(0, I) and the fitted prior, and of BILBO at each std."""
-    rows = methods(results)
+def draw(results: Results, shown: Selection) -> Drawing:
+    """Samples of each method from the fitted prior, and from N(0, I) if it was trained with it."""
+    rows = methods(shown)
     panels = []
     for _, row in rows.iterrows():
-        if row["objective"] == "learned":
+        if OBJECTIVES[row["objective"]].prior == "standard":
             panels.append(Panel(row, "samples", f"{method_name(row)}, prior N(0, I)"))
         panels.append(Panel(row, "fitted_samples", f"{method_name(row)}, {_trace_text(row)}"))
     bounds = "; ".join(f"{method_name(row)} {bound_text(row)}" for _, row in rows.iterrows())
     lines = [panels[k : k + 2] for k in range(0, len(panels), 2)]
     caption = (
-        "Samples for the standard ELBO (Eq. 1), from N(0, I) and from the prior that fits the "
-        "training set best (Eq. 4), and for BILBO (Eq. 24) with Σ = σ² I, from that prior. tr S² "
-        f"is its summed variance; in brackets, fitted to one batch alone. {NOTE}{bounds}. "
+        "Samples from the prior that fits the training set best (Eq. 4), and, where training had "
+        f"the prior N(0, I), from that too, for {methods_text(rows)}tr S² is the summed variance "
+        f"of the former; in brackets, fitted to one batch alone. {bounds}. "
         f"Shown: {runs_text(rows)}."
     )
     return Drawing(draw_panels(results, lines, IMAGES), caption, rows)

@@ -20,13 +20,14 @@ from vaebench.figures.style import (
 from vaebench.results.read import Results
 
 
-def draw_manifold(results: Results, rows: pd.DataFrame, note: str = "") -> Drawing:
+def draw_manifold(results: Results, rows: pd.DataFrame, note: str = "", title: str = "") -> Drawing:
     """Draw the decoded manifold (left), posterior means (upper right) and samples (lower right).
 
     Args:
         results: the tier's results.
         rows: the one run to show, with two latent dimensions.
         note: a sentence for the caption.
+        title: of the figure; the title of the registry if it is empty.
     """
     row = rows.iloc[0]
     arrays = results.arrays(row)
@@ -52,7 +53,15 @@ def draw_manifold(results: Results, rows: pd.DataFrame, note: str = "") -> Drawi
         f"(above) and a single sample from each posterior (below), coloured by label. {note}"
         f"Shown: {runs_text(rows)}."
     )
-    return Drawing(figure, caption, rows)
+    return Drawing(figure, caption, rows, title)
+
+
+def manifold_title(rows: pd.DataFrame) -> str:
+    """The title of a figure that shows the manifold of one objective."""
+    objective = rows.iloc[0]["objective"]
+    is_learned = objective == "learned"
+    name = "learned posterior variances" if is_learned else objective_name(objective)
+    return f"Latent manifold, {name}"
 
 
 def _standard_normal(row: pd.Series, shape: tuple[int, ...]) -> NDArray[Any]:

@@ -5,6 +5,7 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 import matplotlib
@@ -18,18 +19,16 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from vaebench.experiment.settings import format_value
-from vaebench.objectives import OBJECTIVES
+from vaebench.experiment.settings import AxisValue, format_value
 from vaebench.results.read import training_text
 
 DPI = 120
 NAMED_RUNS = 4
 """The largest number of diverged runs that a caption names."""
 LABEL_COLOURS = sns.color_palette("tab10", 10)
-OBJECTIVE_COLOURS = dict(
-    zip(OBJECTIVES, sns.color_palette("colorblind", len(OBJECTIVES)), strict=True)
-)
-"""The colour of each objective, by its place in the registry. It is the same in every figure."""
+PALETTE = sns.color_palette("colorblind", 10)
+OBJECTIVE_COLOURS = dict(zip(("learned", "constant", "bilbo"), PALETTE, strict=False))
+"""The colours of the paper's objectives, the same in every figure."""
 OBJECTIVE_NAMES = {
     "learned": "Learned Σ",
     "constant": "Constant Σ",
@@ -45,6 +44,8 @@ class Drawing:
     caption: str
     shown: pd.DataFrame
     """The rows of the collected table that the figure was drawn from."""
+    title: str = ""
+    """What is shown; the title of the registry if it is empty."""
 
 
 def set_style() -> None:
@@ -74,8 +75,26 @@ def write_in(ax: Axes, text: str) -> None:
 
 
 def objective_name(objective: str) -> str:
-    """The name of an objective in figures."""
+    """The name of an objective in figures. One that is not the paper's is called as in configs."""
     return OBJECTIVE_NAMES.get(objective, objective)
+
+
+def objective_colours(objectives: Sequence[str]) -> dict[str, tuple[float, ...]]:
+    """A colour for each objective: the paper's have their own, the others the next free ones."""
+    others = [name for name in dict.fromkeys(objectives) if name not in OBJECTIVE_COLOURS]
+    free = cycle(PALETTE[len(OBJECTIVE_COLOURS) :])
+    return OBJECTIVE_COLOURS | dict(zip(others, free, strict=False))
+
+
+def number_word(count: int) -> str:
+    """A small number as a word, such as `Three`; digits from ten on."""
+    words = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
+    return words[count] if count < len(words) else str(count)
+
+
+def listed(texts: Sequence[str]) -> str:
+    """Texts with commas and an `and` before the last: `a, b and c`."""
+    return f"{', '.join(texts[:-1])} and {texts[-1]}" if len(texts) > 1 else "".join(texts)
 
 
 def bound_text(row: Mapping[str, Any] | pd.Series) -> str:
@@ -106,9 +125,10 @@ def runs_text(rows: pd.DataFrame) -> str:
 SETTING_SYMBOLS = {"data_scale": "λ", "latent_scale": "c", "posterior_std": "σ", "tau": "τ"}
 
 
-def setting_text(name: str, value: float) -> str:
-    """A numeric setting with the paper's symbol, such as `λ = 0.1`."""
-    return f"{SETTING_SYMBOLS[name]} = {format_value(float(value))}"
+def setting_text(name: str, value: AxisValue) -> str:
+    """A setting with the paper's symbol, such as `λ = 0.1`, or else with its own name."""
+    shown = format_value(value if isinstance(value, str) else float(value))
+    return f"{SETTING_SYMBOLS.get(name, name)} = {shown}"
 
 
 def show_settled(axes: Sequence[Axes]) -> None:

@@ -6,8 +6,10 @@ from vaebench.experiment.figures import FIGURES
 from vaebench.runs.canonical import PACKAGE, modules_digest
 from vaebench.runs.sources import quality_digest
 
-READING = ("results/intervals.py", "results/read.py")
-"""What every figure, table and claim reads and averages runs with."""
+READING = ("results/intervals.py", "results/read.py", "experiment/needs.py")
+"""What every figure, table and claim chooses, reads and averages runs with."""
+COMPARING = ("experiment/comparison.py", "results/compare.py")
+"""What tables and pages compare runs with a baseline with."""
 
 
 def code_digests(figures: Iterable[str]) -> dict[str, str]:
@@ -40,7 +42,8 @@ def collect_digest() -> str:
 
 def table_digest() -> str:
     """The digest of the code that makes tables."""
-    return modules_digest("reporting/tables.py", "reporting/text.py", "claims/paper.py", *READING)
+    own = ("reporting/tables.py", "reporting/text.py", "claims/paper.py")
+    return modules_digest(*own, *COMPARING, *READING)
 
 
 def claims_digest() -> str:
@@ -52,6 +55,8 @@ def claims_digest() -> str:
 def report_digest() -> str:
     """The digest of the code that makes the page."""
     return modules_digest(
+        *COMPARING,
+        "reporting/answers.py",
         "reporting/content.py",
         "reporting/page.py",
         "reporting/text.py",

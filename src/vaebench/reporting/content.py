@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from vaebench.claims.ledger import Judged, verdict_counts
+from vaebench.claims.ledger import Judged, others_text, parts_of, verdict_counts
 from vaebench.experiment.figures import FIGURES
 from vaebench.provenance.figure_metadata import figure_metadata
+from vaebench.reporting.answers import Answers, answers_of
 from vaebench.reporting.text import attested_counts
 from vaebench.results.read import Results, training_text
 
@@ -70,8 +71,15 @@ class Content:
     """The commits that runs were trained at, abbreviated."""
     experiments: list[ShownExperiment]
     claims: list[Judged]
+    """The paper's that the tier bears on."""
     counts: dict[str, int]
-    """How many claims have each verdict."""
+    """How many of them have each verdict."""
+    own_claims: list[Judged]
+    """The claims of the tier's config."""
+    others: str
+    """A sentence about the paper's claims that are not among these. Empty if all are."""
+    answers: list[Answers]
+    """What the experiments say of the values that they compare."""
     figures: list[ShownFigure]
 
 
@@ -82,7 +90,9 @@ def content_of(results: Results) -> Content:
         UserError: a figure is missing or says nothing about its runs.
     """
     ledger = json.loads(results.layout.claims("json").read_text())["claims"]
-    claims = [Judged.model_validate_json(json.dumps(line)) for line in ledger]
+    claims, own, others = parts_of(
+        [Judged.model_validate_json(json.dumps(line)) for line in ledger]
+    )
     return Content(
         tier=results.tier.tier,
         runs=len(results.runs),
@@ -98,6 +108,9 @@ def content_of(results: Results) -> Content:
         experiments=[_experiment(results, e.name) for e in results.tier.experiments],
         claims=claims,
         counts=verdict_counts(claims),
+        own_claims=own,
+        others=others_text(others) if others else "",
+        answers=answers_of(results),
         figures=[_figure(results, name, claims) for name in results.tier.figures],
     )
 
@@ -105,13 +118,13 @@ def content_of(results: Results) -> Content:
 def _figure(results: Results, name: str, claims: Sequence[Judged]) -> ShownFigure:
     number = int(name.removeprefix("fig"))
     about = [claim for claim in claims if number in _figures_of(claim.place)]
-    shows_runs = bool(figure_metadata(results.layout.figure(name, "png"))["Records"].split())
+    metadata = figure_metadata(results.layout.figure(name, "png"))
     return ShownFigure(
         name=name,
         number=number,
-        title=FIGURES[name].title,
+        title=metadata["Title"].partition(": ")[2],
         caption=results.layout.caption(name).read_text().strip(),
-        was_run=shows_runs or not FIGURES[name].shows,
+        was_run=bool(metadata["Records"].split()) or not FIGURES[name].needs,
         claims=about,
         counts=verdict_counts(about),
     )

@@ -1,24 +1,23 @@
 """The table of an experiment: one line a group of runs, over its seeds."""
 
 import io
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from vaebench.claims.paper import Number, load_paper_values
+from vaebench.experiment.comparison import Comparison, comparison_of
 from vaebench.experiment.settings import format_value
 from vaebench.files import write_atomically
 from vaebench.paths import TABLE_FORMATS
 from vaebench.provenance.account import account, as_comment
 from vaebench.provenance.stages import table_digest
 from vaebench.reporting.text import attested_counts, escape
+from vaebench.results.compare import paired_difference
 from vaebench.results.intervals import estimate
 from vaebench.results.read import Results, select, varying
 
-BASELINES = {"precision": "float32", "objective": "learned"}
-"""What other values on these axes are compared with, seed by seed: on the first that varies."""
 FURTHER = {
     "test_elbo_frozen_prior": "frozen prior",
     "test_elbo_data_units": "bound of unscaled data",
@@ -56,7 +55,9 @@ def write_tables(results: Results, experiment: str, paper_values: Path) -> None:
     table = experiment_table(results, experiment, load_paper_values(paper_values).numbers)
     records = results.of(experiment)["metrics_digest"]
     made_from = as_comment(account(records, table_digest(), paper_values))
-    texts = {"csv": to_csv(table), "md": to_markdown(table) + made_from}
+    own = results.tier.experiment(experiment)
+    comparison = comparison_of(own.axes, own.baseline)
+    texts = {"csv": to_csv(table), "md": to_markdown(table, comparison) + made_from}
     for extension in TABLE_FORMATS:
         path = results.layout.table(experiment, extension)
         write_atomically(path, texts[extension].encode())
@@ -68,12 +69,14 @@ def experiment_table(results: Results, name: str, numbers: list[Number]) -> pd.D
     Each line is a group of planned runs that differ in their seed alone: how many, and how many
     were run, and how many of these rest on an attestation, if any of the experiment does; mean,
     standard deviation and 95% interval of the test bound in nats, the mean
-    difference to the baseline over shared seeds with its interval, means of what else was measured,
+    difference to the baseline over shared seeds with its interval (of the unscaled data's bound,
+    where data scales are compared), means of what else was measured,
     and what the paper prints for these settings.
     """
     experiment = results.tier.experiment(name)
     runs, planned = results.of(name), results.planned(name)
     axes = varying(experiment)
+    comparison = comparison_of(experiment.axes, experiment.baseline)
     further = [column for column in FURTHER if column in runs and runs[column].notna().any()]
     lines = []
     # Without axes but the seeds, all runs are one group.
@@ -93,7 +96,9 @@ def experiment_table(results: Results, name: str, numbers: list[Number]) -> pd.D
             "test_elbo_high": bound.high,
         }
         line |= {f"{column}_mean": estimate(group[column].tolist()).mean for column in further}
-        line |= _difference(runs, settings, group) | {"paper": _printed(asked, numbers)}
+        if comparison:
+            line |= _difference(runs, comparison, settings)
+        line |= {"paper": _printed(asked, numbers)}
         lines.append(line)
     table = pd.DataFrame(lines)
     return table if (table["attested"] != "").any() else table.drop(columns="attested")
@@ -106,10 +111,11 @@ def to_csv(table: pd.DataFrame) -> str:
     return buffer.getvalue()
 
 
-def to_markdown(table: pd.DataFrame) -> str:
+def to_markdown(table: pd.DataFrame, comparison: Comparison | None = None) -> str:
     """A Markdown table for reading: few digits, intervals in brackets, no column without numbers.
 
-    It leaves out what a reader of this table can do without; the CSV has all.
+    The title of the differences names the baseline of the comparison. The table leaves out
+    what a reader of it can do without; the CSV has all.
     """
     numbers = table.columns.get_loc("planned")
     settings = table.columns[:numbers]
@@ -129,10 +135,9 @@ def to_markdown(table: pd.DataFrame) -> str:
         if name in table and table[name].notna().any() and title and not repeats:
             digits = _decimals if column.startswith("test_elbo") else _significant
             shown[title] = table[name].map(digits)
-    if "difference" in table and table["difference"].notna().any():
-        shown[f"minus `{BASELINES[_compared(settings) or 'objective']}`"] = table["difference"].map(
-            _decimals
-        )
+    if comparison and table["difference"].notna().any():
+        title = f"minus `{comparison.name(comparison.baseline)}`"
+        shown[title] = table["difference"].map(_decimals)
         shown["95% interval of it"] = _interval(table, "difference_low", "difference_high")
     if (table["paper"] != "").any():
         shown["paper"] = table["paper"].str.replace("-", "−").map(escape).replace("", "–")
@@ -143,35 +148,15 @@ def to_markdown(table: pd.DataFrame) -> str:
 
 
 def _difference(
-    runs: pd.DataFrame, settings: dict[str, Any], group: pd.DataFrame
+    runs: pd.DataFrame, comparison: Comparison, settings: dict[str, Any]
 ) -> dict[str, Any]:
     """The paired difference to the baseline at otherwise equal settings."""
-    axis = _compared(settings)
-    if axis is None:
-        return {}
-    nothing = {"difference": None, "difference_low": None, "difference_high": None}
-    if settings[axis] == BASELINES[axis]:
-        return nothing
-    baseline = runs[runs[axis] == BASELINES[axis]]
-    # An axis that the baseline does not take, such as posterior_std, sets no runs of it apart.
-    shared_axes = {k: v for k, v in settings.items() if baseline[k].notna().any()}
-    baseline = select(baseline, **(shared_axes | {axis: BASELINES[axis]}))
-    baseline_bound = baseline.set_index("seed")["test_elbo"]
-    ours = group.set_index("seed")["test_elbo"]
-    shared = ours.index.intersection(baseline_bound.index)
-    if shared.empty:
-        return nothing
-    paired = estimate((ours[shared] - baseline_bound[shared]).tolist())
+    paired = paired_difference(runs, comparison, settings)
     return {
-        "difference": paired.mean,
-        "difference_low": paired.low,
-        "difference_high": paired.high,
+        "difference": paired.mean if paired else None,
+        "difference_low": paired.low if paired else None,
+        "difference_high": paired.high if paired else None,
     }
-
-
-def _compared(axes: Iterable[str]) -> str | None:
-    """The axis whose values are compared with a baseline."""
-    return next((axis for axis in BASELINES if axis in set(axes)), None)
 
 
 def _attested(runs: pd.DataFrame) -> str:

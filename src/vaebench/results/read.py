@@ -11,8 +11,23 @@ from numpy.typing import NDArray
 
 from vaebench.errors import UserError
 from vaebench.experiment.grid import Experiment, expand
+from vaebench.experiment.needs import Found
 from vaebench.experiment.tier import Tier, load_tier
 from vaebench.paths import Layout
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The runs of one experiment that a figure or a claim needs."""
+
+    experiment: str
+    """Its name. Empty if the tier has no such runs; both tables are then empty."""
+    varying: tuple[str, ...]
+    """The axes, beside the seed, in which the planned runs differ, in the order of the config."""
+    runs: pd.DataFrame
+    """The trained runs, with the columns of the collected table, in the order of the config."""
+    planned: pd.DataFrame
+    """The settings of all of them, trained or not."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +51,14 @@ class Results:
         cells = expand(self.tier.experiment(experiment))
         runs = [run.settings.model_dump() for cell in cells for run in cell.runs]
         return select(pd.DataFrame(runs), **settings)
+
+    def selection(self, found: Found | None) -> Selection:
+        """The runs that `experiment/needs.py` found in the tier's config."""
+        if found is None:
+            return Selection("", (), self.runs.iloc[:0], pd.DataFrame())
+        name, settings = found.experiment.name, found.settings
+        runs, planned = self.of(name, **settings), self.planned(name, **settings)
+        return Selection(name, found.varying, runs, planned)
 
     def arrays(self, row: Mapping[str, Any] | pd.Series) -> dict[str, NDArray[Any]]:
         """The arrays of a run, see `evaluation/arrays.py`.

@@ -184,7 +184,11 @@ def note_plan(tier: Tier, layout: Layout) -> None:
     Snakemake knows what made a file from its own metadata, which a clone does not have. The dates
     of these files tell it nonetheless that results are older than the code or the config that they
     should come from, so that they are checked again and refused.
+
+    Raises:
+        UserError: a claim of the tier is wrong.
     """
+    check_claims(tier)
     hashes = [
         f"{run_hash(run.settings)} {experiment.name}/{run.folder.as_posix()}\n"
         for experiment, run in tier.runs
@@ -195,6 +199,18 @@ def note_plan(tier: Tier, layout: Layout) -> None:
     for path, text in ((layout.config, config), (layout.hashes, "".join(hashes))):
         if not path.exists() or path.read_text() != text:
             write_atomically(path, text.encode())
+
+
+def check_claims(tier: Tier) -> None:
+    """Check the claims that a tier's config adds to the paper's, before anything is trained.
+
+    Raises:
+        UserError: one is wrong.
+    """
+    if tier.claims:
+        from vaebench.claims.paper import own_claims  # it imports what planning can do without
+
+        own_claims(tier)
 
 
 def dataset_digest(name: str) -> str:
