@@ -39,6 +39,8 @@ class Dataset:
     """Whether the dataset has labels. Without labels, all labels in its arrays are 0."""
     is_public: bool = True
     """Whether its images, and figures that show them, may be shared and published."""
+    is_embedded: bool = False
+    """Whether it is prepared from what is installed, in moments: no file is read or fetched."""
 
     def prepare(self, name: str, raw: Path, mirrors: list[str], unfinished: Path) -> "Arrays":
         """Fetch missing files into `raw`, verify them, and return the arrays."""
@@ -61,6 +63,7 @@ DATASETS: dict[str, Dataset] = {
         "the 1,797 handwritten digits that scikit-learn ships, brought to 28x28; no download",
         "digits",
         "776f6268c8e944d6bfca681bae564253b91aa340e36c1acc8af6aa57612bbcad",
+        is_embedded=True,
     ),
     "celeba": Dataset(
         "CelebA faces, 162,770 + 19,867 images (the validation split) of 64x64 in colour",
@@ -88,5 +91,6 @@ DATASETS: dict[str, Dataset] = {
         "faces",
         "97eafded06e9110cb7c41497410e628f503d072c75f544e9357e0fb06ae3449d",
         is_labelled=False,
+        is_embedded=True,
     ),
 }
