@@ -188,10 +188,10 @@ class TrainedRun:
         stored = "prior_std" if floats_prior(self.settings) else "fitted_prior_std"
         if stored in self.arrays:
             std: Floats = self.arrays[stored]
-            return std
-        codes = self.encode(self._training_images(images))
-        squares = codes.mean.astype(np.float64) ** 2 + codes.std.astype(np.float64) ** 2
-        std = np.sqrt(squares.mean(0)).astype(np.float32)
+        else:
+            codes = self.encode(self._training_images(images))
+            squares = codes.mean.astype(np.float64) ** 2 + codes.std.astype(np.float64) ** 2
+            std = np.sqrt(squares.mean(0)).astype(np.float32)
         return std
 
     def _training_images(self, images: ArrayLike | None) -> NDArray[Any]:
