@@ -7,14 +7,15 @@
     codes = run.encode(images)          # means and standard deviations of q(z|x)
     pictures = run.sample(16)           # in [0, 1]
 
-`load_run` opens a run that was trained before, `load_results` the tables of a tier. Names are
-imported when they are first used, so that `import vaebench` does not import torch.
+`load_run` opens a run that was trained before, `load_results` the tables of a tier, `load_data` a
+dataset. Names are imported when they are first used: `import vaebench` does not import torch.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from vaebench.api.datasets import load_data
     from vaebench.api.results import load_results
     from vaebench.api.run import Codes, TrainedRun, load_run
     from vaebench.api.training import train
@@ -35,6 +36,7 @@ __all__ = [
     "batch_variance",
     "estimate",
     "likelihood",
+    "load_data",
     "load_results",
     "load_run",
     "objective",
@@ -50,6 +52,7 @@ _PLACES = {
     "batch_variance": "likelihoods",
     "estimate": "results.intervals",
     "likelihood": "likelihoods",
+    "load_data": "api.datasets",
     "load_results": "api.results",
     "load_run": "api.run",
     "objective": "objectives",

@@ -205,9 +205,20 @@ def test_what_needs_training_images_says_so(
     without = vaebench.load_run(str(run.folder), data=tmp_path)
     assert without.sample(2, "aggregated").shape == (2, 28, 28), "digits are embedded"
     monkeypatch.setitem(DATASETS, "digits", DATASETS["mnist"])
-    with pytest.raises(vaebench.UserError, match="training images of 'digits' are needed"):
+    with pytest.raises(vaebench.UserError, match="images of 'digits' are needed"):
         without.sample(2, "aggregated")
     assert without.sample(2, "fitted").shape == (2, 28, 28)
+
+
+def test_data(digits: Arrays, data_root: Path, tmp_path: Path) -> None:
+    for folder in (data_root, str(tmp_path)):
+        found = vaebench.load_data("digits", folder)
+        np.testing.assert_array_equal(found.test_images, digits.test_images)
+        np.testing.assert_array_equal(found.train_labels, digits.train_labels)
+    with pytest.raises(vaebench.UserError, match="vaebench data mnist --root "):
+        vaebench.load_data("mnist", tmp_path)
+    with pytest.raises(vaebench.UserError, match="no dataset 'digit'; there are: mnist"):
+        vaebench.load_data("digit")
 
 
 @pytest.mark.parametrize(("n", "prior"), [(0, "standard"), (2, "uniform")])

@@ -75,9 +75,14 @@ def base(wheel: Path) -> list[str]:
 def scripts(wheel: Path, base: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with the commands of an environment that has the wheel and what it needs.
 
-    What it needs is linked from this environment, so nothing is downloaded.
+    What it needs is linked from this environment, so nothing is downloaded. The environment lies in
+    a git repository, as that of another project would.
     """
     root = tmp_path_factory.mktemp("environment")
+    call(root, "git", "init", "--quiet")
+    author = ["-c", "user.name=a", "-c", "user.email=a@localhost"]
+    done = call(root, "git", *author, "commit", "--quiet", "--allow-empty", "--message", "other")
+    assert done.returncode == 0, done.stderr
     venv.create(root, with_pip=True, symlinks=True)
     install = ["-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
     done = call(root, root / "bin" / "python", *install, wheel)

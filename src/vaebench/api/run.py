@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from vaebench.api.datasets import arrays_of
+from vaebench.api.datasets import load_data
 from vaebench.api.files import read_arrays, read_run, read_weights, weights_places
 from vaebench.api.images import Floats, as_codes, as_pixels, check_count
 from vaebench.api.model import Model, floats_prior
@@ -196,7 +196,7 @@ class TrainedRun:
 
     def _training_images(self, images: ArrayLike | None) -> NDArray[Any]:
         if images is None:
-            return arrays_of(self.settings.dataset, self.data).train_images
+            return load_data(self.settings.dataset, self.data).train_images
         return as_pixels(images, self._usable_model().image_shape)
 
     def _usable_model(self) -> Model:
