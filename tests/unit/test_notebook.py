@@ -1,11 +1,14 @@
-"""The notebook in docs/ runs, as a reader would run it, and its result can be looked at."""
+"""The notebook and the Python of docs/models.md run, as a reader would run them."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import nbformat
+import pytest
 
 from tests.conftest import PROJECT
 
@@ -15,6 +18,18 @@ NOTEBOOK = PROJECT / "docs" / "notebook.ipynb"
 def read() -> nbformat.NotebookNode:
     notebook: nbformat.NotebookNode = nbformat.read(NOTEBOOK, as_version=4)  # type: ignore[no-untyped-call]
     return notebook
+
+
+def test_the_page_on_models_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (PROJECT / "docs" / "models.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len(blocks) == 3
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    for block in blocks:
+        exec(block, names)
+    assert names["run"].settings.seed == 1
+    assert names["images"].shape == (16, 28, 28)
 
 
 def test_it_is_kept_without_results() -> None:
