@@ -77,7 +77,7 @@ format: setup  ## rewrite the sources in the project's format
 
 lock: setup  ## resolve pyproject.toml anew into requirements.lock (names and versions only)
 	$(BIN)/uv lock --quiet --python .venv --upgrade
-	$(BIN)/uv export --quiet --frozen --all-groups --no-hashes --no-emit-project --no-annotate --no-header \
+	$(BIN)/uv export --quiet --frozen --all-groups --extra workflow --no-hashes --no-emit-project --no-annotate --no-header \
 	  | grep -vE '^(torch|triton|nvidia-[a-z0-9-]+|cuda-[a-z0-9-]+)==' > requirements.lock
 	rm uv.lock
 

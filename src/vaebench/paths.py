@@ -12,7 +12,11 @@ RESULTS = Path("results")
 CONFIGS = Path("config")
 PUBLISHED = RESULTS / "published" / "paper"
 """The tier that the documents show, kept in git."""
+_OF_THE_WHEEL = Path(__file__).with_name("paper_values.yaml")
 PAPER_VALUES = CONFIGS / "paper_values.yaml"
+"""The paper's numbers and claims. A wheel has a copy of the file, for folders that are no clone."""
+if _OF_THE_WHEEL.exists() and not PAPER_VALUES.exists():
+    PAPER_VALUES = _OF_THE_WHEEL
 SNAKEFILE = Path("workflow/Snakefile")
 """Where snakemake finds the workflow, in the project's folder."""
 FIGURE_FORMATS = ("svg", "png")

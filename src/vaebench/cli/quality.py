@@ -18,6 +18,7 @@ from vaebench.data.registry import DATASETS, check_known
 from vaebench.errors import UserError
 from vaebench.experiment.jobs import chosen_blocks
 from vaebench.experiment.tier import find_tier, load_tier
+from vaebench.extras import require
 from vaebench.paths import DATA, Layout
 
 
@@ -31,6 +32,7 @@ def classifier(
     threads: ThreadsOption = None,
 ) -> None:
     """Train the classifier whose features measure a tier's samples of a dataset."""
+    require("quality")
     config = load_tier(find_tier(tier))
     check_known(dataset)
     if not DATASETS[dataset].is_labelled:
@@ -59,6 +61,7 @@ def evaluate(
     store: StoreOption = STORE,
 ) -> None:
     """Measure the samples of trained runs, from their weights: KID, FID and their like."""
+    require("quality")
     config = load_tier(find_tier(tier))
     layout = Layout.of(config.tier)
     packs = chosen_blocks([config.experiment(experiment)], cell or None, runs)

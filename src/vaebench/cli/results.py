@@ -11,6 +11,7 @@ from vaebench.data.described import dataset_of
 from vaebench.data.registry import DATASETS, check_known
 from vaebench.experiment.figures import FIGURES
 from vaebench.experiment.tier import Tier, dump_tier, find_tier, load_tier
+from vaebench.extras import require
 from vaebench.files import write_atomically
 from vaebench.paths import DATA, PAPER_VALUES, PUBLISHED, Layout
 
@@ -112,6 +113,7 @@ def draw(
     results: ResultsOption,
 ) -> None:
     """Draw figures from a tier's collected runs."""
+    require("figures")
     from vaebench.figures.draw import draw_figure
     from vaebench.results.read import load_results
 

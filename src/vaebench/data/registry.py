@@ -58,6 +58,8 @@ class Dataset:
     source that does not change."""
     described: object = None
     """For a dataset of a config, its description there."""
+    is_embedded: bool = False
+    """Whether it is prepared from what is installed, in moments: no file is read or fetched."""
 
     def prepare(self, name: str, raw: Path, mirrors: list[str], unfinished: Path) -> "Arrays":
         """Call `make` with those of the arguments that it takes."""
@@ -174,6 +176,7 @@ DATASETS: dict[str, Dataset] = {
         "the 1,797 handwritten digits that scikit-learn ships, brought to 28x28; no download",
         of_module("digits"),
         "776f6268c8e944d6bfca681bae564253b91aa340e36c1acc8af6aa57612bbcad",
+        is_embedded=True,
     ),
     "binarized-mnist": Dataset(
         "MNIST, 60,000 + 10,000 images of 28x28, with pixels drawn once as black or white by their "
@@ -212,5 +215,6 @@ DATASETS: dict[str, Dataset] = {
         of_module("faces"),
         "97eafded06e9110cb7c41497410e628f503d072c75f544e9357e0fb06ae3449d",
         is_labelled=False,
+        is_embedded=True,
     ),
 }

@@ -42,10 +42,16 @@ def describe_worker(device: torch.device, packed_runs: int) -> Worker:
 
 
 def _git(*arguments: str) -> str | None:
-    """The output of git in the folder of this package. None if git fails or is not installed."""
-    command = ["git", "-C", str(Path(__file__).parent), *arguments]
+    """The output of git in the folder of this package. None if git fails or is not installed.
+
+    Also None if the package is installed in a folder of another repository, such as a virtual
+    environment there: its commits say nothing about this code.
+    """
+    git = ["git", "-C", str(Path(__file__).parent)]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        tracked = [*git, "ls-files", "--error-unmatch", Path(__file__).name]
+        subprocess.run(tracked, capture_output=True, check=True)
+        done = subprocess.run([*git, *arguments], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.strip()

@@ -10,6 +10,7 @@ import yaml
 
 from vaebench.errors import UserError
 from vaebench.experiment.tier import load_tier
+from vaebench.extras import require
 from vaebench.paths import CONFIGS, PAPER_VALUES, Layout
 from vaebench.progress import log
 from vaebench.sharing.adopt import adopt_runs, check_current, check_whole, mark_current
@@ -29,8 +30,10 @@ def push(tiers: Sequence[str]) -> list[Path]:
         The files that are staged and remain to be committed.
 
     Raises:
-        UserError: a tier is not whole or not in dvc.yaml, or DVC failed. Nothing is sent then.
+        UserError: DVC is not installed, a tier is not whole or not in dvc.yaml, or DVC failed.
+            Nothing is sent then.
     """
+    require("workflow")
     known = _tiers()
     made = [tier for tier in known if Layout.of(tier).manifest.exists()]
     chosen = list(tiers) or made
@@ -60,9 +63,10 @@ def pull(tiers: Sequence[str], store: Path) -> list[Layout]:
         The tiers.
 
     Raises:
-        UserError: a tier is not recorded, is not whole, or was made by other sources or settings
-            than this checkout has, or DVC failed.
+        UserError: DVC is not installed or failed, or a tier is not recorded, is not whole, or was
+            made by other sources or settings than this checkout has.
     """
+    require("workflow")
     if not LOCK.exists():
         raise UserError(f"{LOCK} is missing: nothing was recorded here with `make push` yet")
     recorded = yaml.safe_load(LOCK.read_text())["stages"]

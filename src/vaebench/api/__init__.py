@@ -1,0 +1,1 @@
+"""Trained models in Python: train, load, encode, decode, sample. `vaebench` exports the names."""

@@ -1,0 +1,37 @@
+"""The images that a run was trained on."""
+
+from os import PathLike
+from pathlib import Path
+
+from vaebench.data.prepared import Arrays, load, manifest_path
+from vaebench.data.registry import DATASETS
+from vaebench.errors import UserError
+from vaebench.paths import DATA
+
+
+def load_data(name: str, data: str | PathLike[str] = DATA) -> Arrays:
+    """A dataset: the prepared one, or else one that needs no files, made in memory.
+
+    Args:
+        name: the dataset, such as digits, which needs no files.
+        data: the folder with `prepared/`.
+
+    Returns:
+        An object with `train_images` and `test_images`, uint8 of shape [N, height, width] or
+        [N, height, width, colour], and `train_labels` and `test_labels`, uint8 of shape [N].
+
+    Raises:
+        UserError: there is no such dataset, it is not prepared in this folder and not embedded, or
+            its files are damaged.
+    """
+    prepared = Path(data) / "prepared"
+    if name not in DATASETS:
+        raise UserError(f"there is no dataset '{name}'; there are: {', '.join(DATASETS)}")
+    if manifest_path(prepared, name).exists():
+        return load(prepared, name)
+    if DATASETS[name].is_embedded:
+        return DATASETS[name].prepare(name, Path(), [], Path())
+    raise UserError(
+        f"the images of '{name}' are needed, and {prepared} does not have them: prepare them with "
+        f"`vaebench data {name} --root {data}`, or name the folder that has them (data=...)"
+    )

@@ -1,0 +1,27 @@
+"""The collected results of a tier."""
+
+from os import PathLike
+from pathlib import Path
+
+from vaebench.paths import Layout
+from vaebench.results.read import Results
+from vaebench.results.read import load_results as read_results
+
+
+def load_results(tier: str | PathLike[str]) -> Results:
+    """The collected runs of a tier, as pandas frames.
+
+    Args:
+        tier: a tier's folder, or the name of a tier below results/ of the current folder.
+
+    Returns:
+        An object with `runs`, a frame with a row for each run: its settings and final metrics, in
+        nats per example; `history`, a frame with a row for each evaluation during training; and
+        `of(experiment, **settings)`, which chooses rows of `runs`.
+
+    Raises:
+        UserError: the tier is not collected (`vaebench collect` does), or its files are damaged.
+    """
+    folder = Path(tier)
+    named = Layout.of(str(tier)).root
+    return read_results(named if not folder.exists() and named.exists() else folder)

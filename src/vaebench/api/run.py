@@ -1,0 +1,249 @@
+"""A trained run: its settings, its metrics, and its model to encode, decode and sample with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from vaebench.api.datasets import load_data
+from vaebench.api.files import read_arrays, read_run, read_weights, weights_places
+from vaebench.api.images import Floats, as_codes, as_pixels, check_count
+from vaebench.api.model import Model, floats_prior
+from vaebench.errors import UserError
+from vaebench.execution.device import choose_device
+from vaebench.experiment.settings import Settings
+from vaebench.paths import DATA
+from vaebench.runs.record import Final, RunRecord
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Prior = Literal["standard", "fitted", "aggregated"]
+PRIORS: tuple[Prior, ...] = ("standard", "fitted", "aggregated")
+
+
+class Codes(NamedTuple):
+    """The Gaussians q(z|x) of N images."""
+
+    mean: Floats
+    """Shape [N, latent]."""
+    std: Floats
+    """Standard deviations in each dimension, shape [N, latent]."""
+
+
+@dataclass(frozen=True, repr=False)
+class TrainedRun:
+    """A trained run. Images that it returns are float32 in [0, 1], shape [N, *image_shape].
+
+    Images that it takes are uint8 levels 0..255 or floats in [0, 1], as numpy arrays or torch
+    tensors, flattened or not. One image counts as a batch of one. Settings such as `data_scale`
+    are inside the model: images are never to be scaled.
+    """
+
+    record: RunRecord
+    """All of metrics.json."""
+    arrays: dict[str, NDArray[Any]]
+    """The content of arrays.npz, such as `samples`, see `evaluation/arrays.py`."""
+    folder: Path | None
+    """Where it was loaded from. None if it has no files."""
+    model: Model | None
+    """None if there are no usable weights; then `no_model` says why."""
+    no_model: str = ""
+    data: Path = DATA
+    """The folder in whose `prepared/` its training images are looked for."""
+
+    def __repr__(self) -> str:
+        """Its main settings, and its place or what it lacks."""
+        run = self.settings
+        names = [run.dataset, run.objective, run.likelihood, f"n = {run.latent_dim}"]
+        state = [] if self.model is not None else ["no usable weights"]
+        place = [] if self.folder is None else [str(self.folder)]
+        return f"<TrainedRun {', '.join([*names, f'seed {run.seed}', *state, *place])}>"
+
+    @property
+    def settings(self) -> Settings:
+        """The settings that it was trained with, its seed included."""
+        return self.record.run
+
+    @property
+    def metrics(self) -> Final:
+        """The metrics after the last step, in nats per example: `metrics.test.elbo`.
+
+        A number is None if it is not finite or the run diverged.
+        """
+        return self.record.final
+
+    @cached_property
+    def history(self) -> "pd.DataFrame":
+        """The metrics of the test set during training, a row for each evaluation.
+
+        Columns: epoch, step, objective, elbo, rate, distortion (nats per example), mse.
+        """
+        import pandas as pd
+
+        return pd.DataFrame([point.model_dump() for point in self.record.history])
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """[height, width] or [height, width, colour]."""
+        return _image_shape(self.arrays)
+
+    def encode(self, images: ArrayLike) -> Codes:
+        """Means and standard deviations of q(z|x).
+
+        Raises:
+            UserError: the shape, type or range of the images is another one, or there are no
+                usable weights.
+        """
+        model = self._usable_model()
+        mean, std = model.encode(torch.from_numpy(as_pixels(images, model.image_shape)))
+        return Codes(mean.numpy(), std.numpy())
+
+    def decode(self, z: ArrayLike) -> Floats:
+        """The means of p(x|z), as images.
+
+        Args:
+            z: codes of shape [N, latent], or one of shape [latent].
+
+        Raises:
+            UserError: z has another shape or is not finite, or there are no usable weights.
+        """
+        model = self._usable_model()
+        pixels = model.decode(torch.from_numpy(as_codes(z, model.latent_dim)))
+        return pixels.numpy().reshape(-1, *model.image_shape)
+
+    def reconstruct(self, images: ArrayLike) -> Floats:
+        """The decoded posterior means of images. Errors as in `encode`."""
+        return self.decode(self.encode(images).mean)
+
+    def interpolate(self, a: ArrayLike, b: ArrayLike, steps: int = 8) -> Floats:
+        """Images on the straight line between the posterior means of two images.
+
+        Args:
+            a: one image. The first result is its reconstruction.
+            b: one image. The last result is its reconstruction.
+            steps: the number of images, 2 or more.
+
+        Raises:
+            UserError: as in `encode`; more than one image; too few steps.
+        """
+        check_count("steps", steps, 2)
+        ends = [self.encode(image).mean for image in (a, b)]
+        if any(len(end) != 1 for end in ends):
+            raise UserError(f"a, b: found {' and '.join(str(len(e)) for e in ends)} images; give 1")
+        share = np.linspace(0, 1, steps, dtype=np.float32)[:, None]
+        return self.decode((1 - share) * ends[0] + share * ends[1])
+
+    def sample(
+        self,
+        n: int,
+        prior: Prior = "standard",
+        seed: int = 0,
+        images: ArrayLike | None = None,
+    ) -> Floats:
+        """Images of codes that are drawn from a prior.
+
+        The same seed gives the same codes on every device.
+
+        Args:
+            n: the number of images.
+            prior: where z is drawn from.
+                `standard`: N(0, I).
+                `fitted`: N(0, S^2), with S^2 of Eq. 4 on the training set. It is the prior that
+                objectives with a floating prior were trained with, and fits the codes of others.
+                `aggregated`: q(z|x) of an image x that is drawn from the training set.
+            seed: of the random numbers.
+            images: the training images, for `aggregated`, and for `fitted` if the run's files do
+                not have S. If None, the prepared dataset of the run in `data` is used; a dataset
+                that is embedded needs no files.
+
+        Raises:
+            UserError: `n` or the prior is not possible, or the training images are needed and not
+                there; also as in `encode`.
+        """
+        check_count("n", n, 1)
+        if prior not in PRIORS:
+            raise UserError(f"prior: found {prior!r}; give one of: {', '.join(PRIORS)}")
+        model = self._usable_model()
+        random = np.random.Generator(np.random.PCG64(seed))
+        noise = random.standard_normal((n, model.latent_dim), dtype=np.float32)
+        if prior == "standard":
+            return self.decode(noise)
+        if prior == "fitted":
+            return self.decode(noise * self._fitted_std(images))
+        train = self._training_images(images)
+        chosen = random.integers(0, len(train), n)
+        codes = self.encode(train[chosen])
+        return self.decode(codes.mean + codes.std * noise)
+
+    def _fitted_std(self, images: ArrayLike | None) -> Floats:
+        """S of Eq. 4 on the training set, shape [latent]: as stored, or else computed now."""
+        # `prior_std` is that of the prior of training, which is 1 if it did not float.
+        stored = "prior_std" if floats_prior(self.settings) else "fitted_prior_std"
+        if stored in self.arrays:
+            std: Floats = self.arrays[stored]
+        else:
+            codes = self.encode(self._training_images(images))
+            squares = codes.mean.astype(np.float64) ** 2 + codes.std.astype(np.float64) ** 2
+            std = np.sqrt(squares.mean(0)).astype(np.float32)
+        return std
+
+    def _training_images(self, images: ArrayLike | None) -> NDArray[Any]:
+        if images is None:
+            return load_data(self.settings.dataset, self.data).train_images
+        return as_pixels(images, self._usable_model().image_shape)
+
+    def _usable_model(self) -> Model:
+        if self.model is None:
+            raise UserError(self.no_model)
+        return self.model
+
+
+def load_run(
+    path: str | PathLike[str],
+    *,
+    device: str = "auto",
+    data: str | PathLike[str] = DATA,
+) -> TrainedRun:
+    """Open a finished run.
+
+    A run without weights, or one that diverged, opens too: it has settings, metrics and history.
+
+    Args:
+        path: the folder with its metrics.json: one that `vaebench train` wrote, or one below
+            results/TIER/runs/, whose weights are then looked for below results/TIER/weights/.
+        device: the device that computes: auto (a GPU where there is one), cpu, cuda or mps.
+        data: the folder in whose `prepared/` training images are looked for, if they are needed.
+
+    Raises:
+        UserError: there is no run, its files are damaged or of other settings than they say, or
+            the device is not available.
+    """
+    folder = Path(path)
+    record, chosen = read_run(folder), choose_device(device)
+    arrays = read_arrays(folder, record)
+    places = weights_places(folder)
+    there = next((place for place in places if place.exists()), None)
+    model, reason = None, ""
+    if record.status == "diverged":
+        reason = f"the run diverged at step {record.diverged_step}: its weights say nothing"
+    elif there is None:
+        reason = (
+            f"the weights of the run are missing: there is no {' and no '.join(map(str, places))}. "
+            "Without them it has metrics, and no model. Train it, or get its weights"
+        )
+    else:
+        weights = read_weights(there, record)
+        model = Model.of(record.run, weights, _image_shape(arrays), chosen)
+    return TrainedRun(record, arrays, folder, model, reason, Path(data))
+
+
+def _image_shape(arrays: Mapping[str, NDArray[Any]]) -> tuple[int, ...]:
+    """The shape of an image, which every run has in its samples."""
+    return arrays["samples"].shape[1:]
