@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from vaebench import __version__
 from vaebench.errors import UserError
 
 app = typer.Typer(
@@ -21,6 +22,24 @@ TierOption = Annotated[
     str, typer.Option("--tier", help="Name of a file in config/, such as paper, or a path.")
 ]
 DataOption = Annotated[Path, typer.Option(help="Folder of raw and prepared datasets.")]
+
+
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"vaebench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main_options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Options before the name of a command."""
 
 
 def parse_list(name: str, text: str, kind: type[int] | type[float]) -> list[Any]:

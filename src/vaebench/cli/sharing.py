@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from vaebench.cli.app import app
+from vaebench.cli.options import STORE, StoreOption
 from vaebench.cli.results import PaperValuesOption
-from vaebench.cli.training import STORE, StoreOption
 from vaebench.errors import UserError
 from vaebench.paths import CONFIGS, PAPER_VALUES, RESULTS, SNAKEFILE, Layout
 from vaebench.progress import log

@@ -3,12 +3,26 @@
 import re
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
 
 from vaebench.cli.app import DataOption, TierOption, app, parse_duration, parse_list
+from vaebench.cli.options import (
+    STOPPED,
+    STORE,
+    CellOption,
+    DeviceOption,
+    RunsOption,
+    StartOverOption,
+    StoreOption,
+    ThreadsOption,
+    ensure_data,
+    make_resources,
+)
+from vaebench.cli.out_folder import check_out
+from vaebench.cli.summary import show_bounds, show_next_command
 from vaebench.data.registry import DATASETS
 from vaebench.errors import UserError
 from vaebench.execution.slurm_job import job_deadline
@@ -20,56 +34,29 @@ from vaebench.networks import NETWORKS
 from vaebench.objectives import OBJECTIVES
 from vaebench.paths import DATA, Layout
 from vaebench.progress import log
+from vaebench.runs.record import read_record
 
-if TYPE_CHECKING:
-    from vaebench.execution.session import Resources
-
-STOPPED = 75
-"""The exit status of a training that was stopped and has saved its state (EX_TEMPFAIL)."""
-STORE = Path(".vaebench")
-
-DeviceOption = Annotated[
-    str | None,
-    typer.Option(
-        envvar="VAEBENCH_DEVICE",
-        help="auto (a GPU where there is one), cpu, cuda or mps; default: the tier's, or auto.",
-    ),
-]
-ThreadsOption = Annotated[
-    int | None, typer.Option(min=1, help="CPU threads; all cores if not given.")
-]
-CellOption = Annotated[
-    list[str] | None,
-    typer.Option(help="Only this cell, such as objective~bilbo/latent_dim~2; can be repeated."),
-]
-RunsOption = Annotated[
-    str | None,
-    typer.Option(help="Only these runs of the one cell, such as 1-30, trained together."),
-]
-StoreOption = Annotated[
-    Path,
-    typer.Option(
-        envvar="VAEBENCH_STORE",
-        help="Folder of finished and unfinished training: runs found there are not trained again.",
-    ),
-]
-StartOverOption = Annotated[
-    bool,
-    typer.Option(
-        "--start-over",
-        envvar="VAEBENCH_START_OVER",
-        help="Discard saved states, and finished runs that are damaged, and train them anew.",
-    ),
-]
+DIVERGED = 3
+"""The exit status of `train` if all runs diverged."""
 
 
 @app.command()
 def train(
-    dataset: Annotated[str, typer.Option(help=f"One of: {', '.join(DATASETS)}.")],
-    objective: Annotated[str, typer.Option(help=f"One of: {', '.join(OBJECTIVES)}.")],
-    likelihood: Annotated[str, typer.Option(help=f"One of: {', '.join(LIKELIHOODS)}.")],
-    latent_dim: Annotated[int, typer.Option(help="Latent dimension n.")],
-    out: Annotated[Path, typer.Option(help="Folder for the results, one folder a run.")],
+    context: typer.Context,
+    objective: Annotated[
+        str,
+        typer.Option(
+            help=f"One of: {', '.join(OBJECTIVES)}; or a list such as learned,bilbo, to compare."
+        ),
+    ],
+    dataset: Annotated[str, typer.Option(help=f"One of: {', '.join(DATASETS)}.")] = "digits",
+    likelihood: Annotated[
+        str, typer.Option(help=f"One of: {', '.join(LIKELIHOODS)}.")
+    ] = "bernoulli",
+    latent_dim: Annotated[int, typer.Option(help="Latent dimension n.")] = 2,
+    out: Annotated[Path, typer.Option(help="Folder for the results, one folder a run.")] = Path(
+        "out"
+    ),
     epochs: Annotated[
         int | None, typer.Option(help="Passes over the training set; or give --steps.")
     ] = None,
@@ -113,71 +100,74 @@ def train(
     start_over: StartOverOption = False,
     data: DataOption = DATA,
 ) -> None:
-    """Train one objective, a run for each seed, without a workflow.
+    """Train one objective or several, a run for each seed, without a workflow.
 
     Writes OUT/seed~0/ with metrics.json, arrays.npz and model.safetensors, and so on for each
-    seed. Lists in other options add a folder: OUT/posterior_std~0.1/seed~0/. All runs are trained
-    together. Example:
+    seed. Lists in other options add a folder: OUT/posterior_std~0.1/seed~0/. The runs of an
+    objective are trained together. At the end it prints the bounds on the test set. The exit status
+    is 3 if all runs diverged. Example:
 
-        vaebench train --dataset mnist --objective bilbo --likelihood bernoulli
-        --latent-dim 2 --seeds 0,1 --epochs 10 --out out
+        vaebench train --objective learned,bilbo --seeds 0,1 --epochs 10
     """
-    fixed: dict[str, Any] = {
+    values: dict[str, Any] = {
         "dataset": dataset,
-        "objective": objective,
         "likelihood": likelihood,
         "latent_dim": latent_dim,
         "network": network,
+        "hidden_units": hidden_units,
+        "hidden_layers": hidden_layers,
+        "precision": precision,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
         "schedule": schedule,
-        "precision": precision,
+        "epochs": epochs,
+        "steps": steps,
     }
-    if network == "mlp":
-        fixed |= {"hidden_units": 200, "hidden_layers": 3}
-    fixed |= {
-        name: value
-        for name, value in {
-            "epochs": epochs,
-            "steps": steps,
-            "hidden_units": hidden_units,
-            "hidden_layers": hidden_layers,
-        }.items()
-        if value is not None
-    }
-    axes: dict[str, list[Any]] = {}
+    lists: dict[str, list[Any]] = {"objective": objective.split(",")}
     for name, text in {
         "posterior_std": posterior_std,
         "latent_scale": latent_scale,
         "data_scale": data_scale,
         "tau": tau,
     }.items():
-        values = None if text is None else parse_list(name, text, float)
-        if values is not None and len(values) == 1:
-            fixed[name] = values[0]
-        elif values is not None:
-            axes[name] = values
-    axes["seed"] = parse_list("seeds", seeds, int)
-    experiment = _validated(
-        {"name": "train", "settings": fixed, "axes": axes, "packed": list(axes)}
-    )
-    (cell,) = expand(experiment)
+        if text is not None:
+            lists[name] = parse_list(name, text, float)
+    lists["seed"] = parse_list("seeds", seeds, int)
+    experiment = _experiment(values, lists)
+    cells = expand(experiment)
 
+    check_out(out, cells)
     ensure_data(dataset, data, [])
-    resources = _resources(
+    resources = make_resources(
         device or "auto", threads, data, store, save_every, job_deadline(), start_over
     )
 
     from vaebench.execution.session import Target, train_targets
 
-    targets = [
-        Target(run.settings, out / run.folder, out / run.folder / "model.safetensors")
-        for run in cell.runs
-    ]
-    if not train_targets(objective, targets, resources):
-        raise typer.Exit(STOPPED)
+    targets = []
+    for cell in cells:
+        of_cell = [
+            Target(run.settings, out / run.folder, out / run.folder / "model.safetensors")
+            for run in cell.runs
+        ]
+        if not train_targets(cell.shared.objective, of_cell, resources):
+            raise typer.Exit(STOPPED)
+        targets += of_cell
     for target in targets:
         typer.echo(target.folder / "metrics.json")
+    records = [read_record(target.folder / "metrics.json") for target in targets]
+    show_bounds(records, list(experiment.axes))
+
+    def is_valid(objectives: list[str]) -> bool:
+        try:
+            _experiment(values, lists | {"objective": objectives})
+        except UserError:
+            return False
+        return True
+
+    show_next_command(context, records, is_valid)
+    if all(record.status == "diverged" for record in records):
+        raise typer.Exit(DIVERGED)
 
 
 @app.command()
@@ -210,7 +200,7 @@ def run(
     for dataset in dict.fromkeys(pack.shared.dataset for _, pack in packs):
         ensure_data(dataset, DATA, config.execution.mirrors)
     execution = config.execution
-    resources = _resources(
+    resources = make_resources(
         device or execution.device,
         threads,
         DATA,
@@ -233,38 +223,26 @@ def run(
     log.info(f"{len(packs)} of {len(packs)} jobs are complete")
 
 
-def ensure_data(dataset: str, root: Path, mirrors: list[str]) -> None:
-    """Prepare a dataset unless it is prepared already."""
-    from vaebench.data.prepared import manifest_path, prepare
+def _experiment(values: dict[str, Any], lists: dict[str, list[Any]]) -> Experiment:
+    """The runs that the options ask for, as an experiment.
 
-    if not manifest_path(root / "prepared", dataset).exists():
-        log.info(f"preparing dataset {dataset}")
-        prepare(dataset, root, mirrors)
+    Args:
+        values: settings with one value. None for those that are not given.
+        lists: settings that may have several values, the objective and the seed among them.
 
-
-def _resources(
-    device: str,
-    threads: int | None,
-    data: Path,
-    store: Path,
-    save_every: int,
-    deadline: float | None = None,
-    start_over: bool = False,
-) -> "Resources":
-    """How and where to train. This sets the number of threads of this process."""
-    import torch
-
-    from vaebench.execution.device import choose_device
-    from vaebench.execution.session import Resources
-
-    if threads is not None:
-        torch.set_num_threads(threads)
-    return Resources(choose_device(device), data, store, save_every, deadline, start_over)
-
-
-def _validated(values: dict[str, Any]) -> Experiment:
+    Raises:
+        UserError: the settings of a run are invalid.
+    """
+    settings = {name: value for name, value in values.items() if value is not None}
+    if settings["network"] == "mlp":
+        settings = {"hidden_units": 200, "hidden_layers": 3} | settings
+    axes = {name: list_ for name, list_ in lists.items() if len(list_) > 1 or name == "seed"}
+    settings |= {name: list_[0] for name, list_ in lists.items() if name not in axes}
+    packed = [name for name in axes if name != "objective"]
     try:
-        return Experiment.model_validate(values)
+        return Experiment.model_validate(
+            {"name": "train", "settings": settings, "axes": axes, "packed": packed}
+        )
     except ValidationError as error:
         text = describe(error).replace("(top level): ", "")
         raise UserError(re.sub(r"^(settings|axes)\.", "", text, flags=re.MULTILINE)) from None
