@@ -1,5 +1,6 @@
 """A tier: a config file that names experiments and figures, and how runs are trained."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -138,7 +139,7 @@ def find_tier(name: str) -> Path:
 
 def dump_tier(tier: Tier) -> str:
     """The tier as YAML, including all default values. `load_tier` reads it back."""
-    return yaml.safe_dump(tier.model_dump(), sort_keys=False)
+    return yaml.dump(tier.model_dump(), Dumper=_Dumper, sort_keys=False)
 
 
 def describe(error: ValidationError) -> str:
@@ -154,7 +155,11 @@ def describe(error: ValidationError) -> str:
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """A YAML loader that refuses a mapping with a repeated key. The default one keeps the last."""
+    """A YAML loader that refuses a mapping with a repeated key. The default one keeps the last.
+
+    It also takes `1e-3` for a number, as YAML 1.2 does. The default loader reads YAML 1.1, in which
+    a number with an exponent needs a point and a sign: `1.0e-3`.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -168,3 +173,14 @@ class _UniqueKeyLoader(yaml.SafeLoader):
                 raise yaml.YAMLError(f"line {mark.line + 1}: key '{key_node.value}' twice")
             seen.add(key_node.value)
         return super().construct_mapping(node, deep)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes texts that `_UniqueKeyLoader` would take for numbers."""
+
+
+_EXPONENT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$")
+"""A number with an exponent in the core schema of YAML 1.2."""
+
+for _class in (_UniqueKeyLoader, _Dumper):
+    _class.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+.0123456789"))
