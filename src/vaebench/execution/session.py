@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save
 
 from vaebench.data import prepared
 from vaebench.errors import UserError
@@ -27,6 +26,7 @@ from vaebench.execution.checkpoint import (
     save_checkpoint,
 )
 from vaebench.execution.device import hold_memory
+from vaebench.execution.weights import weights_file
 from vaebench.execution.worker import describe_worker
 from vaebench.experiment.grid import Run
 from vaebench.experiment.settings import Settings
@@ -243,9 +243,8 @@ def _evaluate(session: _Session, hashes: Sequence[str]) -> Iterator[FinishedRun]
     environment = digest_file(lock) if lock.exists() else None
     for k, measured in enumerate(final_metrics(pack, state, session.data)):
         settings = pack.runs[k]
-        weights = save(
-            {name: stack[k].detach().cpu().clone() for name, stack in state.parameters.items()}
-        )
+        parameters = {name: stack[k] for name, stack in state.parameters.items()}
+        weights = weights_file(settings, hashes[k], parameters)
         npz = to_npz(measured.arrays)
         record = RunRecord(
             run=settings,
