@@ -20,7 +20,7 @@ from vaebench import __version__
 from vaebench.errors import UserError
 from vaebench.execution.checkpoint import checkpoint_key
 from vaebench.execution.session import Resources, Target, train_targets
-from vaebench.execution.weights import weights_metadata
+from vaebench.execution.weights import weights_file, weights_metadata
 from vaebench.experiment.settings import Settings
 from vaebench.files import digest_file
 from vaebench.runs.record import read_record

@@ -66,6 +66,8 @@ def make_resources(
     save_every: int,
     deadline: float | None = None,
     start_over: bool = False,
+    keep_state: bool = False,
+    must_continue: bool = False,
 ) -> "Resources":
     """How and where to train. This sets the number of threads of this process."""
     import torch
@@ -75,4 +77,13 @@ def make_resources(
 
     if threads is not None:
         torch.set_num_threads(threads)
-    return Resources(choose_device(device), data, store, save_every, deadline, start_over)
+    return Resources(
+        choose_device(device),
+        data,
+        store,
+        save_every,
+        deadline,
+        start_over,
+        keep_state,
+        must_continue,
+    )

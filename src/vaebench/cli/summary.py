@@ -69,7 +69,14 @@ def show_next_command(
     objectives = list(dict.fromkeys(record.run.objective for record in records))
     others = [name for name in OBJECTIVES if is_valid([objectives[0], name])]
     length = "epochs" if run.epochs is not None else "steps"
-    if any(record.status == "diverged" for record in records):
+    longer = 2 * int(run.given()[length])
+    if context.params["from_"] is not None:
+        changed = {
+            "from_": out / f"seed~{run.seed}",
+            length: longer,
+            "out": f"{out}-{longer}-{length}",
+        }
+    elif any(record.status == "diverged" for record in records):
         rate = run.learning_rate / 10
         changed = {"learning_rate": rate, "out": f"{out}-learning-rate-{rate:g}"}
     elif len(seeds) < ENOUGH_SEEDS:
@@ -81,7 +88,6 @@ def show_next_command(
         typer.echo(f"next: snakemake --cores all --configfile {CONFIGS / 'quick.yaml'}")
         return
     else:
-        longer = 2 * int(run.given()[length])
         changed = {length: longer, "out": f"{out}-{longer}-{length}"}
     typer.echo(f"next: {_with_options(context, changed)}")
 
@@ -209,6 +215,8 @@ def _with_options(context: typer.Context, changed: dict[str, Any]) -> str:
         if name not in changed and not is_given:
             continue
         value = changed.get(name, context.params[name])
-        if value is not False:
-            words += [parameter.opts[0]] if value is True else [parameter.opts[0], str(value)]
+        if isinstance(value, bool):
+            words += parameter.opts[:1] if value else parameter.secondary_opts[:1]
+        else:
+            words += [parameter.opts[0], str(value)]
     return shlex.join(words)

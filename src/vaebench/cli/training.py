@@ -44,11 +44,11 @@ DIVERGED = 3
 def train(
     context: typer.Context,
     objective: Annotated[
-        str,
+        str | None,
         typer.Option(
             help=f"One of: {', '.join(OBJECTIVES)}; or a list such as learned,bilbo, to compare."
         ),
-    ],
+    ] = None,
     dataset: Annotated[str, typer.Option(help=f"One of: {', '.join(DATASETS)}.")] = "digits",
     likelihood: Annotated[
         str, typer.Option(help=f"One of: {', '.join(LIKELIHOODS)}.")
@@ -93,8 +93,23 @@ def train(
         str,
         typer.Option(help="Of layers: float32, or bfloat16 or tf32, which change results."),
     ] = "float32",
+    from_: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            help="Folder of a finished run, such as out/seed~0, to continue to more epochs or "
+            "steps. Its settings are taken.",
+        ),
+    ] = None,
     device: DeviceOption = None,
     threads: ThreadsOption = None,
+    keep_state: Annotated[
+        bool,
+        typer.Option(
+            help="Keep the final states of runs in the store, so that longer runs continue from "
+            "them. They have three times the size of the weights."
+        ),
+    ] = True,
     save_every: Annotated[int, typer.Option(min=1, help="Epochs between saved states.")] = 10,
     store: StoreOption = STORE,
     start_over: StartOverOption = False,
@@ -105,9 +120,12 @@ def train(
     Writes OUT/seed~0/ with metrics.json, arrays.npz and model.safetensors, and so on for each
     seed. Lists in other options add a folder: OUT/posterior_std~0.1/seed~0/. The runs of an
     objective are trained together. At the end it prints the bounds on the test set. The exit status
-    is 3 if all runs diverged. Example:
+    is 3 if all runs diverged. A run goes on from a shorter one whose final state was kept, if there
+    is one; with --from it is refused otherwise. Examples:
 
         vaebench train --objective learned,bilbo --seeds 0,1 --epochs 10
+
+        vaebench train --from out/objective~bilbo/seed~0 --epochs 20 --out out-20
     """
     values: dict[str, Any] = {
         "dataset": dataset,
@@ -123,7 +141,7 @@ def train(
         "epochs": epochs,
         "steps": steps,
     }
-    lists: dict[str, list[Any]] = {"objective": objective.split(",")}
+    lists: dict[str, list[Any]] = {} if objective is None else {"objective": objective.split(",")}
     for name, text in {
         "posterior_std": posterior_std,
         "latent_scale": latent_scale,
@@ -133,13 +151,25 @@ def train(
         if text is not None:
             lists[name] = parse_list(name, text, float)
     lists["seed"] = parse_list("seeds", seeds, int)
+    if from_ is not None:
+        values, lists = _of_longer_run(context, from_, values, lists)
+    elif objective is None:
+        raise UserError(f"--objective is missing: one of {', '.join(OBJECTIVES)}, or a list")
     experiment = _experiment(values, lists)
     cells = expand(experiment)
 
     check_out(out, cells)
     ensure_data(dataset, data, [])
     resources = make_resources(
-        device or "auto", threads, data, store, save_every, job_deadline(), start_over
+        device or "auto",
+        threads,
+        data,
+        store,
+        save_every,
+        job_deadline(),
+        start_over,
+        keep_state,
+        must_continue=from_ is not None,
     )
 
     from vaebench.execution.session import Target, train_targets
@@ -208,6 +238,7 @@ def run(
         execution.save_every,
         deadline,
         start_over,
+        execution.keep_state,
     )
 
     from vaebench.execution.session import targets_of, train_targets
@@ -221,6 +252,37 @@ def run(
             log.info(f"the {spent}: {done} of {len(packs)} jobs are complete")
             raise typer.Exit(STOPPED if budget is None else 0)
     log.info(f"{len(packs)} of {len(packs)} jobs are complete")
+
+
+def _of_longer_run(
+    context: typer.Context,
+    folder: Path,
+    values: dict[str, Any],
+    lists: dict[str, list[Any]],
+) -> tuple[dict[str, Any], dict[str, list[Any]]]:
+    """The settings of the run that continues the one in a folder, as `_experiment` takes them.
+
+    Raises:
+        UserError: there is no such run, it cannot be continued, or other options were given for it.
+    """
+    from vaebench.execution.continuation import longer_run
+
+    def is_given(name: str) -> bool:
+        source = context.get_parameter_source("seeds" if name == "seed" else name)
+        return source is not None and source.name == "COMMANDLINE"
+
+    singles = {name: list_[0] if len(list_) == 1 else list_ for name, list_ in lists.items()}
+    given = {
+        name: value
+        for name, value in (values | singles).items()
+        if name not in ("epochs", "steps") and is_given(name)
+    }
+    record = read_record(folder / "metrics.json")
+    run = longer_run(record, values["epochs"], values["steps"], given).given()
+    return (
+        {name: value for name, value in run.items() if name not in ("objective", "seed")},
+        {"objective": [run["objective"]], "seed": [run["seed"]]},
+    )
 
 
 def _experiment(values: dict[str, Any], lists: dict[str, list[Any]]) -> Experiment:

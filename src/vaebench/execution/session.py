@@ -25,6 +25,7 @@ from vaebench.execution.checkpoint import (
     same_to_the_bit,
     save_checkpoint,
 )
+from vaebench.execution.continuation import keep_states, restore_kept
 from vaebench.execution.device import hold_memory
 from vaebench.execution.weights import weights_file
 from vaebench.execution.worker import describe_worker
@@ -85,6 +86,10 @@ class Resources:
     """The time, by `time.monotonic()`, at which training saves its state and stops."""
     start_over: bool = False
     """Whether to discard unusable checkpoints and damaged finished runs instead of raising."""
+    keep_state: bool = False
+    """Whether to keep the final state of finished runs, from which longer runs continue."""
+    must_continue: bool = False
+    """Whether to refuse to train a run from its beginning."""
 
 
 def train_targets(label: str, targets: Sequence[Target], resources: Resources) -> bool:
@@ -123,7 +128,7 @@ def train_targets(label: str, targets: Sequence[Target], resources: Resources) -
             session = _prepare(label, runs, resources)
             if not _train(session, resources):
                 return False
-            _commit(session, [hashes[k] for k in missing], store)
+            _commit(session, [hashes[k] for k in missing], resources)
     for target, value in zip(targets, hashes, strict=True):
         _publish(get_run(resources.store, value), target)
     return True
@@ -186,7 +191,25 @@ def _prepare(label: str, runs: Sequence[Settings], resources: Resources) -> _Ses
     key = checkpoint_key(pack, data_digest)
     if restore_checkpoint(path, key, state, same_to_the_bit(shared)):
         log.info(f"[{label}] continues after step {state.step} of {pack.steps}")
+    elif not resources.start_over:
+        _continue_shorter_runs(label, pack, key, state, resources)
     return _Session(label, pack, state, data, path, key)
+
+
+def _continue_shorter_runs(
+    label: str, pack: Pack, key: CheckpointKey, state: TrainingState, resources: Resources
+) -> None:
+    """Continue from the kept states of finished runs that are the beginning of these, if any.
+
+    Raises:
+        UserError: there are none, and training must not start from the beginning.
+    """
+    sources = same_to_the_bit(pack.shared)
+    reason = restore_kept(resources.store, pack, key, state, sources)
+    if reason is None:
+        log.info(f"[{label}] continues finished runs after step {state.step} of {pack.steps}")
+    elif resources.must_continue:
+        raise UserError(f"the run cannot be continued: {reason}. Train it without --from")
 
 
 def _train(session: _Session, resources: Resources) -> bool:
@@ -223,9 +246,12 @@ def _train(session: _Session, resources: Resources) -> bool:
     return complete
 
 
-def _commit(session: _Session, hashes: Sequence[str], store: Path) -> None:
+def _commit(session: _Session, hashes: Sequence[str], resources: Resources) -> None:
     """Evaluate a trained pack and put either all of its runs or none into the store."""
+    store = resources.store
     with _stop_signals():
+        if resources.keep_state:
+            keep_states(store, session.pack, session.key, session.state, hashes)
         for run in _evaluate(session, hashes):
             stage_run(store, run)
         # In this order, a killed process leaves either the checkpoint or all staged runs. If only

@@ -30,6 +30,12 @@ class Execution(Strict):
         description="Epochs between two saved states of a training job; one that is counted in "
         "steps saves at every twentieth of them.",
     )
+    keep_state: bool = Field(
+        False,
+        description="Whether the final states of runs are kept in the store, so that the same runs "
+        "with more epochs or steps continue from them. They have three times the size of the "
+        "weights.",
+    )
     mirrors: list[str] = Field(
         default_factory=list,
         description="Folders or URLs with a copy of the raw data, tried after VAEBENCH_MIRROR "
