@@ -19,7 +19,15 @@ app = typer.Typer(
 )
 
 TierOption = Annotated[
-    str, typer.Option("--tier", help="Name of a file in config/, such as paper, or a path.")
+    str,
+    typer.Option(
+        "--tier",
+        help="A tier: its name, such as paper, its config file, or its folder in results/.",
+    ),
+]
+TiersOption = Annotated[
+    list[str] | None,
+    typer.Option("--tier", help="The name of a tier; can be repeated. All tiers if none is given."),
 ]
 DataOption = Annotated[Path, typer.Option(help="Folder of raw and prepared datasets.")]
 

@@ -11,7 +11,7 @@ from vaebench.errors import UserError
 from vaebench.experiment.figures import FIGURES
 from vaebench.experiment.grid import Experiment, Run, Strict, expand
 from vaebench.experiment.settings import AxisValue, Name
-from vaebench.paths import CONFIGS
+from vaebench.paths import CONFIGS, Layout
 
 
 class Execution(Strict):
@@ -139,8 +139,24 @@ def load_tier(path: Path) -> Tier:
 
 
 def find_tier(name: str) -> Path:
-    """The file of a tier given by name (`paper` is config/paper.yaml) or by path."""
-    return Path(name) if name.endswith((".yaml", ".yml")) else CONFIGS / f"{name}.yaml"
+    """The config of a tier that is given by its name, its config file or its folder in results/.
+
+    `paper` is config/paper.yaml, and `results/paper` is results/paper/config.yaml.
+    """
+    if name.endswith((".yaml", ".yml")):
+        return Path(name)
+    return Layout(Path(name)).config if "/" in name else CONFIGS / f"{name}.yaml"
+
+
+def find_layout(name: str) -> Layout:
+    """The results of a tier that is given as for `find_tier`. They need not exist.
+
+    Raises:
+        UserError: a config file is named that cannot be read.
+    """
+    if name.endswith((".yaml", ".yml")):
+        return Layout.of(load_tier(Path(name)).tier)
+    return Layout(Path(name)) if "/" in name else Layout.of(name)
 
 
 def dump_tier(tier: Tier) -> str:
