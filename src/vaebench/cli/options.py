@@ -39,6 +39,13 @@ StoreOption = Annotated[
         help="Folder of finished and unfinished training: runs found there are not trained again.",
     ),
 ]
+TrackOption = Annotated[
+    str | None,
+    typer.Option(
+        help="tensorboard, mlflow or wandb: show the training there, below tracking/; off if not "
+        "given."
+    ),
+]
 StartOverOption = Annotated[
     bool,
     typer.Option(
@@ -68,12 +75,17 @@ def make_resources(
     start_over: bool = False,
     keep_state: bool = False,
     must_continue: bool = False,
+    track: str | None = None,
 ) -> "Resources":
     """How and where to train. This sets the number of threads of this process."""
     import torch
 
     from vaebench.execution.device import choose_device
     from vaebench.execution.session import Resources
+    from vaebench.execution.trackers import check_tracker
+
+    if track is not None:
+        check_tracker(track)
 
     if threads is not None:
         torch.set_num_threads(threads)
@@ -86,4 +98,5 @@ def make_resources(
         start_over,
         keep_state,
         must_continue,
+        track,
     )

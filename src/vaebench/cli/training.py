@@ -18,6 +18,7 @@ from vaebench.cli.options import (
     StartOverOption,
     StoreOption,
     ThreadsOption,
+    TrackOption,
     ensure_data,
     make_resources,
 )
@@ -113,6 +114,7 @@ def train(
     save_every: Annotated[int, typer.Option(min=1, help="Epochs between saved states.")] = 10,
     store: StoreOption = STORE,
     start_over: StartOverOption = False,
+    track: TrackOption = None,
     data: DataOption = DATA,
 ) -> None:
     """Train one objective or several, a run for each seed, without a workflow.
@@ -170,6 +172,7 @@ def train(
         start_over,
         keep_state,
         must_continue=from_ is not None,
+        track=track,
     )
 
     from vaebench.execution.session import Target, train_targets
@@ -216,6 +219,7 @@ def run(
     threads: ThreadsOption = None,
     store: StoreOption = STORE,
     start_over: StartOverOption = False,
+    track: TrackOption = None,
 ) -> None:
     """Train what a tier still lacks, job by job, without Snakemake.
 
@@ -239,6 +243,7 @@ def run(
         deadline,
         start_over,
         execution.keep_state,
+        track=track or execution.track,
     )
 
     from vaebench.execution.session import targets_of, train_targets

@@ -27,6 +27,7 @@ from vaebench.execution.checkpoint import (
 )
 from vaebench.execution.continuation import keep_states, restore_kept
 from vaebench.execution.device import hold_memory
+from vaebench.execution.trackers import Tracking, tracking
 from vaebench.execution.weights import weights_file
 from vaebench.execution.worker import describe_worker
 from vaebench.experiment.grid import Run
@@ -90,6 +91,8 @@ class Resources:
     """Whether to keep the final state of finished runs, from which longer runs continue."""
     must_continue: bool = False
     """Whether to refuse to train a run from its beginning."""
+    track: str | None = None
+    """The name of a tracker that shows the training, see `trackers`."""
 
 
 def train_targets(label: str, targets: Sequence[Target], resources: Resources) -> bool:
@@ -126,9 +129,12 @@ def train_targets(label: str, targets: Sequence[Target], resources: Resources) -
         if missing:
             runs = [targets[k].settings for k in missing]
             session = _prepare(label, runs, resources)
-            if not _train(session, resources):
-                return False
-            _commit(session, [hashes[k] for k in missing], resources)
+            names = [targets[k].folder.as_posix() for k in missing]
+            new = [hashes[k] for k in missing]
+            with tracking(resources.track, names, runs, new) as tracked:
+                if not _train(session, resources, tracked):
+                    return False
+                _commit(session, new, resources, tracked)
     for target, value in zip(targets, hashes, strict=True):
         _publish(get_run(resources.store, value), target)
     return True
@@ -212,7 +218,7 @@ def _continue_shorter_runs(
         raise UserError(f"the run cannot be continued: {reason}. Train it without --from")
 
 
-def _train(session: _Session, resources: Resources) -> bool:
+def _train(session: _Session, resources: Resources, tracked: Tracking) -> bool:
     """Train to the end, or until the deadline or a signal. The state is saved in both cases.
 
     Returns:
@@ -233,6 +239,7 @@ def _train(session: _Session, resources: Resources) -> bool:
 
         def after_evaluation(number: int) -> None:
             progress.report(number, state.step / state.seconds, _mean_objective(state))
+            tracked.points(state.history)
             # If training is counted in steps, an interval is a twentieth of it. Each one is saved.
             due = in_steps or number % resources.save_every == 0
             if due and number < pack.evaluations:
@@ -246,14 +253,17 @@ def _train(session: _Session, resources: Resources) -> bool:
     return complete
 
 
-def _commit(session: _Session, hashes: Sequence[str], resources: Resources) -> None:
+def _commit(
+    session: _Session, hashes: Sequence[str], resources: Resources, tracked: Tracking
+) -> None:
     """Evaluate a trained pack and put either all of its runs or none into the store."""
     store = resources.store
     with _stop_signals():
         if resources.keep_state:
             keep_states(store, session.pack, session.key, session.state, hashes)
-        for run in _evaluate(session, hashes):
+        for k, run in enumerate(_evaluate(session, hashes)):
             stage_run(store, run)
+            tracked.final(k, run.record, session.state.step)
         # In this order, a killed process leaves either the checkpoint or all staged runs. If only
         # some runs of a pack were kept, the others would be trained in another pack, whose rounding
         # may differ.

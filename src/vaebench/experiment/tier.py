@@ -36,6 +36,11 @@ class Execution(Strict):
         "with more epochs or steps continue from them. They have three times the size of the "
         "weights.",
     )
+    track: Literal["tensorboard", "mlflow", "wandb"] | None = Field(
+        None,
+        description="A program that shows the training, from files below tracking/. Its package "
+        "has to be installed.",
+    )
     mirrors: list[str] = Field(
         default_factory=list,
         description="Folders or URLs with a copy of the raw data, tried after VAEBENCH_MIRROR "
