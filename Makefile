@@ -32,8 +32,8 @@ paper: setup  ## run the paper's grid on MNIST
 publish: setup  ## show what is trained of the paper's grid: results/published, docs/results.md, README
 	test -d results/paper/runs || $(BIN)/vaebench import results/published/paper
 	VAEBENCH_FINISHED_ONLY=1 $(BIN)/snakemake --cores $(CORES)
-	$(BIN)/vaebench export --results results/paper --out results/published/paper --unpacked
-	$(BIN)/vaebench verify results/published/paper
+	$(BIN)/vaebench export --tier paper --out results/published/paper --unpacked
+	$(BIN)/vaebench verify --tier results/published/paper
 	$(BIN)/vaebench pages
 
 pages: setup  ## write docs/results.md and the README's part from results/published/paper
@@ -43,10 +43,10 @@ test: setup  ## run all tests that need no downloaded data
 	$(BIN)/pytest
 
 push: setup  ## record finished tiers with DVC and send them to its remote; TIERS="smoke quick"
-	$(BIN)/vaebench push $(TIERS)
+	$(BIN)/vaebench push $(addprefix --tier ,$(TIERS))
 
 pull: setup  ## bring recorded tiers into this clone; snakemake then has nothing to do
-	$(BIN)/vaebench pull $(TIERS)
+	$(BIN)/vaebench pull $(addprefix --tier ,$(TIERS))
 
 faults: setup  ## kill, corrupt and starve everything, for long; `make test` has a short form
 	VAEBENCH_FAULTS=long $(BIN)/pytest -m faults --numprocesses 2

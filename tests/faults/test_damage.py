@@ -124,7 +124,7 @@ def test_a_flipped_bit_is_never_accepted(tmp_path: Path, data_root: Path, count:
         flips += 1
     assert outcome(tmp_path / "out") == expected
     root = make_finished_tier(tmp_path / "project", data_root)
-    export = vaebench(root.parents[1], "export", "--results", "results/small", "--weights",
+    export = vaebench(root.parents[1], "export", "--tier", "results/small", "--weights",
                       "--out", "small.tar")  # fmt: skip
     export.finish()
     archive = root.parents[1] / "small.tar"

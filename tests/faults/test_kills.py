@@ -107,7 +107,7 @@ def test_collecting_drawing_and_judging_killed_at_random_end_in_the_same_bytes(
     root = make_finished_tier(tmp_path / "project", data_root)
     expected = {p: p.read_bytes() for p in root.rglob("*") if p.is_file()}
     values = str(Path(__file__).parents[2] / "config" / "paper_values.yaml")
-    there = ("--results", "results/small")
+    there = ("--tier", "results/small")
     hit = 0
     for seed, arguments in enumerate(
         (

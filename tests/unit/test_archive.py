@@ -227,7 +227,7 @@ def test_a_tier_that_was_only_planned_is_in_nobodys_way(layout: Layout, tmp_path
 def test_the_commands(layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     run = CliRunner().invoke
-    tier = ("--results", str(layout.root))
+    tier = ("--tier", str(layout.root))
     assert run(app, ["export", *tier, "--out", "a.tar"]).output.strip() == "a.tar"
     # As the documents say how to send it in pieces.
     divided = "split -b 300K a.tar a.tar. && rm a.tar && cat a.tar.* > a.tar"

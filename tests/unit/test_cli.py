@@ -2,11 +2,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from typer.testing import CliRunner
 
 from tests.conftest import PROJECT, read_json
+from vaebench.__main__ import main as start
 from vaebench.cli import app
 from vaebench.cli.app import parse_duration, parse_list
 from vaebench.errors import UserError
@@ -50,7 +52,7 @@ def test_train_writes_a_folder_for_each_seed(tmp_path: Path, data_root: Path) ->
         "--out", "out", "--data", str(data_root), cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == [
+    assert done.stdout.split("\n\n")[0].splitlines() == [
         f"out/posterior_std~{std}/seed~{seed}/metrics.json"
         for std in ("0.5", "1")
         for seed in (0, 3)
@@ -181,6 +183,23 @@ def test_a_training_job_imports_torch_and_nothing_heavier(tmp_path: Path, data_r
         [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+class _Interrupted(ModuleType):
+    """A module during whose import Ctrl-C is pressed."""
+
+    def __getattr__(self, name: str) -> object:
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_ends_without_a_traceback_also_during_imports(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "vaebench.cli", _Interrupted("vaebench.cli"))
+    with pytest.raises(SystemExit) as stopped:
+        start()
+    assert stopped.value.code == 130
+    assert capsys.readouterr().err == "vaebench: stopped\n"
 
 
 def test_lists_and_durations() -> None:

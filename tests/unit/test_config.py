@@ -127,6 +127,38 @@ def test_a_file_that_is_no_tier_is_refused(tmp_path: Path, text: str) -> None:
         load_tier(path)
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e-3", 1e-3),
+        ("1E-3", 1e-3),
+        ("2.5e+1", 25.0),
+        (".5e1", 5.0),
+        ("1.e-2", 0.01),
+        ("1e3", 1e3),
+    ],
+)
+def test_a_number_may_have_an_exponent(tmp_path: Path, text: str, value: float) -> None:
+    path = write(tmp_path, small())
+    path.write_text(path.read_text().replace("learning_rate: 0.001", f"learning_rate: {text}"))
+    (cell, *_) = expand(load_tier(path).experiments[0])
+    assert cell.shared.learning_rate == value
+
+
+def test_a_name_that_looks_like_a_number_stays_a_name(tmp_path: Path) -> None:
+    path = write(tmp_path, small())
+    path.write_text(path.read_text().replace("tier: small", "tier: '1e5'"))
+    tier = load_tier(path)
+    assert tier.tier == "1e5"
+    copy = tmp_path / "copy.yaml"
+    copy.write_text(dump_tier(tier))
+    assert load_tier(copy) == tier
+    # What is no number of YAML 1.2 stays a text, and is refused as one.
+    path.write_text(path.read_text().replace("learning_rate: 0.001", "learning_rate: 1e-3x"))
+    with pytest.raises(UserError, match=r"learning_rate: .*\(found '1e-3x'\)"):
+        load_tier(path)
+
+
 @pytest.mark.parametrize("path", TIERS, ids=lambda path: path.stem)
 def test_a_resolved_tier_reads_back_as_itself(tmp_path: Path, path: Path) -> None:
     tier = load_tier(path)

@@ -13,12 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from tests.conftest import read_json
+from vaebench import __version__
 from vaebench.errors import UserError
 from vaebench.execution.checkpoint import checkpoint_key
 from vaebench.execution.session import Resources, Target, train_targets
+from vaebench.execution.weights import weights_file, weights_metadata
 from vaebench.experiment.settings import Settings
 from vaebench.files import digest_file
 from vaebench.runs.record import read_record
@@ -71,7 +73,23 @@ def test_a_run_leaves_its_three_files(
         assert {"schema_version", "run", "run_hash", "status", "final", "history"} <= set(values)
         tensors = load_file(target.weights)
         assert tensors["encoder.hidden1.weight"].shape == (784, 16)
+        # The weights say what they are, and nothing of when and where they were made.
+        assert weights_metadata(target.weights) == {
+            "settings": target.settings.given(),
+            "run_hash": record.run_hash,
+            "libraries": {"vaebench": __version__, "torch": torch.__version__},
+        }
     assert not list((tmp_path / "store" / "states").glob("*"))
+
+
+def test_equal_weights_are_equal_bytes_and_files_without_metadata_are_fine(
+    tmp_path: Path, settings: MakeSettings
+) -> None:
+    parameters = {f"layer{k}": torch.full((2,), float(k)) for k in range(5)}
+    assert len({weights_file(settings(), "hash", parameters) for _ in range(20)}) == 1
+    path = tmp_path / "earlier.safetensors"
+    save_file({"layer": torch.zeros(2)}, path)
+    assert weights_metadata(path) is None
 
 
 def test_finished_runs_are_not_trained_again(

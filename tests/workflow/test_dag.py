@@ -73,7 +73,7 @@ def test_what_the_workflow_made_is_verified_until_it_is_changed(project: Project
     told = project.vaebench("explain", "results/tiny/figures/fig05.png").stdout
     assert "posterior_variance/objective~bilbo/latent_dim~2/seed~0" in told
     (project.results / "tables" / "posterior_variance.md").write_text("other numbers")
-    done = project.vaebench("verify", "results/tiny")
+    done = project.vaebench("verify", "--tier", "tiny")
     assert done.returncode == 1
     assert "results/tiny/tables/posterior_variance.md: changed" in done.stdout
 
@@ -82,7 +82,7 @@ def test_an_imported_tier_is_checked_and_drawn_and_not_trained(
     project: Project, tmp_path: Path
 ) -> None:
     """On another machine, without the data, the weights and snakemake's memory."""
-    packed = project.vaebench("export", "--results", "results/tiny", "--out", "tiny.tar")
+    packed = project.vaebench("export", "--tier", "tiny", "--out", "tiny.tar")
     assert packed.returncode == 0, packed.stderr
     (tmp_path / "elsewhere").mkdir()
     elsewhere = copy_project(tmp_path / "elsewhere")

@@ -88,7 +88,7 @@ def origin(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     origin = make_origin(tmp_path_factory.mktemp("dvc"))
     done = origin.snakemake()
     assert done.returncode == 0, done.stdout + done.stderr
-    pushed = origin.vaebench("push", "smoke")
+    pushed = origin.vaebench("push", "--tier", "smoke")
     assert pushed.returncode == 0, pushed.stdout + pushed.stderr
     origin.run_command("git", "commit", "-qm", "results")
     return origin
@@ -145,7 +145,7 @@ def test_stale_results_are_refused_and_stay_refused(origin: Clone) -> None:
     values = json.loads(json.dumps(SMOKE))
     values["experiments"][0]["settings"]["epochs"] = 3
     (config.root / "config" / "smoke.yaml").write_text(yaml.safe_dump(values))
-    pulled = config.vaebench("pull", "smoke")
+    pulled = config.vaebench("pull", "--tier", "smoke")
     assert pulled.returncode == 2
     assert "config/smoke.yaml asks for other runs" in pulled.stderr
 
@@ -165,8 +165,14 @@ def test_what_was_changed_on_the_way_is_refused(origin: Clone) -> None:
 
 
 def test_wrong_calls_say_what_there_is(origin: Clone, tmp_path: Path) -> None:
-    assert "does not record 'paper'; it records: smoke" in origin.vaebench("pull", "paper").stderr
-    assert "has no tier 'tiny'; it has: smoke, quick" in origin.vaebench("push", "tiny").stderr
+    assert (
+        "does not record 'paper'; it records: smoke"
+        in origin.vaebench("pull", "--tier", "paper").stderr
+    )
+    assert (
+        "has no tier 'tiny'; it has: smoke, quick"
+        in origin.vaebench("push", "--tier", "tiny").stderr
+    )
     assert "call this in the project's folder" in Clone(tmp_path).vaebench("push").stderr
     assert "nothing was recorded" in Clone(tmp_path).vaebench("pull").stderr
 
@@ -227,7 +233,7 @@ def test_s3_makes_the_round_trip(origin: Clone, s3: str, monkeypatch: pytest.Mon
     here.dvc("remote", "add", "--default", "bucket", "s3://vaebench/dvc")
     here.dvc("remote", "modify", "bucket", "endpointurl", s3)
     here.run_command("git", "commit", "-qam", "remote")
-    pushed = here.vaebench("push", "smoke")
+    pushed = here.vaebench("push", "--tier", "smoke")
     assert pushed.returncode == 0, pushed.stdout + pushed.stderr
     there = here.clone("receiver")
     shutil.rmtree(origin.root.parent / "home" / ".local")  # nothing comes from the folder

@@ -66,7 +66,7 @@ def test_a_part_is_shown_shared_and_completed(
 
     # In a clone, from the folder that git keeps: drawn again to the byte, and nothing trained.
     published = ("--out", "published/tiny", "--unpacked")
-    done = partial.vaebench("export", "--results", "results/tiny", *published)
+    done = partial.vaebench("export", "--tier", "tiny", *published)
     assert done.returncode == 0, done.stderr
     (tmp_path / "elsewhere").mkdir()
     elsewhere = copy_project(tmp_path / "elsewhere")

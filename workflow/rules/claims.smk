@@ -5,7 +5,7 @@ rule claims:
     input:
         LAYOUT.runs,
         LAYOUT.history,
-        LAYOUT.config,
+        PLAN.config,
         paper_values=PAPER_VALUES,
     output:
         LAYOUT.claims("json"),
@@ -20,5 +20,5 @@ rule claims:
     message:
         "judging the claims"
     shell:
-        "vaebench claims --results {params.root:q}"
+        "vaebench claims --tier {params.root:q}"
         " --paper-values {input.paper_values:q} > {log:q} 2>&1"

@@ -3,8 +3,8 @@
 
 rule collect:
     input:
-        config=LAYOUT.config,
-        hashes=LAYOUT.hashes,
+        config=PLAN.config,
+        hashes=PLAN.hashes,
         runs=run_files(LAYOUT, RUNS),
         classifiers=[LAYOUT.classifier(dataset) for dataset in measured_datasets(RUNS)],
     output:

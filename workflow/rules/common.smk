@@ -38,7 +38,9 @@ from vaebench.workflow.rules import (
     job_data,
     job_made_from,
     measured_datasets,
+    note_dry_plan,
     note_plan,
+    plan_files,
     put_own_commands_on_path,
     run_files,
     tier_file,
@@ -46,7 +48,7 @@ from vaebench.workflow.rules import (
     whole_number,
 )
 
-# Snakemake documents no way to read these three, and they are read here alone.
+# Snakemake documents no way to read these four, and they are read here alone.
 # The files of --configfile: `config` does not tell two files from one, and a tier is one file.
 CONFIG_FILES = workflow.configfiles
 # The profile's default-resources: Snakemake tells them to jobs, but how many runs a job trains
@@ -55,6 +57,8 @@ DEFAULTS = workflow.resource_settings.default_resources or {}
 # Whether this snakemake plans: a job reads these files again, in a snakemake of its own. `onstart`
 # is too late, since Snakemake has looked at the dates of files and taken its lock by then.
 IS_PLANNING = workflow.is_main_process
+# Whether it was started with --dry-run. `workflow.dryrun` is set only after these files are read.
+IS_DRY_RUN = workflow.output_settings.dryrun
 
 try:
     TIER = load_tier(tier_file(CONFIG_FILES, config))
@@ -65,8 +69,13 @@ try:
     RETRIES = whole_number(DEFAULTS, "retries", least=0) if IS_PLANNING else None
     if IS_PLANNING:
         show_log_lines()
-        note_plan(TIER, LAYOUT)
+    if IS_PLANNING and IS_DRY_RUN:
+        PLAN = note_dry_plan(TIER, LAYOUT)
+    elif IS_PLANNING:
+        PLAN = note_plan(TIER, LAYOUT)
         hold_folder(Path(".snakemake"))
+    else:
+        PLAN = plan_files(LAYOUT)
 except (UserError, OSError) as error:
     raise WorkflowError(str(error))
 put_own_commands_on_path()

@@ -9,7 +9,7 @@ rule classifier:
         data=lambda wildcards: ancient(
             needed_data(wildcards.dataset, [LAYOUT.classifier(wildcards.dataset)])
         ),
-        config=ancient(LAYOUT.config),
+        config=ancient(PLAN.any_config),
     output:
         LAYOUT.classifier("{dataset}"),
         LAYOUT.classifier("{dataset}").with_name("classifier.safetensors"),
@@ -50,7 +50,7 @@ for each in JOB_RULES:
                     each, job_data(LAYOUT, each.experiment, "evaluation.json"), ancient
                 ),
                 classifier=for_job(each, lambda job: job_classifier(LAYOUT, job)),
-                config=ancient(LAYOUT.config),
+                config=ancient(PLAN.any_config),
             output:
                 [
                     LAYOUT.evaluation(each.experiment, folder)

@@ -6,7 +6,7 @@ rule figure:
     input:
         LAYOUT.runs,
         LAYOUT.history,
-        LAYOUT.config,
+        PLAN.config,
     output:
         LAYOUT.figure("{figure}", "svg"),
         LAYOUT.figure("{figure}", "png"),
@@ -25,4 +25,4 @@ rule figure:
     message:
         "drawing {wildcards.figure}"
     shell:
-        "vaebench draw {wildcards.figure:q} --results {params.root:q} > {log:q} 2>&1"
+        "vaebench draw {wildcards.figure:q} --tier {params.root:q} > {log:q} 2>&1"

@@ -19,5 +19,5 @@ rule manifest:
     message:
         "writing the manifest"
     shell:
-        "vaebench manifest --results {params.root:q}"
+        "vaebench manifest --tier {params.root:q}"
         " --paper-values {input.paper_values:q} > {log:q} 2>&1"

@@ -4,7 +4,7 @@
 rule report:
     input:
         LAYOUT.runs,
-        LAYOUT.config,
+        PLAN.config,
         [
             LAYOUT.figure(name, extension)
             for name in TIER.figures
@@ -29,4 +29,4 @@ rule report:
     message:
         "writing the page"
     shell:
-        "vaebench report --results {params.root:q} > {log:q} 2>&1"
+        "vaebench report --tier {params.root:q} > {log:q} 2>&1"

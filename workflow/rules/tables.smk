@@ -4,7 +4,7 @@
 rule table:
     input:
         LAYOUT.runs,
-        LAYOUT.config,
+        PLAN.config,
         paper_values=PAPER_VALUES,
     output:
         LAYOUT.table("{experiment}", "csv"),
@@ -21,5 +21,5 @@ rule table:
     message:
         "table of {wildcards.experiment}"
     shell:
-        "vaebench table {wildcards.experiment:q} --results {params.root:q}"
+        "vaebench table {wildcards.experiment:q} --tier {params.root:q}"
         " --paper-values {input.paper_values:q} > {log:q} 2>&1"

@@ -10,7 +10,7 @@ for each in [] if ONLY_FINISHED else JOB_RULES:
             data=for_job(
                 each, job_data(LAYOUT, each.experiment, "metrics.json"), ancient
             ),
-            config=ancient(LAYOUT.config),
+            config=ancient(PLAN.any_config),
         output:
             metrics=[
                 LAYOUT.run(each.experiment, folder) / "metrics.json"

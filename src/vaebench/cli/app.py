@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from vaebench import __version__
 from vaebench.errors import UserError
 
 app = typer.Typer(
@@ -18,9 +19,35 @@ app = typer.Typer(
 )
 
 TierOption = Annotated[
-    str, typer.Option("--tier", help="Name of a file in config/, such as paper, or a path.")
+    str,
+    typer.Option(
+        "--tier",
+        help="A tier: its name, such as paper, its config file, or its folder in results/.",
+    ),
+]
+TiersOption = Annotated[
+    list[str] | None,
+    typer.Option("--tier", help="The name of a tier; can be repeated. All tiers if none is given."),
 ]
 DataOption = Annotated[Path, typer.Option(help="Folder of raw and prepared datasets.")]
+
+
+def _show_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"vaebench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main_options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Options before the name of a command."""
 
 
 def parse_list(name: str, text: str, kind: type[int] | type[float]) -> list[Any]:

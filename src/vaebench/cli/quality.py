@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from vaebench.cli.app import TierOption, app
-from vaebench.cli.training import (
+from vaebench.cli.options import (
     STORE,
     CellOption,
     DeviceOption,

@@ -10,12 +10,10 @@ from vaebench.cli.app import DataOption, TierOption, app
 from vaebench.data.described import dataset_of
 from vaebench.data.registry import DATASETS, check_known
 from vaebench.experiment.figures import FIGURES
-from vaebench.experiment.tier import Tier, dump_tier, find_tier, load_tier
+from vaebench.experiment.tier import Tier, dump_tier, find_layout, find_tier, load_tier
 from vaebench.extras import require
 from vaebench.files import write_atomically
 from vaebench.paths import DATA, PAPER_VALUES, PUBLISHED, Layout
-
-ResultsOption = Annotated[Path, typer.Option(help="A tier's folder, such as results/smoke.")]
 
 PaperValuesOption = Annotated[Path, typer.Option(help="The paper's numbers and claims.")]
 
@@ -110,14 +108,14 @@ def collect(
 @app.command()
 def draw(
     names: Annotated[list[str], typer.Argument(help=f"Any of: {', '.join(FIGURES)}.")],
-    results: ResultsOption,
+    tier: TierOption,
 ) -> None:
     """Draw figures from a tier's collected runs."""
     require("figures")
     from vaebench.figures.draw import draw_figure
     from vaebench.results.read import load_results
 
-    loaded = load_results(results)
+    loaded = load_results(find_layout(tier).root)
     for name in names:
         draw_figure(loaded, name)
         typer.echo(loaded.layout.figure(name, "png"))
@@ -126,14 +124,14 @@ def draw(
 @app.command()
 def table(
     names: Annotated[list[str], typer.Argument(help="Experiments of the tier.")],
-    results: ResultsOption,
+    tier: TierOption,
     paper_values: PaperValuesOption = PAPER_VALUES,
 ) -> None:
     """Write the tables of experiments from a tier's collected runs."""
     from vaebench.reporting.tables import write_tables
     from vaebench.results.read import load_results
 
-    loaded = load_results(results)
+    loaded = load_results(find_layout(tier).root)
     for name in names:
         write_tables(loaded, name, paper_values)
         typer.echo(loaded.layout.table(name, "md"))
@@ -141,14 +139,14 @@ def table(
 
 @app.command()
 def claims(
-    results: ResultsOption,
+    tier: TierOption,
     paper_values: PaperValuesOption = PAPER_VALUES,
 ) -> None:
     """Judge the claims of the paper that a tier bears on, and those of its config, by its runs."""
     from vaebench.claims.ledger import others_text, parts_of, write_ledger
     from vaebench.results.read import load_results
 
-    loaded = load_results(results)
+    loaded = load_results(find_layout(tier).root)
     of_paper, own, others = parts_of(write_ledger(loaded, paper_values))
     for line in [*own, *of_paper]:
         typer.echo(f"{line.verdict:13} {line.id}: {line.says}")
@@ -158,17 +156,17 @@ def claims(
 
 
 @app.command()
-def report(results: ResultsOption) -> None:
+def report(tier: TierOption) -> None:
     """Write the page that shows a tier's figures, claims and tables."""
     from vaebench.reporting.page import write_report
     from vaebench.results.read import load_results
 
-    typer.echo(write_report(load_results(results)))
+    typer.echo(write_report(load_results(find_layout(tier).root)))
 
 
 @app.command()
 def pages(
-    results: ResultsOption = PUBLISHED,
+    tier: TierOption = str(PUBLISHED),
     page: Annotated[Path, typer.Option(help="The page to write.")] = Path("docs/results.md"),
     readme: Annotated[Path, typer.Option(help="Gets its part on results.")] = Path("README.md"),
     check: Annotated[
@@ -179,8 +177,8 @@ def pages(
     from vaebench.reporting.published import write_pages
     from vaebench.results.read import load_results
 
-    changed = write_pages(load_results(results), page, readme, check)
+    changed = write_pages(load_results(find_layout(tier).root), page, readme, check)
     for path in changed:
-        typer.echo(f"{path}: not what {results} gives; `make pages` writes it" if check else path)
+        typer.echo(f"{path}: not what {tier} gives; `make pages` writes it" if check else path)
     if check and changed:
         raise typer.Exit(1)

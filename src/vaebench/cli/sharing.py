@@ -5,29 +5,33 @@ from typing import Annotated
 
 import typer
 
-from vaebench.cli.app import app
+from vaebench.cli.app import TierOption, TiersOption, app
+from vaebench.cli.options import STORE, StoreOption
 from vaebench.cli.results import PaperValuesOption
-from vaebench.cli.training import STORE, StoreOption
 from vaebench.errors import UserError
-from vaebench.paths import CONFIGS, PAPER_VALUES, RESULTS, SNAKEFILE, Layout
+from vaebench.experiment.tier import find_layout
+from vaebench.paths import CONFIGS, PAPER_VALUES, RESULTS, SNAKEFILE
 from vaebench.progress import log
-
-TierFolder = Annotated[Path, typer.Option("--results", help="A tier's folder: results/smoke.")]
 
 
 @app.command()
-def manifest(results: TierFolder, paper_values: PaperValuesOption = PAPER_VALUES) -> None:
+def manifest(tier: TierOption, paper_values: PaperValuesOption = PAPER_VALUES) -> None:
     """Write down the digest of every file that a tier made; the workflow does it last."""
     from vaebench.provenance.manifest import write_manifest
 
-    typer.echo(write_manifest(Layout(results), paper_values))
+    typer.echo(write_manifest(find_layout(tier), paper_values))
 
 
 @app.command()
 def verify(
-    path: Annotated[Path, typer.Argument(help="A tier's folder, or one that holds several.")] = (
-        RESULTS
-    ),
+    tier: Annotated[
+        str | None,
+        typer.Option(
+            "--tier",
+            help="A tier: its name, its config file, or its folder; or a folder that holds "
+            "several. All below results/ if not given.",
+        ),
+    ] = None,
     weights: Annotated[
         bool, typer.Option("--weights", help="Weights that are not here are a problem.")
     ] = False,
@@ -41,7 +45,7 @@ def verify(
     from vaebench.provenance.verify import verify as verify_tier
 
     whole = True
-    for layout in find_tiers(path):
+    for layout in find_tiers(RESULTS if tier is None else find_layout(tier).root):
         found = verify_tier(layout, weights)
         for problem in found.problems:
             typer.echo(problem)
@@ -78,7 +82,7 @@ def explain(
 
 @app.command()
 def export(
-    results: TierFolder,
+    tier: TierOption,
     out: Annotated[
         Path, typer.Option(help="The archive to write, such as smoke.tar, or a folder.")
     ],
@@ -91,7 +95,7 @@ def export(
     from vaebench.sharing.archive import export_tier, publish_tier
 
     write = publish_tier if unpacked else export_tier
-    typer.echo(write(Layout(results), out, weights))
+    typer.echo(write(find_layout(tier), out, weights))
 
 
 @app.command("import")
@@ -118,24 +122,19 @@ def import_(
     mark_current(layout, PAPER_VALUES)
 
 
-TiersArgument = Annotated[
-    list[str] | None, typer.Argument(help="Names of tiers; all that there are if none is named.")
-]
-
-
 @app.command()
-def push(tiers: TiersArgument = None) -> None:
+def push(tier: TiersOption = None) -> None:
     """Record finished tiers with DVC, send their bytes to its remote, stage their text for git."""
     from vaebench.sharing.dvc import push as push_tiers
 
-    staged = push_tiers(tiers or [])
+    staged = push_tiers(tier or [])
     typer.echo(f"staged for git: {len(staged)} paths; `git commit` keeps this version")
 
 
 @app.command()
-def pull(tiers: TiersArgument = None, store: StoreOption = STORE) -> None:
+def pull(tier: TiersOption = None, store: StoreOption = STORE) -> None:
     """Bring recorded tiers from DVC's remote, check them, and let snakemake go on from them."""
     from vaebench.sharing.dvc import pull as pull_tiers
 
-    for layout in pull_tiers(tiers or [], store):
+    for layout in pull_tiers(tier or [], store):
         typer.echo(layout.root)

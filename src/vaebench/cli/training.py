@@ -3,12 +3,27 @@
 import re
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
 
 from vaebench.cli.app import DataOption, TierOption, app, parse_duration, parse_list
+from vaebench.cli.options import (
+    STOPPED,
+    STORE,
+    CellOption,
+    DeviceOption,
+    RunsOption,
+    StartOverOption,
+    StoreOption,
+    ThreadsOption,
+    TrackOption,
+    ensure_data,
+    make_resources,
+)
+from vaebench.cli.out_folder import check_out
+from vaebench.cli.summary import show_bounds, show_next_command
 from vaebench.data.described import dataset_of
 from vaebench.data.registry import DATASETS
 from vaebench.errors import UserError
@@ -21,62 +36,35 @@ from vaebench.networks import NETWORKS
 from vaebench.objectives import OBJECTIVES
 from vaebench.paths import DATA, Layout
 from vaebench.progress import log
+from vaebench.runs.record import read_record
 
-if TYPE_CHECKING:
-    from vaebench.execution.session import Resources
-
-STOPPED = 75
-"""The exit status of a training that was stopped and has saved its state (EX_TEMPFAIL)."""
-STORE = Path(".vaebench")
-
-DeviceOption = Annotated[
-    str | None,
-    typer.Option(
-        envvar="VAEBENCH_DEVICE",
-        help="auto (a GPU where there is one), cpu, cuda or mps; default: the tier's, or auto.",
-    ),
-]
-ThreadsOption = Annotated[
-    int | None, typer.Option(min=1, help="CPU threads; all cores if not given.")
-]
-CellOption = Annotated[
-    list[str] | None,
-    typer.Option(help="Only this cell, such as objective~bilbo/latent_dim~2; can be repeated."),
-]
-RunsOption = Annotated[
-    str | None,
-    typer.Option(help="Only these runs of the one cell, such as 1-30, trained together."),
-]
-StoreOption = Annotated[
-    Path,
-    typer.Option(
-        envvar="VAEBENCH_STORE",
-        help="Folder of finished and unfinished training: runs found there are not trained again.",
-    ),
-]
-StartOverOption = Annotated[
-    bool,
-    typer.Option(
-        "--start-over",
-        envvar="VAEBENCH_START_OVER",
-        help="Discard saved states, and finished runs that are damaged, and train them anew.",
-    ),
-]
+DIVERGED = 3
+"""The exit status of `train` if all runs diverged."""
 
 
 @app.command()
 def train(
+    context: typer.Context,
+    objective: Annotated[
+        str | None,
+        typer.Option(
+            help=f"One of: {', '.join(OBJECTIVES)}; or a list such as learned,bilbo, to compare."
+        ),
+    ] = None,
     dataset: Annotated[
         str,
         typer.Option(
             help=f"One of: {', '.join(DATASETS)}; or the path of a .npz file or of a folder of "
             "images, see docs/data.md."
         ),
-    ],
-    objective: Annotated[str, typer.Option(help=f"One of: {', '.join(OBJECTIVES)}.")],
-    likelihood: Annotated[str, typer.Option(help=f"One of: {', '.join(LIKELIHOODS)}.")],
-    latent_dim: Annotated[int, typer.Option(help="Latent dimension n.")],
-    out: Annotated[Path, typer.Option(help="Folder for the results, one folder a run.")],
+    ] = "digits",
+    likelihood: Annotated[
+        str, typer.Option(help=f"One of: {', '.join(LIKELIHOODS)}.")
+    ] = "bernoulli",
+    latent_dim: Annotated[int, typer.Option(help="Latent dimension n.")] = 2,
+    out: Annotated[Path, typer.Option(help="Folder for the results, one folder a run.")] = Path(
+        "out"
+    ),
     epochs: Annotated[
         int | None, typer.Option(help="Passes over the training set; or give --steps.")
     ] = None,
@@ -113,79 +101,114 @@ def train(
         str,
         typer.Option(help="Of layers: float32, or bfloat16 or tf32, which change results."),
     ] = "float32",
+    from_: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            help="Folder of a finished run, such as out/seed~0, to continue to more epochs or "
+            "steps. Its settings are taken.",
+        ),
+    ] = None,
     device: DeviceOption = None,
     threads: ThreadsOption = None,
+    keep_state: Annotated[
+        bool,
+        typer.Option(
+            help="Keep the final states of runs in the store, so that longer runs continue from "
+            "them. They have three times the size of the weights."
+        ),
+    ] = True,
     save_every: Annotated[int, typer.Option(min=1, help="Epochs between saved states.")] = 10,
     store: StoreOption = STORE,
     start_over: StartOverOption = False,
+    track: TrackOption = None,
     data: DataOption = DATA,
 ) -> None:
-    """Train one objective, a run for each seed, without a workflow.
+    """Train one objective or several, a run for each seed, without a workflow.
 
     Writes OUT/seed~0/ with metrics.json, arrays.npz and model.safetensors, and so on for each
-    seed. Lists in other options add a folder: OUT/posterior_std~0.1/seed~0/. All runs are trained
-    together. Example:
+    seed. Lists in other options add a folder: OUT/posterior_std~0.1/seed~0/. The runs of an
+    objective are trained together. At the end it prints the bounds on the test set. The exit status
+    is 3 if all runs diverged. A run goes on from a shorter one whose final state was kept, if there
+    is one; with --from it is refused otherwise. Examples:
 
-        vaebench train --dataset mnist --objective bilbo --likelihood bernoulli
-        --latent-dim 2 --seeds 0,1 --epochs 10 --out out
+        vaebench train --objective learned,bilbo --seeds 0,1 --epochs 10
+
+        vaebench train --from out/objective~bilbo/seed~0 --epochs 20 --out out-20
     """
     dataset = dataset_of(dataset)
-    fixed: dict[str, Any] = {
+    values: dict[str, Any] = {
         "dataset": dataset,
-        "objective": objective,
         "likelihood": likelihood,
         "latent_dim": latent_dim,
         "network": network,
+        "hidden_units": hidden_units,
+        "hidden_layers": hidden_layers,
+        "precision": precision,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
         "schedule": schedule,
-        "precision": precision,
+        "epochs": epochs,
+        "steps": steps,
     }
-    if network == "mlp":
-        fixed |= {"hidden_units": 200, "hidden_layers": 3}
-    fixed |= {
-        name: value
-        for name, value in {
-            "epochs": epochs,
-            "steps": steps,
-            "hidden_units": hidden_units,
-            "hidden_layers": hidden_layers,
-        }.items()
-        if value is not None
-    }
-    axes: dict[str, list[Any]] = {}
+    lists: dict[str, list[Any]] = {} if objective is None else {"objective": objective.split(",")}
     for name, text in {
         "posterior_std": posterior_std,
         "latent_scale": latent_scale,
         "data_scale": data_scale,
         "tau": tau,
     }.items():
-        values = None if text is None else parse_list(name, text, float)
-        if values is not None and len(values) == 1:
-            fixed[name] = values[0]
-        elif values is not None:
-            axes[name] = values
-    axes["seed"] = parse_list("seeds", seeds, int)
-    experiment = _validated(
-        {"name": "train", "settings": fixed, "axes": axes, "packed": list(axes)}
-    )
-    (cell,) = expand(experiment)
+        if text is not None:
+            lists[name] = parse_list(name, text, float)
+    lists["seed"] = parse_list("seeds", seeds, int)
+    if from_ is not None:
+        values, lists = _of_longer_run(context, from_, values, lists)
+    elif objective is None:
+        raise UserError(f"--objective is missing: one of {', '.join(OBJECTIVES)}, or a list")
+    experiment = _experiment(values, lists)
+    cells = expand(experiment)
 
+    check_out(out, cells)
     ensure_data(dataset, data, [])
-    resources = _resources(
-        device or "auto", threads, data, store, save_every, job_deadline(), start_over
+    resources = make_resources(
+        device or "auto",
+        threads,
+        data,
+        store,
+        save_every,
+        job_deadline(),
+        start_over,
+        keep_state,
+        must_continue=from_ is not None,
+        track=track,
     )
 
     from vaebench.execution.session import Target, train_targets
 
-    targets = [
-        Target(run.settings, out / run.folder, out / run.folder / "model.safetensors")
-        for run in cell.runs
-    ]
-    if not train_targets(objective, targets, resources):
-        raise typer.Exit(STOPPED)
+    targets = []
+    for cell in cells:
+        of_cell = [
+            Target(run.settings, out / run.folder, out / run.folder / "model.safetensors")
+            for run in cell.runs
+        ]
+        if not train_targets(cell.shared.objective, of_cell, resources):
+            raise typer.Exit(STOPPED)
+        targets += of_cell
     for target in targets:
         typer.echo(target.folder / "metrics.json")
+    records = [read_record(target.folder / "metrics.json") for target in targets]
+    show_bounds(records, list(experiment.axes))
+
+    def is_valid(objectives: list[str]) -> bool:
+        try:
+            _experiment(values, lists | {"objective": objectives})
+        except UserError:
+            return False
+        return True
+
+    show_next_command(context, records, is_valid)
+    if all(record.status == "diverged" for record in records):
+        raise typer.Exit(DIVERGED)
 
 
 @app.command()
@@ -204,6 +227,7 @@ def run(
     threads: ThreadsOption = None,
     store: StoreOption = STORE,
     start_over: StartOverOption = False,
+    track: TrackOption = None,
 ) -> None:
     """Train what a tier still lacks, job by job, without Snakemake.
 
@@ -218,7 +242,7 @@ def run(
     for dataset in dict.fromkeys(pack.shared.dataset for _, pack in packs):
         ensure_data(dataset, DATA, config.execution.mirrors)
     execution = config.execution
-    resources = _resources(
+    resources = make_resources(
         device or execution.device,
         threads,
         DATA,
@@ -226,6 +250,8 @@ def run(
         execution.save_every,
         deadline,
         start_over,
+        execution.keep_state,
+        track=track or execution.track,
     )
 
     from vaebench.execution.session import targets_of, train_targets
@@ -241,38 +267,57 @@ def run(
     log.info(f"{len(packs)} of {len(packs)} jobs are complete")
 
 
-def ensure_data(dataset: str, root: Path, mirrors: list[str]) -> None:
-    """Prepare a dataset unless it is prepared already, from its source as it is now."""
-    from vaebench.data.prepared import is_prepared, prepare
+def _of_longer_run(
+    context: typer.Context,
+    folder: Path,
+    values: dict[str, Any],
+    lists: dict[str, list[Any]],
+) -> tuple[dict[str, Any], dict[str, list[Any]]]:
+    """The settings of the run that continues the one in a folder, as `_experiment` takes them.
 
-    if not is_prepared(root / "prepared", dataset):
-        log.info(f"preparing dataset {dataset}")
-        prepare(dataset, root, mirrors)
+    Raises:
+        UserError: there is no such run, it cannot be continued, or other options were given for it.
+    """
+    from vaebench.execution.continuation import longer_run
+
+    def is_given(name: str) -> bool:
+        source = context.get_parameter_source("seeds" if name == "seed" else name)
+        return source is not None and source.name == "COMMANDLINE"
+
+    singles = {name: list_[0] if len(list_) == 1 else list_ for name, list_ in lists.items()}
+    given = {
+        name: value
+        for name, value in (values | singles).items()
+        if name not in ("epochs", "steps") and is_given(name)
+    }
+    record = read_record(folder / "metrics.json")
+    run = longer_run(record, values["epochs"], values["steps"], given).given()
+    return (
+        {name: value for name, value in run.items() if name not in ("objective", "seed")},
+        {"objective": [run["objective"]], "seed": [run["seed"]]},
+    )
 
 
-def _resources(
-    device: str,
-    threads: int | None,
-    data: Path,
-    store: Path,
-    save_every: int,
-    deadline: float | None = None,
-    start_over: bool = False,
-) -> "Resources":
-    """How and where to train. This sets the number of threads of this process."""
-    import torch
+def _experiment(values: dict[str, Any], lists: dict[str, list[Any]]) -> Experiment:
+    """The runs that the options ask for, as an experiment.
 
-    from vaebench.execution.device import choose_device
-    from vaebench.execution.session import Resources
+    Args:
+        values: settings with one value. None for those that are not given.
+        lists: settings that may have several values, the objective and the seed among them.
 
-    if threads is not None:
-        torch.set_num_threads(threads)
-    return Resources(choose_device(device), data, store, save_every, deadline, start_over)
-
-
-def _validated(values: dict[str, Any]) -> Experiment:
+    Raises:
+        UserError: the settings of a run are invalid.
+    """
+    settings = {name: value for name, value in values.items() if value is not None}
+    if settings["network"] == "mlp":
+        settings = {"hidden_units": 200, "hidden_layers": 3} | settings
+    axes = {name: list_ for name, list_ in lists.items() if len(list_) > 1 or name == "seed"}
+    settings |= {name: list_[0] for name, list_ in lists.items() if name not in axes}
+    packed = [name for name in axes if name != "objective"]
     try:
-        return Experiment.model_validate(values)
+        return Experiment.model_validate(
+            {"name": "train", "settings": settings, "axes": axes, "packed": packed}
+        )
     except ValidationError as error:
         text = describe(error).replace("(top level): ", "")
         raise UserError(re.sub(r"^(settings|axes)\.", "", text, flags=re.MULTILINE)) from None

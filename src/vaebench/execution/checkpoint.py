@@ -6,7 +6,7 @@ and, as JSON, the counters. Random generators have no state to save, since strea
 seed and epoch (`numerics/streams.py`).
 """
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -36,15 +36,19 @@ class CheckpointKey(BaseModel):
     device: str
 
 
-class _Header(BaseModel):
+class CheckpointHeader(BaseModel):
+    """What a checkpoint says beside its tensors."""
+
     identity: CheckpointKey
     step: int
     seconds: float
     diverged: list[int | None]
     history: list[list[HistoryPoint]]
+    pack: list[str] | None = None
+    """Of a kept state: the names of all runs that were trained together, see `continuation`."""
 
 
-class _RefusedError(Exception):
+class RefusedError(Exception):
     """A checkpoint cannot be used. The text gives the reason."""
 
 
@@ -73,25 +77,31 @@ def checkpoint_key(pack: Pack, data: str) -> CheckpointKey:
     )
 
 
-def save_checkpoint(path: Path, key: CheckpointKey, state: TrainingState) -> None:
+def save_checkpoint(
+    path: Path, key: CheckpointKey, state: TrainingState, pack: list[str] | None = None
+) -> None:
     """Save the state of a training. The previous checkpoint stays until the new one is complete.
 
     Args:
         path: the result of `checkpoint_path`.
         key: the result of `checkpoint_key`.
         state: the state.
+        pack: of a kept state, see `CheckpointHeader`.
 
     Raises:
         OSError: the disk is full or cannot be written. The previous checkpoint is then unchanged.
     """
-    header = _Header(
+    header = CheckpointHeader(
         identity=key,
         step=state.step,
         seconds=state.seconds,
         diverged=state.diverged,
         history=state.history,
+        pack=pack,
     )
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in _tensors(state).items()}
+    tensors = {
+        name: tensor.detach().cpu().contiguous() for name, tensor in state_tensors(state).items()
+    }
     text = bytearray(header.model_dump_json().encode())
     content = save(tensors | {_HEADER: torch.frombuffer(text, dtype=torch.uint8)})
     write_atomically(path, f"{digest_bytes(content)}\n".encode() + content)
@@ -118,11 +128,11 @@ def restore_checkpoint(
     if not path.exists():
         return False
     try:
-        header, tensors = _read(path, key, sources)
-        with torch.no_grad():
-            for name, tensor in _tensors(state).items():
-                tensor.copy_(tensors[name])
-    except (_RefusedError, KeyError, RuntimeError) as error:
+        header, tensors = read_checkpoint(path, key, sources)
+        if header.identity.settings != key.settings:
+            raise RefusedError("it belongs to other settings")
+        copy_tensors(tensors, state)
+    except RefusedError as error:
         raise UserError(
             f"the saved training state {path} cannot be used: {error}. To discard it and train "
             f"from the beginning: {START_OVER}"
@@ -139,35 +149,55 @@ def same_to_the_bit(run: Settings) -> set[str]:
     }
 
 
-def _read(
+def read_checkpoint(
     path: Path, wanted: CheckpointKey, sources: Container[str]
-) -> tuple[_Header, dict[str, torch.Tensor]]:
+) -> tuple[CheckpointHeader, dict[str, torch.Tensor]]:
+    """Read a checkpoint and check all of its key but the settings.
+
+    Raises:
+        RefusedError: it is damaged, or is of another version, device or dataset, or of sources that
+            are not among `sources`.
+    """
     digest, _, content = path.read_bytes().partition(b"\n")
     if digest != digest_bytes(content).encode():
-        raise _RefusedError("it is damaged")
+        raise RefusedError("it is damaged")
     try:
         tensors = load(content)
-        header = _Header.model_validate_json(tensors[_HEADER].numpy().tobytes())
+        header = CheckpointHeader.model_validate_json(tensors[_HEADER].numpy().tobytes())
     except (SafetensorError, ValidationError, KeyError):
-        raise _RefusedError(f"it is of another version than {VERSION}") from None
+        raise RefusedError(f"it is of another version than {VERSION}") from None
     found = header.identity
     if found.version != wanted.version:
-        raise _RefusedError(f"its version is {found.version}, not {wanted.version}")
+        raise RefusedError(f"its version is {found.version}, not {wanted.version}")
     if found.sources not in sources:
-        raise _RefusedError(
+        raise RefusedError(
             f"other sources made it ({found.sources[:12]}) than this checkout's "
             f"({wanted.sources[:12]}), which would end in a run that is neither's"
         )
     if found.device != wanted.device:
         # Noise differs between kinds of device. The result would belong to neither.
-        raise _RefusedError(f"it was made on {found.device}: continue with --device {found.device}")
-    for what in ("settings", "data"):
-        if getattr(found, what) != getattr(wanted, what):
-            raise _RefusedError(f"it belongs to other {what}")
+        raise RefusedError(f"it was made on {found.device}: continue with --device {found.device}")
+    if found.data != wanted.data:
+        raise RefusedError("it belongs to other data")
     return header, tensors
 
 
-def _tensors(state: TrainingState) -> dict[str, torch.Tensor]:
+@torch.no_grad()
+def copy_tensors(tensors: Mapping[str, torch.Tensor], state: TrainingState) -> None:
+    """Copy the tensors of a checkpoint into a state.
+
+    Raises:
+        RefusedError: names or shapes differ. The state is then unchanged.
+    """
+    targets = state_tensors(state)
+    for name, target in targets.items():
+        if name not in tensors or tensors[name].shape != target.shape:
+            raise RefusedError(f"its tensor '{name}' is missing or of another shape")
+    for name, target in targets.items():
+        target.copy_(tensors[name])
+
+
+def state_tensors(state: TrainingState) -> dict[str, torch.Tensor]:
     """All tensors of a state by name: weights, Adam's moments and its number of updates."""
     tensors = dict(state.parameters) | {"adam/step": state.moments.step}
     for moment, values in (("first", state.moments.first), ("second", state.moments.second)):

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save
 
 from vaebench.data import prepared
 from vaebench.errors import UserError
@@ -27,7 +26,10 @@ from vaebench.execution.checkpoint import (
     same_to_the_bit,
     save_checkpoint,
 )
+from vaebench.execution.continuation import keep_states, restore_kept
 from vaebench.execution.device import hold_memory
+from vaebench.execution.trackers import Tracking, tracking
+from vaebench.execution.weights import weights_file
 from vaebench.execution.worker import describe_worker
 from vaebench.experiment.grid import Run
 from vaebench.experiment.settings import Settings
@@ -86,6 +88,12 @@ class Resources:
     """The time, by `time.monotonic()`, at which training saves its state and stops."""
     start_over: bool = False
     """Whether to discard unusable checkpoints and damaged finished runs instead of raising."""
+    keep_state: bool = False
+    """Whether to keep the final state of finished runs, from which longer runs continue."""
+    must_continue: bool = False
+    """Whether to refuse to train a run from its beginning."""
+    track: str | None = None
+    """The name of a tracker that shows the training, see `trackers`."""
 
 
 def train_targets(label: str, targets: Sequence[Target], resources: Resources) -> bool:
@@ -122,9 +130,12 @@ def train_targets(label: str, targets: Sequence[Target], resources: Resources) -
         if missing:
             runs = [targets[k].settings for k in missing]
             session = _prepare(label, runs, resources)
-            if not _train(session, resources):
-                return False
-            _commit(session, [hashes[k] for k in missing], store)
+            names = [targets[k].folder.as_posix() for k in missing]
+            new = [hashes[k] for k in missing]
+            with tracking(resources.track, names, runs, new) as tracked:
+                if not _train(session, resources, tracked):
+                    return False
+                _commit(session, new, resources, tracked)
     for target, value in zip(targets, hashes, strict=True):
         _publish(get_run(resources.store, value), target)
     return True
@@ -188,10 +199,28 @@ def _prepare(label: str, runs: Sequence[Settings], resources: Resources) -> _Ses
     key = checkpoint_key(pack, data_digest)
     if restore_checkpoint(path, key, state, same_to_the_bit(shared)):
         log.info(f"[{label}] continues after step {state.step} of {pack.steps}")
+    elif not resources.start_over:
+        _continue_shorter_runs(label, pack, key, state, resources)
     return _Session(label, pack, state, data, path, key)
 
 
-def _train(session: _Session, resources: Resources) -> bool:
+def _continue_shorter_runs(
+    label: str, pack: Pack, key: CheckpointKey, state: TrainingState, resources: Resources
+) -> None:
+    """Continue from the kept states of finished runs that are the beginning of these, if any.
+
+    Raises:
+        UserError: there are none, and training must not start from the beginning.
+    """
+    sources = same_to_the_bit(pack.shared)
+    reason = restore_kept(resources.store, pack, key, state, sources)
+    if reason is None:
+        log.info(f"[{label}] continues finished runs after step {state.step} of {pack.steps}")
+    elif resources.must_continue:
+        raise UserError(f"the run cannot be continued: {reason}. Train it without --from")
+
+
+def _train(session: _Session, resources: Resources, tracked: Tracking) -> bool:
     """Train to the end, or until the deadline or a signal. The state is saved in both cases.
 
     Returns:
@@ -212,6 +241,7 @@ def _train(session: _Session, resources: Resources) -> bool:
 
         def after_evaluation(number: int) -> None:
             progress.report(number, state.step / state.seconds, _mean_objective(state))
+            tracked.points(state.history)
             # If training is counted in steps, an interval is a twentieth of it. Each one is saved.
             due = in_steps or number % resources.save_every == 0
             if due and number < pack.evaluations:
@@ -225,11 +255,17 @@ def _train(session: _Session, resources: Resources) -> bool:
     return complete
 
 
-def _commit(session: _Session, hashes: Sequence[str], store: Path) -> None:
+def _commit(
+    session: _Session, hashes: Sequence[str], resources: Resources, tracked: Tracking
+) -> None:
     """Evaluate a trained pack and put either all of its runs or none into the store."""
+    store = resources.store
     with _stop_signals():
-        for run in _evaluate(session, hashes):
+        if resources.keep_state:
+            keep_states(store, session.pack, session.key, session.state, hashes)
+        for k, run in enumerate(_evaluate(session, hashes)):
             stage_run(store, run)
+            tracked.final(k, run.record, session.state.step)
         # In this order, a killed process leaves either the checkpoint or all staged runs. If only
         # some runs of a pack were kept, the others would be trained in another pack, whose rounding
         # may differ.
@@ -245,9 +281,8 @@ def _evaluate(session: _Session, hashes: Sequence[str]) -> Iterator[FinishedRun]
     environment = digest_file(lock) if lock.exists() else None
     for k, measured in enumerate(final_metrics(pack, state, session.data)):
         settings = pack.runs[k]
-        weights = save(
-            {name: stack[k].detach().cpu().clone() for name, stack in state.parameters.items()}
-        )
+        parameters = {name: stack[k] for name, stack in state.parameters.items()}
+        weights = weights_file(settings, hashes[k], parameters)
         npz = to_npz(measured.arrays)
         record = RunRecord(
             run=settings,

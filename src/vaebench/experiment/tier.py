@@ -1,5 +1,6 @@
 """A tier: a config file that names experiments and figures, and how runs are trained."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -11,7 +12,7 @@ from vaebench.errors import UserError
 from vaebench.experiment.figures import runs_to_show
 from vaebench.experiment.grid import Experiment, Run, Strict, expand
 from vaebench.experiment.settings import AxisValue, Name
-from vaebench.paths import CONFIGS
+from vaebench.paths import CONFIGS, Layout
 
 
 class Execution(Strict):
@@ -29,6 +30,17 @@ class Execution(Strict):
         10,
         description="Epochs between two saved states of a training job; one that is counted in "
         "steps saves at every twentieth of them.",
+    )
+    keep_state: bool = Field(
+        False,
+        description="Whether the final states of runs are kept in the store, so that the same runs "
+        "with more epochs or steps continue from them. They have three times the size of the "
+        "weights.",
+    )
+    track: Literal["tensorboard", "mlflow", "wandb"] | None = Field(
+        None,
+        description="A program that shows the training, from files below tracking/. Its package "
+        "has to be installed.",
     )
     mirrors: list[str] = Field(
         default_factory=list,
@@ -159,8 +171,24 @@ def _claims_in(path: Path, config: Path) -> list[Any]:
 
 
 def find_tier(name: str) -> Path:
-    """The file of a tier given by name (`paper` is config/paper.yaml) or by path."""
-    return Path(name) if name.endswith((".yaml", ".yml")) else CONFIGS / f"{name}.yaml"
+    """The config of a tier that is given by its name, its config file or its folder in results/.
+
+    `paper` is config/paper.yaml, and `results/paper` is results/paper/config.yaml.
+    """
+    if name.endswith((".yaml", ".yml")):
+        return Path(name)
+    return Layout(Path(name)).config if "/" in name else CONFIGS / f"{name}.yaml"
+
+
+def find_layout(name: str) -> Layout:
+    """The results of a tier that is given as for `find_tier`. They need not exist.
+
+    Raises:
+        UserError: a config file is named that cannot be read.
+    """
+    if name.endswith((".yaml", ".yml")):
+        return Layout.of(load_tier(Path(name)).tier)
+    return Layout(Path(name)) if "/" in name else Layout.of(name)
 
 
 def dump_tier(tier: Tier, folder: Path) -> str:
@@ -173,7 +201,7 @@ def dump_tier(tier: Tier, folder: Path) -> str:
     # Empty keys of what few tiers have are left out, so that the config of others stays as it was.
     unused = {key for key in ("datasets",) if not getattr(tier, key)}
     values = tier.model_dump(mode="json", exclude=unused, context={"folder": folder})
-    return yaml.safe_dump(values, sort_keys=False)
+    return yaml.dump(values, Dumper=_Dumper, sort_keys=False)
 
 
 def describe(error: ValidationError) -> str:
@@ -189,7 +217,11 @@ def describe(error: ValidationError) -> str:
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """A YAML loader that refuses a mapping with a repeated key. The default one keeps the last."""
+    """A YAML loader that refuses a mapping with a repeated key. The default one keeps the last.
+
+    It also takes `1e-3` for a number, as YAML 1.2 does. The default loader reads YAML 1.1, in which
+    a number with an exponent needs a point and a sign: `1.0e-3`.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -203,3 +235,14 @@ class _UniqueKeyLoader(yaml.SafeLoader):
                 raise yaml.YAMLError(f"line {mark.line + 1}: key '{key_node.value}' twice")
             seen.add(key_node.value)
         return super().construct_mapping(node, deep)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes texts that `_UniqueKeyLoader` would take for numbers."""
+
+
+_EXPONENT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$")
+"""A number with an exponent in the core schema of YAML 1.2."""
+
+for _class in (_UniqueKeyLoader, _Dumper):
+    _class.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+.0123456789"))

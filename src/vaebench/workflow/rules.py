@@ -1,10 +1,14 @@
 """What the Snakemake rules ask of the grid: patterns, constraints and parameters of jobs."""
 
+import atexit
 import json
 import os
 import re
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -178,7 +182,20 @@ def _first(job: Job) -> Run:
     return job.blocks[0].runs[0]
 
 
-def note_plan(tier: Tier, layout: Layout) -> None:
+@dataclass(frozen=True)
+class PlanFiles:
+    """The files that say what is planned, as inputs of rules."""
+
+    config: Path
+    """The resolved config."""
+    hashes: Path
+    """The hashes of all runs."""
+    any_config: Path
+    """The resolved config, or an earlier one if that is there. It is for rules that take it as
+    ancient, since a new config is no reason to run their jobs again."""
+
+
+def note_plan(tier: Tier, layout: Layout) -> PlanFiles:
     """Write down what is planned, unless it stands there: the resolved config and all run hashes.
 
     Snakemake knows what made a file from its own metadata, which a clone does not have. The dates
@@ -188,17 +205,49 @@ def note_plan(tier: Tier, layout: Layout) -> None:
     Raises:
         UserError: a claim of the tier is wrong.
     """
+    # A tier that measures no samples has it empty: DVC wants every output that it is told of.
+    (layout.root / "classifiers").mkdir(parents=True, exist_ok=True)
+    for path, text in _plan(tier, layout).items():
+        if not _has(path, text):
+            write_atomically(path, text.encode())
+    return plan_files(layout)
+
+
+def plan_files(layout: Layout) -> PlanFiles:
+    """The files that `note_plan` wrote."""
+    return PlanFiles(layout.config, layout.hashes, layout.config)
+
+
+def note_dry_plan(tier: Tier, layout: Layout) -> PlanFiles:
+    """As `note_plan`, for a dry run: what is not written down yet goes to a temporary folder.
+
+    The folder is removed with this process. Snakemake plans the same jobs as in a run, since
+    another file is as much a reason to run a job as a newer file.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="vaebench-dry-run-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    places = {}
+    for path, text in _plan(tier, layout).items():
+        places[path] = path
+        if not _has(path, text):
+            places[path] = folder / path.name
+            places[path].write_text(text)
+    config = places[layout.config]
+    any_config = layout.config if layout.config.exists() else config
+    return PlanFiles(config, places[layout.hashes], any_config)
+
+
+def _plan(tier: Tier, layout: Layout) -> dict[Path, str]:
     check_claims(tier)
     hashes = [
         f"{run_hash(run.settings)} {experiment.name}/{run.folder.as_posix()}\n"
         for experiment, run in tier.runs
     ]
-    # A tier that measures no samples has it empty: DVC wants every output that it is told of.
-    (layout.root / "classifiers").mkdir(parents=True, exist_ok=True)
-    config = dump_tier(tier, layout.root)
-    for path, text in ((layout.config, config), (layout.hashes, "".join(hashes))):
-        if not path.exists() or path.read_text() != text:
-            write_atomically(path, text.encode())
+    return {layout.config: dump_tier(tier, layout.root), layout.hashes: "".join(hashes)}
+
+
+def _has(path: Path, text: str) -> bool:
+    return path.exists() and path.read_text() == text
 
 
 def check_claims(tier: Tier) -> None:

@@ -1,0 +1,102 @@
+"""Options and preparations that several commands share."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vaebench.progress import log
+
+if TYPE_CHECKING:
+    from vaebench.execution.session import Resources
+
+STOPPED = 75
+"""The exit status of a training that was stopped and has saved its state (EX_TEMPFAIL)."""
+STORE = Path(".vaebench")
+
+DeviceOption = Annotated[
+    str | None,
+    typer.Option(
+        envvar="VAEBENCH_DEVICE",
+        help="auto (a GPU where there is one), cpu, cuda or mps; default: the tier's, or auto.",
+    ),
+]
+ThreadsOption = Annotated[
+    int | None, typer.Option(min=1, help="CPU threads; all cores if not given.")
+]
+CellOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Only this cell, such as objective~bilbo/latent_dim~2; can be repeated."),
+]
+RunsOption = Annotated[
+    str | None,
+    typer.Option(help="Only these runs of the one cell, such as 1-30, trained together."),
+]
+StoreOption = Annotated[
+    Path,
+    typer.Option(
+        envvar="VAEBENCH_STORE",
+        help="Folder of finished and unfinished training: runs found there are not trained again.",
+    ),
+]
+TrackOption = Annotated[
+    str | None,
+    typer.Option(
+        help="tensorboard, mlflow or wandb: show the training there, below tracking/; off if not "
+        "given."
+    ),
+]
+StartOverOption = Annotated[
+    bool,
+    typer.Option(
+        "--start-over",
+        envvar="VAEBENCH_START_OVER",
+        help="Discard saved states, and finished runs that are damaged, and train them anew.",
+    ),
+]
+
+
+def ensure_data(dataset: str, root: Path, mirrors: list[str]) -> None:
+    """Prepare a dataset unless it is prepared already, from its source as it is now."""
+    from vaebench.data.prepared import is_prepared, prepare
+
+    if not is_prepared(root / "prepared", dataset):
+        log.info(f"preparing dataset {dataset}")
+        prepare(dataset, root, mirrors)
+
+
+def make_resources(
+    device: str,
+    threads: int | None,
+    data: Path,
+    store: Path,
+    save_every: int,
+    deadline: float | None = None,
+    start_over: bool = False,
+    keep_state: bool = False,
+    must_continue: bool = False,
+    track: str | None = None,
+) -> "Resources":
+    """How and where to train. This sets the number of threads of this process."""
+    import torch
+
+    from vaebench.execution.device import choose_device
+    from vaebench.execution.session import Resources
+    from vaebench.execution.trackers import check_tracker
+
+    if track is not None:
+        check_tracker(track)
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return Resources(
+        choose_device(device),
+        data,
+        store,
+        save_every,
+        deadline,
+        start_over,
+        keep_state,
+        must_continue,
+        track,
+    )
