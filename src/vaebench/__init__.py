@@ -19,31 +19,46 @@ if TYPE_CHECKING:
     from vaebench.api.results import load_results
     from vaebench.api.run import Codes, TrainedRun, load_run
     from vaebench.api.training import train
+    from vaebench.core.batch import Batch
+    from vaebench.data.registry import dataset
     from vaebench.errors import UserError
+    from vaebench.experiment.plugins import load_plugins
     from vaebench.experiment.settings import Settings
     from vaebench.likelihoods import batch_variance, likelihood
+    from vaebench.networks import network
     from vaebench.objectives import objective
+    from vaebench.parameters import Parameter
     from vaebench.results.intervals import Estimate, estimate
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Batch",
     "Codes",
     "Estimate",
+    "Parameter",
     "Settings",
     "TrainedRun",
     "UserError",
     "batch_variance",
+    "dataset",
     "estimate",
     "likelihood",
     "load_data",
+    "load_plugins",
     "load_results",
     "load_run",
+    "network",
     "objective",
     "train",
 ]
 
 _PLACES = {
+    "Batch": "core.batch",
+    "Parameter": "parameters",
+    "dataset": "data.registry",
+    "load_plugins": "experiment.plugins",
+    "network": "networks",
     "Codes": "api.run",
     "Estimate": "results.intervals",
     "Settings": "experiment.settings",

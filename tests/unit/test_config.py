@@ -151,7 +151,7 @@ def test_a_name_that_looks_like_a_number_stays_a_name(tmp_path: Path) -> None:
     tier = load_tier(path)
     assert tier.tier == "1e5"
     copy = tmp_path / "copy.yaml"
-    copy.write_text(dump_tier(tier))
+    copy.write_text(dump_tier(tier, copy.parent))
     assert load_tier(copy) == tier
     # What is no number of YAML 1.2 stays a text, and is refused as one.
     path.write_text(path.read_text().replace("learning_rate: 0.001", "learning_rate: 1e-3x"))
@@ -280,7 +280,7 @@ def test_claims_of_a_tier_are_read_from_their_file_and_checked(tmp_path: Path) -
     tier = load_tier(path)
     assert [each.id for each in own_claims(tier)] == ["mine"]
     copy = tmp_path / "resolved.yaml"
-    copy.write_text(dump_tier(tier))
+    copy.write_text(dump_tier(tier, copy.parent))
     claims.unlink()
     assert load_tier(copy) == tier, "the resolved config needs the file"
     wrong: list[tuple[dict[str, Any], str]] = [

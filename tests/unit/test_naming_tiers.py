@@ -34,7 +34,7 @@ def test_a_name_a_config_and_a_folder_are_the_same_tier(
     monkeypatch.chdir(tmp_path)
     for path in (find_tier("quick"), find_tier("results/quick"), Path("mine.yaml")):
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(dump_tier(tier))
+        path.write_text(dump_tier(tier, path.parent))
     for name in ("quick", "results/quick", "results/quick/", "mine.yaml", "config/quick.yaml"):
         assert load_tier(find_tier(name)) == tier
         assert find_layout(name) == Layout.of("quick")

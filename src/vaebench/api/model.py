@@ -14,7 +14,6 @@ from vaebench.core.vae import VAE, blocks
 from vaebench.errors import UserError
 from vaebench.experiment.settings import Settings
 from vaebench.models.make import make_vae
-from vaebench.objectives import OBJECTIVES
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ class Model:
         network = self.vae.network
         means, stds = [], []
         for block in blocks(len(pixels), network.images_at_once):
-            x = network.scale(pixels[None, block].to(self.device))
+            x = self.vae.to_data(pixels[None, block].to(self.device))
             posterior = network.encode(self.parameters, x)
             means.append(posterior.mean[0].cpu())
             # A constant standard deviation has the shape [run, 1, 1].
@@ -95,4 +94,4 @@ class Model:
 
 def floats_prior(settings: Settings) -> bool:
     """Whether a run was trained with the floating prior N(0, S^2) of Eq. 4."""
-    return OBJECTIVES[settings.objective].prior == "floating"
+    return settings.prior_family != "standard"

@@ -8,6 +8,7 @@ from typing import Any
 
 import typer
 
+from vaebench.cli.parameter_options import given_parameters
 from vaebench.experiment.settings import AxisValue, format_value
 from vaebench.objectives import OBJECTIVES
 from vaebench.paths import CONFIGS, SNAKEFILE
@@ -208,15 +209,21 @@ def _print_table(title: str, header: Sequence[str], lines: Sequence[Sequence[str
 def _with_options(context: typer.Context, changed: dict[str, Any]) -> str:
     """The command of this context with other values of some options."""
     words = ["vaebench", str(context.info_name)]
-    for parameter in context.command.params:
+    own = given_parameters(context)
+    for parameter in context.command.get_params(context):
         name = str(parameter.name)
         source = context.get_parameter_source(name)
         is_given = source is not None and source.name == "COMMANDLINE"
         if name not in changed and not is_given:
             continue
-        value = changed.get(name, context.params[name])
+        if name in own:
+            value: Any = ",".join(format_value(one) for one in own[name])
+        else:
+            value = changed.get(name, context.params.get(name))
         if isinstance(value, bool):
             words += parameter.opts[:1] if value else parameter.secondary_opts[:1]
+        elif isinstance(value, list):
+            words += [word for one in value for word in (parameter.opts[0], str(one))]
         else:
             words += [parameter.opts[0], str(value)]
     return shlex.join(words)

@@ -23,6 +23,7 @@ from vaebench.cli.options import (
     make_resources,
 )
 from vaebench.cli.out_folder import check_out
+from vaebench.cli.parameter_options import CommandWithParameters, given_parameters
 from vaebench.cli.summary import show_bounds, show_next_command
 from vaebench.data.described import dataset_of
 from vaebench.data.registry import DATASETS
@@ -30,7 +31,9 @@ from vaebench.errors import UserError
 from vaebench.execution.slurm_job import job_deadline
 from vaebench.experiment.grid import Experiment, expand
 from vaebench.experiment.jobs import chosen_blocks
+from vaebench.experiment.settings import can_be_packed
 from vaebench.experiment.tier import describe, find_tier, load_tier
+from vaebench.families import POSTERIORS, PRIORS
 from vaebench.likelihoods import LIKELIHOODS
 from vaebench.networks import NETWORKS
 from vaebench.objectives import OBJECTIVES
@@ -42,7 +45,7 @@ DIVERGED = 3
 """The exit status of `train` if all runs diverged."""
 
 
-@app.command()
+@app.command(cls=CommandWithParameters)
 def train(
     context: typer.Context,
     objective: Annotated[
@@ -70,20 +73,22 @@ def train(
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Optimisation steps.")] = None,
     seeds: Annotated[str, typer.Option(help="Seeds, such as 0,1,2; trained together.")] = "0",
-    posterior_std: Annotated[
+    posterior: Annotated[
         str | None,
-        typer.Option(help="sigma of a constant posterior, or a list such as 0.1,1; default 1."),
+        typer.Option(
+            help=f"Family of posteriors, of {', '.join(POSTERIORS)}, or a list; for objectives "
+            "with a choice."
+        ),
+    ] = None,
+    prior: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Family of priors, of {', '.join(PRIORS)}, or a list; for objectives with a "
+            "choice."
+        ),
     ] = None,
     latent_scale: Annotated[
         str | None, typer.Option(help="c, factor on the encoder's output, or a list; default 1.")
-    ] = None,
-    data_scale: Annotated[
-        str | None,
-        typer.Option(help="lambda, factor on the data, or a list; Gaussian likelihoods only."),
-    ] = None,
-    tau: Annotated[
-        str | None,
-        typer.Option(help="tau, the information factor of BAGGINS (Eq. 29), or a list."),
     ] = None,
     batch_size: Annotated[int, typer.Option(help="Images in a batch.")] = 300,
     learning_rate: Annotated[float, typer.Option(help="Adam's step size.")] = 0.001,
@@ -91,12 +96,6 @@ def train(
         str, typer.Option(help="The step size during training: constant or constant-cosine.")
     ] = "constant",
     network: Annotated[str, typer.Option(help=f"One of: {', '.join(NETWORKS)}.")] = "mlp",
-    hidden_units: Annotated[
-        int | None, typer.Option(help="Units of each hidden layer of mlp; default 200.")
-    ] = None,
-    hidden_layers: Annotated[
-        int | None, typer.Option(help="Hidden layers of mlp's encoder and decoder; default 3.")
-    ] = None,
     precision: Annotated[
         str,
         typer.Option(help="Of layers: float32, or bfloat16 or tf32, which change results."),
@@ -123,6 +122,12 @@ def train(
     start_over: StartOverOption = False,
     track: TrackOption = None,
     data: DataOption = DATA,
+    plugin: Annotated[  # noqa: ARG001 - loaded before the other options are read
+        list[Path] | None,
+        typer.Option(
+            help="A Python file of your own that registers objectives and more; can be repeated."
+        ),
+    ] = None,
 ) -> None:
     """Train one objective or several, a run for each seed, without a workflow.
 
@@ -134,6 +139,10 @@ def train(
 
         vaebench train --objective learned,bilbo --seeds 0,1 --epochs 10
 
+        vaebench train --objective beta-vae --beta 0.5,1,4 --warm-up 0.2 --epochs 10
+
+        vaebench train --plugin my_vae.py --objective learned,my-vae --epochs 10
+
         vaebench train --from out/objective~bilbo/seed~0 --epochs 20 --out out-20
     """
     dataset = dataset_of(dataset)
@@ -142,8 +151,6 @@ def train(
         "likelihood": likelihood,
         "latent_dim": latent_dim,
         "network": network,
-        "hidden_units": hidden_units,
-        "hidden_layers": hidden_layers,
         "precision": precision,
         "batch_size": batch_size,
         "learning_rate": learning_rate,
@@ -152,14 +159,12 @@ def train(
         "steps": steps,
     }
     lists: dict[str, list[Any]] = {} if objective is None else {"objective": objective.split(",")}
-    for name, text in {
-        "posterior_std": posterior_std,
-        "latent_scale": latent_scale,
-        "data_scale": data_scale,
-        "tau": tau,
-    }.items():
-        if text is not None:
-            lists[name] = parse_list(name, text, float)
+    for name, families in {"posterior": posterior, "prior": prior}.items():
+        if families is not None:
+            lists[name] = families.split(",")
+    if latent_scale is not None:
+        lists["latent_scale"] = parse_list("latent_scale", latent_scale, float)
+    lists |= given_parameters(context)
     lists["seed"] = parse_list("seeds", seeds, int)
     if from_ is not None:
         values, lists = _of_longer_run(context, from_, values, lists)
@@ -310,10 +315,11 @@ def _experiment(values: dict[str, Any], lists: dict[str, list[Any]]) -> Experime
     """
     settings = {name: value for name, value in values.items() if value is not None}
     if settings["network"] == "mlp":
-        settings = {"hidden_units": 200, "hidden_layers": 3} | settings
+        defaults = {"hidden_units": 200, "hidden_layers": 3}
+        settings = {k: v for k, v in defaults.items() if k not in lists} | settings
     axes = {name: list_ for name, list_ in lists.items() if len(list_) > 1 or name == "seed"}
     settings |= {name: list_[0] for name, list_ in lists.items() if name not in axes}
-    packed = [name for name in axes if name != "objective"]
+    packed = [name for name in axes if can_be_packed(name)]
     try:
         return Experiment.model_validate(
             {"name": "train", "settings": settings, "axes": axes, "packed": packed}

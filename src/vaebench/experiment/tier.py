@@ -11,8 +11,9 @@ from vaebench.data.described import Description, register_datasets
 from vaebench.errors import UserError
 from vaebench.experiment.figures import runs_to_show
 from vaebench.experiment.grid import Experiment, Run, Strict, expand
+from vaebench.experiment.plugins import load_plugins
 from vaebench.experiment.settings import AxisValue, Name
-from vaebench.paths import CONFIGS, Layout
+from vaebench.paths import CONFIGS, ConfigPath, Layout
 
 
 class Execution(Strict):
@@ -53,6 +54,11 @@ class Tier(Strict):
     """One config file. It is complete in itself: it inherits nothing from another tier."""
 
     tier: Name = Field(description="Names the folder below results/.")
+    plugins: list[ConfigPath] = Field(
+        default_factory=list,
+        description="Python files of your own that register objectives, likelihoods, networks, "
+        "datasets, figures or statistics. Paths are relative to the config.",
+    )
     # Before the experiments, whose checks read the registry that these enter.
     datasets: dict[Name, Description] = Field(
         default_factory=dict,
@@ -130,7 +136,7 @@ class Tier(Strict):
 
 
 def load_tier(path: Path) -> Tier:
-    """Read and check a tier's file, and register the datasets that it describes.
+    """Read and check a tier's file. Load its plugins and register the datasets that it describes.
 
     Raises:
         UserError: the file is missing, is no YAML or fails the checks. The text names file, key and
@@ -146,6 +152,12 @@ def load_tier(path: Path) -> Tier:
         raise UserError(f"cannot read the config {path}: {error.strerror}{there}") from None
     except yaml.YAMLError as error:
         raise UserError(f"{path} is not valid YAML: {error}") from None
+    if isinstance(values, dict) and isinstance(values.get("plugins"), list):
+        # First, since the rest of the config may name what they register.
+        try:
+            load_plugins(path.parent / str(plugin) for plugin in values["plugins"])
+        except UserError as error:
+            raise UserError(f"{path} is refused:\nplugins: {error}") from None
     if isinstance(values, dict) and isinstance(values.get("claims"), str):
         values["claims"] = _claims_in(path.parent / values["claims"], path)
     try:
@@ -199,7 +211,7 @@ def dump_tier(tier: Tier, folder: Path) -> str:
         folder: the folder of the file that it is written to, which its paths are relative to.
     """
     # Empty keys of what few tiers have are left out, so that the config of others stays as it was.
-    unused = {key for key in ("datasets",) if not getattr(tier, key)}
+    unused = {key for key in ("plugins", "datasets") if not getattr(tier, key)}
     values = tier.model_dump(mode="json", exclude=unused, context={"folder": folder})
     return yaml.dump(values, Dumper=_Dumper, sort_keys=False)
 

@@ -15,7 +15,7 @@ def draw(results: Results, shown: Selection) -> Drawing:
     rows = methods(shown)
     panels = []
     for _, row in rows.iterrows():
-        if OBJECTIVES[row["objective"]].prior == "standard":
+        if _prior(row) == "standard":
             panels.append(Panel(row, "samples", f"{method_name(row)}, prior N(0, I)"))
         panels.append(Panel(row, "fitted_samples", f"{method_name(row)}, {_trace_text(row)}"))
     bounds = "; ".join(f"{method_name(row)} {bound_text(row)}" for _, row in rows.iterrows())
@@ -27,6 +27,11 @@ def draw(results: Results, shown: Selection) -> Drawing:
         f"Shown: {runs_text(rows)}."
     )
     return Drawing(draw_panels(results, lines, IMAGES), caption, rows)
+
+
+def _prior(row: pd.Series) -> str:
+    chosen = row.get("prior")
+    return chosen if isinstance(chosen, str) else OBJECTIVES[row["objective"]].prior[0]
 
 
 def _trace_text(row: pd.Series) -> str:
