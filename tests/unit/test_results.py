@@ -268,7 +268,7 @@ def test_a_figure_says_that_a_run_diverged(results: Results) -> None:
 
 
 def test_unknown_figures_and_uncollected_tiers_are_named(results: Results, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no figure 'fig99'; there are: fig01"):
+    with pytest.raises(UserError, match="'fig99' is not one of: fig01"):
         draw_figure(results, "fig99")
     with pytest.raises(UserError, match="is missing: run the tier"):
         load_results(tmp_path / "nothing")
