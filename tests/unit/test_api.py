@@ -183,7 +183,7 @@ def test_samples_of_each_prior(run: vaebench.TrainedRun, digits: Arrays) -> None
     given = run.sample(400, "aggregated", seed=1, images=digits.train_images)
     np.testing.assert_array_equal(given, images["aggregated"])
     of_one = run.sample(5, "aggregated", images=digits.train_images[0])
-    assert of_one.var(0).sum() > 0, "the posterior of one image has a standard deviation"
+    assert of_one.var(0).sum() > 1e-3, "the posterior of one image has a standard deviation"
 
 
 def test_the_fitted_prior_of_a_run_with_the_standard_prior(
