@@ -182,6 +182,8 @@ def test_samples_of_each_prior(run: vaebench.TrainedRun, digits: Arrays) -> None
     assert spread["standard"] < 0.9 * spread["fitted"]
     given = run.sample(400, "aggregated", seed=1, images=digits.train_images)
     np.testing.assert_array_equal(given, images["aggregated"])
+    of_one = run.sample(5, "aggregated", images=digits.train_images[0])
+    assert of_one.var(0).sum() > 1e-3, "the posterior of one image has a standard deviation"
 
 
 def test_the_fitted_prior_of_a_run_with_the_standard_prior(
@@ -298,6 +300,19 @@ def test_weights_of_another_network_are_refused(folder: Path) -> None:
     path.write_text(other.to_json())
     with pytest.raises(vaebench.UserError, match=r"other shapes: decoder\.hidden1\.bias"):
         vaebench.load_run(folder)
+
+
+def test_a_run_of_other_sources_opens_with_a_warning(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    vaebench.load_run(folder)
+    assert "other sources" not in capsys.readouterr().err
+    path = folder / "metrics.json"
+    record = read_record(path)
+    digests = record.digests.model_copy(update={"sources": "0" * 64})
+    path.write_text(record.model_copy(update={"digests": digests}).to_json())
+    assert vaebench.load_run(folder).sample(1).shape == (1, 28, 28)
+    assert "was made by other sources than these" in capsys.readouterr().err
 
 
 def test_a_diverged_run_has_metrics_and_no_model(folder: Path) -> None:

@@ -19,7 +19,9 @@ from vaebench.errors import UserError
 from vaebench.execution.device import choose_device
 from vaebench.experiment.settings import Settings
 from vaebench.paths import DATA
+from vaebench.progress import log
 from vaebench.runs.record import Final, RunRecord
+from vaebench.runs.sources import accepted_sources
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -213,7 +215,9 @@ def load_run(
 ) -> TrainedRun:
     """Open a finished run.
 
-    A run without weights, or one that diverged, opens too: it has settings, metrics and history.
+    A run without weights, or one that diverged, opens too: it has settings, metrics and history. A
+    warning says if other code made the run than is installed, unless both are attested to compute
+    the same.
 
     Args:
         path: the folder with its metrics.json: one that `vaebench train` wrote, or one below
@@ -227,6 +231,11 @@ def load_run(
     """
     folder = Path(path)
     record, chosen = read_run(folder), choose_device(device)
+    if record.digests.sources not in accepted_sources(record.run):
+        log.warning(
+            f"{folder} was made by other sources than these, which are not attested to compute the "
+            "same: its model may give other results here than its metrics say"
+        )
     arrays = read_arrays(folder, record)
     places = weights_places(folder)
     there = next((place for place in places if place.exists()), None)
