@@ -51,17 +51,16 @@ def check_objective(runs: Sequence[Settings], data: Arrays, device: torch.device
     name = f"objective '{first.objective}'"
     for step in (0, max(pack.steps - 1, 0)):
         one, two = (_rows(pack, places) for places in ((0, 0), (1, 0)))
-        value, batch = _value(pack, state, one, step, name)
-        _check_likelihood(batch, pack, first.likelihood)
+        value = _value(pack, state, one, step, name)
         _check_value(value, pack, state, name)
-        again, _ = _value(pack, state, one, step, name)
+        again = _value(pack, state, one, step, name)
         if not _equal(value, again):
             raise UserError(
                 f"{name} gives another value each time for the same batch "
                 f"({_shown(value)}, then {_shown(again)}): draw random numbers with "
                 "batch.noise(name, *shape), which are the run's own"
             )
-        changed, _ = _value(pack, state, two, step, name)
+        changed = _value(pack, state, two, step, name)
         if not _equal(value[1:], changed[1:]):
             raise UserError(
                 f"{name}: the value of one run changes with the data of another "
@@ -79,10 +78,8 @@ def _rows(pack: Pack, places: tuple[int, int]) -> Tensor:
     return torch.stack(rows).to(pack.train_images.device)
 
 
-def _value(
-    pack: Pack, state: TrainingState, rows: Tensor, step: int, name: str
-) -> tuple[Any, Batch]:
-    """What the objective gives, and the batch. Torch's global generators must not be drawn from."""
+def _value(pack: Pack, state: TrainingState, rows: Tensor, step: int, name: str) -> Any:
+    """What the objective gives. Torch's global generators must not be drawn from."""
     device = pack.train_images.device
     shape = (rows.shape[1] * pack.draws, pack.vae.network.latent_dim)
     noise = normal(pack.vae.seeds, "noise", 0, shape, device)
@@ -92,9 +89,10 @@ def _value(
         f"likelihood '{pack.shared.likelihood}'",
     )
     _check_generators(before, device, f"likelihood '{pack.shared.likelihood}'")
+    _check_likelihood(batch, pack, pack.shared.likelihood)
     value = _guarded(lambda: pack.vae.value(batch), name)
     _check_generators(before, device, name)
-    return value, batch
+    return value
 
 
 def _check_value(value: Any, pack: Pack, state: TrainingState, name: str) -> None:

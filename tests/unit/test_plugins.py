@@ -1,0 +1,251 @@
+"""Objectives and more from a file outside this repository, and what is said about wrong ones."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.packs import MakeSettings
+from tests.registries import registries_apart
+from vaebench.data.prepared import Arrays
+from vaebench.errors import UserError
+from vaebench.execution.check_objective import check_objective
+from vaebench.experiment.plugins import load_plugins
+from vaebench.experiment.tier import dump_tier, load_tier
+from vaebench.objectives import OBJECTIVES
+from vaebench.runs.sources import objective_part, source_digest
+
+CPU = torch.device("cpu")
+START = "from vaebench import Parameter, dataset, likelihood, network, objective\nimport torch\n"
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def _apart() -> Iterator[None]:
+    with registries_apart():
+        yield
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Writes a plugin's file."""
+
+    def to(text: str, name: str = "mine.py") -> Path:
+        path = tmp_path / name
+        path.write_text(START + text)
+        return path
+
+    return to
+
+
+WEIGHTED = """
+@objective(parameters={"weight": 1.0})
+def weighted(batch, weight):
+    return (batch.log_likelihood - weight * batch.kl).mean(-1)
+"""
+
+WRONG = {
+    "a scalar": ("return (b.log_likelihood - b.kl).mean()", r"of shape \[\].*\.mean\(-1\), not"),
+    "no mean": ("return b.log_likelihood - b.kl", r"of shape \[2, 4\]: it should .* shape \[2\]"),
+    "no tensor": ("return 3.0", "returned float: it should return a tensor"),
+    "nothing": ("b.kl.mean(-1)", "returned NoneType"),
+    "whole numbers": ("return b.kl.mean(-1).long()", "numbers of type torch.int64"),
+    "detached": ("return b.kl.mean(-1).detach()", "without a gradient"),
+    "mixed runs": (
+        "return (b.log_likelihood - b.kl).mean(-1) - b.kl.mean()",
+        "the value of one run changes with the data of another",
+    ),
+    "global noise": (
+        "return (b.log_likelihood + torch.randn(b.log_likelihood.shape)).mean(-1)",
+        "draws from torch's global random numbers.*batch.noise",
+    ),
+    "other noise": (
+        "import random; return (random.random() * b.log_likelihood).mean(-1)",
+        "gives another value each time",
+    ),
+    "an exception": ("return b.log_likelihoods.mean(-1)", "AttributeError.*mine.py, line"),
+    "late noise": (
+        "return b.kl.mean(-1) + (torch.randn(1) if b.progress > 0.5 else 0)",
+        "draws from torch's global random numbers",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_objective_is_refused_before_training(
+    write: Write, settings: MakeSettings, digits: Arrays, case: str
+) -> None:
+    body, message = WRONG[case]
+    load_plugins([write(f"@objective()\ndef mine(b):\n    {body}\n")])
+    with pytest.raises(UserError, match=f"(?s)objective 'mine'.*{message}"):
+        check_objective([settings(objective="mine")], digits, CPU)
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_no_objective_of_ours_is_refused(
+    settings: MakeSettings, digits: Arrays, objective: str
+) -> None:
+    state = torch.get_rng_state()
+    check_objective([settings(objective=objective)], digits, CPU)
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_a_wrong_likelihood_is_refused_before_training(
+    write: Write, settings: MakeSettings, digits: Arrays
+) -> None:
+    load_plugins(
+        [
+            write(
+                "@likelihood()\ndef flat(x, decoded):\n    return (x - decoded.output).square()\n"
+                "@likelihood()\ndef noisy(x, decoded):\n"
+                "    return (x - decoded.output).sum(-1) + torch.rand(1)\n"
+            )
+        ]
+    )
+    with pytest.raises(UserError, match=r"likelihood 'flat' returned .* \[2, 4, 784\].*sum\(-1\)"):
+        check_objective([settings(likelihood="flat")], digits, CPU)
+    with pytest.raises(UserError, match="likelihood 'noisy' draws from torch's global random"):
+        check_objective([settings(likelihood="noisy")], digits, CPU)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("@objective\ndef mine(batch): ...\n", "mine.py: 'mine' is decorated with @objective: wri"),
+        ("@objective(posterior='thick')\ndef mine(batch): ...\n", "posterior 'thick' is not one"),
+        ("@objective(prior='thick')\ndef mine(batch): ...\n", "prior 'thick' is not one of"),
+        ("x = 1\ny = x.z\n", "mine.py, line 4: AttributeError"),
+        ("def (:\n", "mine.py, line 3: SyntaxError"),
+        ("import not_there\n", "line 3: ModuleNotFoundError: No module named 'not_there'"),
+        (WEIGHTED + WEIGHTED, "two objectives are named 'weighted'"),
+    ],
+)
+def test_a_file_that_fails_is_named(write: Write, text: str, message: str) -> None:
+    before = dict(OBJECTIVES)
+    with pytest.raises(UserError, match=message):
+        load_plugins([write(text)])
+    assert before == OBJECTIVES, "a part of the file stays registered"
+    with pytest.raises(UserError, match=r"plugin gone\.py cannot be read: No such file"):
+        load_plugins([Path("gone.py")])
+
+
+def test_a_function_without_a_decorator_is_found(write: Write, settings: MakeSettings) -> None:
+    load_plugins([write("def my_vae(batch):\n    return batch.kl.mean(-1)\n")])
+    with pytest.raises(ValueError, match="has a function of this name without a decorator"):
+        settings(objective="my-vae")
+
+
+def test_a_changed_file_is_loaded_again(write: Write) -> None:
+    load_plugins([write(WEIGHTED)])
+    first = OBJECTIVES["weighted"]
+    load_plugins([write(WEIGHTED)])
+    assert OBJECTIVES["weighted"] is first
+    load_plugins([write(WEIGHTED.replace("weighted", "other"))])
+    assert "weighted" not in OBJECTIVES
+    assert "other" in OBJECTIVES
+
+
+def test_a_factory_makes_several_objectives(
+    write: Write, settings: MakeSettings, digits: Arrays
+) -> None:
+    text = """
+def make(power):
+    @objective(name=f"power-{power}")
+    def bound(batch):
+        return (batch.log_likelihood - batch.kl**power).mean(-1)
+
+for power in (1, 2):
+    make(power)
+"""
+    load_plugins([write(text)])
+    for name in ("power-1", "power-2"):
+        check_objective([settings(objective=name)], digits, CPU)
+    assert objective_part("power-1") != objective_part("power-2")
+
+
+def digest_of(path: Path, settings: MakeSettings) -> str:
+    """The digest of the sources of a run, in a process of its own, since digests are cached."""
+    run = settings(objective="learned").model_dump_json()
+    code = f"""
+import json
+from pathlib import Path
+from vaebench.experiment.plugins import load_plugins
+from vaebench.experiment.settings import Settings
+from vaebench.runs.sources import source_digest
+load_plugins([Path({str(path)!r})])
+print(source_digest(Settings.model_validate(json.loads({run!r}) | {{"objective": "mine"}})))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def test_the_digest_follows_the_file_and_what_it_imports(
+    write: Write, settings: MakeSettings
+) -> None:
+    helper = write("def weigh(x):\n    return 2 * x\n", "helper.py")
+    text = (
+        "from helper import weigh\nUNUSED = 1\n@objective()\ndef mine(batch):\n"
+        "    return weigh(batch.log_likelihood - batch.kl).mean(-1)\n"
+    )
+    path = write(text)
+    before = digest_of(path, settings)
+    write(text.replace("UNUSED = 1", "UNUSED = 2  # no matter"))
+    assert digest_of(path, settings) == before
+    write(text.replace("batch.kl)", "2 * batch.kl)"))
+    assert digest_of(path, settings) != before
+    write(text)
+    helper.write_text(helper.read_text().replace("2 * x", "3 * x"))
+    assert digest_of(path, settings) != before
+
+
+def test_a_plugin_changes_the_digest_of_no_other_run(write: Write, settings: MakeSettings) -> None:
+    before = source_digest(settings())
+    load_plugins([write(WEIGHTED)])
+    assert source_digest(settings()) == before
+
+
+def test_a_config_names_plugins_beside_it(write: Write, tmp_path: Path) -> None:
+    write(WEIGHTED, "there.py")
+    folder = tmp_path / "configs"
+    folder.mkdir()
+    config = folder / "mine.yaml"
+    config.write_text(
+        "tier: mine\nplugins: [../there.py]\nfigures: []\nexperiments:\n"
+        "  - name: weights\n    settings: {dataset: digits, likelihood: bernoulli, latent_dim: 2,\n"
+        "      network: mlp, hidden_units: 8, hidden_layers: 1, batch_size: 50, epochs: 1,\n"
+        "      learning_rate: 1e-3}\n"
+        "    axes: {objective: [learned, weighted], weight: [0.5, 2], seed: [0, 1]}\n"
+        "    packed: [weight, seed]\n"
+    )
+    tier = load_tier(config)
+    assert len(tier.runs) == 2 + 4
+    # Written elsewhere, the path leads to the same file.
+    other = tmp_path / "results" / "mine" / "config.yaml"
+    other.parent.mkdir(parents=True)
+    other.write_text(dump_tier(tier, other.parent))
+    assert "../../there.py" in other.read_text()
+    assert str(tmp_path) not in other.read_text()
+    assert load_tier(other) == tier
+    config.write_text(config.read_text().replace("there.py", "nowhere.py"))
+    with pytest.raises(UserError, match=r"mine.yaml is refused:\nplugins: plugin .*nowhere.py can"):
+        load_tier(config)
+
+
+def test_a_network_of_a_plugin_trains(write: Write, settings: MakeSettings, digits: Arrays) -> None:
+    text = """
+from vaebench.models.mlp import Net
+
+@network("mlp with another name", parameters={
+    "hidden_units": Parameter(8, minimum=1), "hidden_layers": Parameter(1, minimum=1)})
+class Mine(Net):
+    pass
+"""
+    path = write(text)
+    load_plugins([path])
+    run = settings(network="mine", hidden_units=4)
+    check_objective([run], digits, CPU)
+    assert source_digest(run) != source_digest(settings(hidden_units=4))
