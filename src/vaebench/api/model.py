@@ -3,13 +3,14 @@
 Inside the VAE, tensors have a first dimension for the runs of a pack. Here it is gone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from vaebench.core.network import Parameters
+from vaebench.core.posterior import Posterior
 from vaebench.core.vae import VAE, blocks
 from vaebench.errors import UserError
 from vaebench.experiment.settings import Settings
@@ -73,15 +74,32 @@ class Model:
         Args:
             pixels: in [0, 1], float32 of shape [N, pixel].
         """
-        network = self.vae.network
         means, stds = [], []
-        for block in blocks(len(pixels), network.images_at_once):
-            x = self.vae.to_data(pixels[None, block].to(self.device))
-            posterior = network.encode(self.parameters, x)
+        for _, posterior in self._posteriors(pixels):
             means.append(posterior.mean[0].cpu())
             # A constant standard deviation has the shape [run, 1, 1].
             stds.append(posterior.std.expand_as(posterior.mean)[0].cpu())
         return torch.cat(means), torch.cat(stds)
+
+    @torch.no_grad()
+    def draw(self, pixels: Tensor, noise: Tensor) -> Tensor:
+        """One z ~ q(z|x) of each image, shape [N, latent], on the CPU.
+
+        Args:
+            pixels: in [0, 1], float32 of shape [N, pixel].
+            noise: standard normal, float32 of shape [N, latent].
+        """
+        drawn = [
+            posterior.sample(noise[None, block].to(self.device))[0].cpu()
+            for block, posterior in self._posteriors(pixels)
+        ]
+        return torch.cat(drawn)
+
+    def _posteriors(self, pixels: Tensor) -> Iterator[tuple[slice, Posterior]]:
+        network = self.vae.network
+        for block in blocks(len(pixels), network.images_at_once):
+            x = self.vae.to_data(pixels[None, block].to(self.device))
+            yield block, network.encode(self.parameters, x)
 
     def decode(self, z: Tensor) -> Tensor:
         """The means of p(x|z) as pixels in [0, 1], shape [N, pixel], on the CPU.

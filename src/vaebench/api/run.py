@@ -178,14 +178,21 @@ class TrainedRun:
         if prior == "standard":
             return self.decode(noise)
         if prior == "fitted":
-            return self.decode(noise * self._fitted_std(images))
+            scale = self._fitted_scale(images)
+            return self.decode(noise * scale if scale.ndim == 1 else noise @ scale.T)
         train = self._training_images(images)
         chosen = random.integers(0, len(train), n)
-        codes = self.encode(train[chosen])
-        return self.decode(codes.mean + codes.std * noise)
+        pixels = torch.from_numpy(as_pixels(train[chosen], model.image_shape))
+        return self.decode(model.draw(pixels, torch.from_numpy(noise)))
 
-    def _fitted_std(self, images: ArrayLike | None) -> Floats:
-        """S of Eq. 4 on the training set, shape [latent]: as stored, or else computed now."""
+    def _fitted_scale(self, images: ArrayLike | None) -> Floats:
+        """S of Eq. 4 on the training set, shape [latent]: as stored, or else computed now.
+
+        For a prior with a full S^2 it is the Cholesky factor of S^2, shape [latent, latent].
+        """
+        if "prior_cholesky" in self.arrays:
+            factor: Floats = self.arrays["prior_cholesky"]
+            return factor
         # `prior_std` is that of the prior of training, which is 1 if it did not float.
         stored = "prior_std" if floats_prior(self.settings) else "fitted_prior_std"
         if stored in self.arrays:
