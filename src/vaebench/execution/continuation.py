@@ -22,10 +22,10 @@ from vaebench.execution.checkpoint import (
     save_checkpoint,
 )
 from vaebench.experiment.settings import Settings
-from vaebench.objectives import OBJECTIVES
 from vaebench.runs.record import HistoryPoint, RunRecord
 from vaebench.training.loop import is_recorded
 from vaebench.training.pack import Pack, TrainingState
+from vaebench.training.step import asked_for
 
 SHARED = "adam/step"
 """The one tensor of a checkpoint that all runs of a pack share. The others are stacked."""
@@ -38,7 +38,7 @@ def keep_states(
 
     Runs whose settings depend on the length of the training are left out.
     """
-    if dependence_on_length(pack.shared):
+    if dependence_on_length(pack.shared) or _uses_progress(pack, state):
         return
     names = [_name(run) for run in pack.runs]
     for k, run in enumerate(pack.runs):
@@ -66,7 +66,8 @@ def restore_kept(
     Returns:
         None if the state was loaded, or the reason why not.
     """
-    if reason := dependence_on_length(pack.shared):
+    reason = dependence_on_length(pack.shared) or _uses_progress(pack, state)
+    if reason is not None:
         return reason
     found = [_kept_states(store, run) for run in pack.runs]
     steps = set.intersection(*(set(of_run) for of_run in found))
@@ -123,12 +124,20 @@ def longer_run(
 
 
 def dependence_on_length(run: Settings) -> str | None:
-    """Why a shorter run is not the beginning of a longer one. None if it is."""
+    """Why a shorter run is not the beginning of a longer one, by its settings. None if it is."""
     if run.schedule != "constant":
         return f"the schedule '{run.schedule}' depends on the length of the training"
-    if getattr(OBJECTIVES[run.objective], "depends_on_progress", False):
-        return f"the objective '{run.objective}' depends on the length of the training"
     return None
+
+
+def _uses_progress(pack: Pack, state: TrainingState) -> str | None:
+    """The same of the objective, which is known when it is called."""
+    if "progress" not in asked_for(pack, state):
+        return None
+    return (
+        f"the objective '{pack.shared.objective}' depends on the length of the training, since it "
+        "uses the share of it that is done"
+    )
 
 
 def _name(run: Settings) -> str:

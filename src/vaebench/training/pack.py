@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vaebench.core.network import Parameters
-from vaebench.core.vae import VAE
+from vaebench.core.vae import VAE, to_pixels
 from vaebench.data.prepared import Arrays
 from vaebench.data.registry import DATASETS
 from vaebench.errors import UserError
@@ -17,8 +17,11 @@ from vaebench.evaluation.elbo import Evaluation, evaluate
 from vaebench.experiment.settings import Settings
 from vaebench.models.make import make_vae
 from vaebench.numerics.adam import Moments
+from vaebench.numerics.streams import bernoulli
 from vaebench.runs.record import HistoryPoint
 
+DRAWN_AT_ONCE = 10_000
+"""The number of images whose pixels are drawn from one stream for the evaluation."""
 INTERVALS = 20
 """The number of evaluations of a training that is counted in steps."""
 
@@ -98,6 +101,8 @@ class Pack:
     def evaluate(self, parameters: Parameters, which: Literal["train", "test"]) -> Evaluation:
         """Evaluate the pack on its training or its test set."""
         images = {"train": self.train_images, "test": self.test_images}[which]
+        if which == "train" and self.dynamic_binarisation:
+            images = _binarised(images)
         return evaluate(self.vae, parameters, images, which, len(self.train_images))
 
 
@@ -144,6 +149,15 @@ def init_state(pack: Pack) -> TrainingState:
         diverged=[None] * count,
         history=[[] for _ in range(count)],
     )
+
+
+def _binarised(images: Tensor) -> Tensor:
+    """Black and white images, drawn once for all runs, as levels 0 and 255, uint8 [N, pixel]."""
+    parts = [
+        bernoulli([0], "pixels", f"evaluation/{number}", to_pixels(part)[None])[0]
+        for number, part in enumerate(images.split(DRAWN_AT_ONCE))
+    ]
+    return (255 * torch.cat(parts)).to(torch.uint8)
 
 
 def _set_precision(device: torch.device, precision: str) -> None:

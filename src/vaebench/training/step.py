@@ -101,8 +101,11 @@ def training_batch(
 
 def needs_step_number(pack: Pack, state: TrainingState) -> bool:
     """Whether a step draws numbers from a stream of its own, which no recorded graph can."""
-    if pack.dynamic_binarisation:
-        return True
+    return pack.dynamic_binarisation or "noise" in asked_for(pack, state)
+
+
+def asked_for(pack: Pack, state: TrainingState) -> set[str]:
+    """What the objective asks for beside the batch: `noise`, `progress`. See `Batch.used`."""
     count = min(pack.shared.batch_size, len(pack.train_images))
     device = pack.train_images.device
     rows = torch.arange(count, device=device).expand(len(pack.runs), -1)
@@ -110,4 +113,4 @@ def needs_step_number(pack: Pack, state: TrainingState) -> bool:
     with torch.no_grad():
         batch = training_batch(pack, state.parameters, rows, torch.zeros(shape, device=device), 0)
         pack.vae.value(batch)
-    return "noise" in batch.used
+    return batch.used
