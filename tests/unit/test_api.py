@@ -193,9 +193,9 @@ def test_the_fitted_prior_of_a_run_with_the_standard_prior(
     run = vaebench.train(SETTINGS | changes, out=tmp_path, data=data_root, device="cpu")
     assert not floats_prior(run.settings)
     assert (run.arrays["prior_std"] == 1).all()
-    fitted = run._fitted_std(None)
+    fitted = run._fitted_scale(None)
     assert np.square(fitted).sum() == pytest.approx(run.metrics.fitted_prior_trace, rel=1e-5)
-    np.testing.assert_array_equal(run._fitted_std(digits.train_images), fitted)
+    np.testing.assert_array_equal(run._fitted_scale(digits.train_images), fitted)
     codes = run.encode(digits.test_images)
     assert codes.std.std(0).min() > 0, "each image has a standard deviation of its own"
     np.testing.assert_allclose(codes.std, run.arrays["posterior_std"], rtol=1e-3, atol=1e-3)

@@ -14,7 +14,6 @@ from vaebench.errors import UserError
 from vaebench.execution.checkpoint import checkpoint_key
 from vaebench.execution.session import Resources, train_targets
 from vaebench.experiment.settings import Settings
-from vaebench.objectives import OBJECTIVES
 from vaebench.runs.record import read_record
 
 MakeSettings = Callable[..., Settings]
@@ -244,12 +243,9 @@ def test_from_is_refused_with_the_reason(tmp_path: Path, train: Train) -> None:
             train(*arguments)
         assert not (tmp_path / "b").exists()
     # An objective that depends on how much of the training is done has another beginning.
-    object.__setattr__(OBJECTIVES["bilbo"], "depends_on_progress", True)
-    try:
-        with pytest.raises(UserError, match="objective 'bilbo' depends on the length"):
-            train("--from", "out/seed~0", *four)
-    finally:
-        object.__delattr__(OBJECTIVES["bilbo"], "depends_on_progress")
+    train("--objective", "beta-vae", *SMALL[2:], "--out", "annealed")
+    with pytest.raises(UserError, match="objective 'beta-vae' depends on the length"):
+        train("--from", "annealed/seed~0", *four)
 
 
 def test_a_longer_tier_continues_the_runs_of_a_shorter_one(

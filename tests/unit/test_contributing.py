@@ -18,14 +18,18 @@ from matplotlib import pyplot as plt
 
 from tests.conftest import PROJECT
 from tests.made_results import made
-from tests.unit import test_data, test_likelihoods, test_objectives, test_results
-from vaebench import likelihoods, objectives
+from tests.packs import MakeSettings
+from tests.registries import registries_apart
+from tests.unit import test_data, test_likelihoods, test_objectives, test_peers, test_results
+from vaebench import likelihoods
 from vaebench.data import prepared, registry
 from vaebench.data.registry import DATASETS
 from vaebench.errors import UserError
+from vaebench.execution.check_objective import check_objective
 from vaebench.experiment import figures
+from vaebench.experiment.plugins import load_plugins
 from vaebench.likelihoods import LIKELIHOODS, Decoded
-from vaebench.objectives import OBJECTIVES, Posterior
+from vaebench.objectives import OBJECTIVES, peers
 
 BLOCK = re.compile(r"^```python\n# ([\w/.]+)(?:,[^\n]*)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 RUNS, BATCH, LATENT, PIXELS = 2, 5, 3, 7
@@ -92,18 +96,24 @@ def _apart() -> Iterator[None]:
 
 def test_the_example_of_an_objective() -> None:
     before = set(OBJECTIVES)
-    run_block("src/vaebench/objectives.py", dict(vars(objectives)))
-    (name,) = set(OBJECTIVES) - before
-    objective = OBJECTIVES[name]
-    generator = torch.Generator().manual_seed(0)
-    mean = torch.randn(RUNS, BATCH, LATENT, generator=generator)
-    std = 0.5 + mean.abs() if objective.posterior == "learned" else torch.ones(RUNS, 1, 1)
-    log_likelihood = torch.randn(RUNS, BATCH, generator=generator)
-    bound = objective.bound(Posterior(mean, std), log_likelihood)
-    assert bound.shape == (RUNS,)
-    assert bound.isfinite().all()
-    run_tests_of("tests/unit/test_objectives.py", dict(vars(test_objectives)))
+    run_block("src/vaebench/objectives/peers.py", dict(vars(peers)))
+    assert set(OBJECTIVES) - before == {"free-bits"}
+    run_tests_of("tests/unit/test_peers.py", dict(vars(test_peers)))
     test_objectives.test_runs_do_not_mix()
+
+
+def test_the_example_of_a_network(
+    tmp_path: Path, settings: MakeSettings, digits: prepared.Arrays
+) -> None:
+    path = tmp_path / "linear_vae.py"
+    path.write_text(blocks()["linear_vae.py"])
+    with registries_apart():
+        load_plugins([path])
+        for objective in ("learned", "bilbo", "full"):
+            run = settings(
+                network="linear", objective=objective, hidden_units=None, hidden_layers=None
+            )
+            check_objective([run], digits, torch.device("cpu"))
 
 
 def test_the_example_of_a_likelihood() -> None:
@@ -114,7 +124,7 @@ def test_the_example_of_a_likelihood() -> None:
     assert function is not None
     generator = torch.Generator().manual_seed(0)
     x, output = torch.randn(2, RUNS, BATCH, PIXELS, generator=generator)
-    values = function(x, Decoded(output, None))
+    values = function(x, Decoded(output, None), width=torch.ones(RUNS, 1, 1))
     assert values.shape == (RUNS, BATCH)
     assert values.isfinite().all()
     run_tests_of("tests/unit/test_likelihoods.py", dict(vars(test_likelihoods)))
@@ -164,7 +174,7 @@ def test_the_example_of_a_figure(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_examples_stay_nowhere() -> None:
     before = ([*OBJECTIVES.items()], [*LIKELIHOODS.items()])
     with examples_apart():
-        run_block("src/vaebench/objectives.py", dict(vars(objectives)))
+        run_block("src/vaebench/objectives/peers.py", dict(vars(peers)))
         run_block("src/vaebench/likelihoods.py", dict(vars(likelihoods)))
         assert ([*OBJECTIVES.items()], [*LIKELIHOODS.items()]) != before
     assert ([*OBJECTIVES.items()], [*LIKELIHOODS.items()]) == before
