@@ -343,9 +343,9 @@ def test_refused_settings_are_named() -> None:
 def test_an_objective_without_a_file_is_refused_with_the_way_out() -> None:
     code = (
         "import vaebench\n"
-        "@vaebench.objective(posterior='learned', prior='standard')\n"
-        "def of_a_cell(posterior, log_likelihood):\n"
-        "    return log_likelihood.mean(-1)\n"
+        "@vaebench.objective()\n"
+        "def of_a_cell(batch):\n"
+        "    return batch.log_likelihood.mean(-1)\n"
     )
     try:
         exec(compile(code, "<cell 1>", "exec"), {})

@@ -62,7 +62,7 @@ def test_the_digest_tells_runs_apart_and_nothing_else(settings: MakeSettings) ->
         ({"posterior_std": 1.0}, "no meaning with objective 'learned'"),
         ({"data_scale": 2.0}, "no meaning with objective 'learned', likelihood 'bernoulli'"),
         ({"precision": "float16"}, "'float32', 'tf32' or 'bfloat16'"),
-        ({"network": "conv"}, "hidden_units has no meaning"),
+        ({"network": "conv"}, "hidden_layers has no meaning"),
         ({"network": "transformer"}, "network 'transformer' is not one of: mlp, conv"),
         ({"hidden_units": None}, "network 'mlp' needs hidden_units"),
         ({"schedule": "linear"}, "'constant' or 'constant-cosine'"),

@@ -20,8 +20,10 @@ from vaebench.models import mlp
 from vaebench.numerics.adam import Moments, adam_step
 from vaebench.numerics.streams import normal, order
 from vaebench.objectives import OBJECTIVES
+from vaebench.training import step as step_module
 from vaebench.training.loop import is_recorded, step_size, train
 from vaebench.training.pack import Pack, TrainingState, init_state
+from vaebench.training.step import training_batch
 
 CPU = torch.device("cpu")
 MakeSettings = Callable[..., Settings]
@@ -91,13 +93,13 @@ def test_a_seed_pairs_data_order_and_noise(
     settings: MakeSettings, digits: Arrays, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in OBJECTIVES}
-    batch = VAE.batch
 
-    def noting(vae: VAE, parameters: Parameters, x: Tensor, noise: Tensor, *others: Any) -> Batch:
-        seen[vae.objective.name].append((x, noise[:, : x.shape[1]]))
-        return batch(vae, parameters, x, noise, *others)
+    def noting(pack: Pack, parameters: Parameters, rows: Tensor, noise: Tensor, done: int) -> Batch:
+        batch = training_batch(pack, parameters, rows, noise, done)
+        seen[pack.vae.objective.name].append((batch.x, noise[:, : rows.shape[1]]))
+        return batch
 
-    monkeypatch.setattr(VAE, "batch", noting)
+    monkeypatch.setattr(step_module, "training_batch", noting)
     for name in OBJECTIVES:
         train_steps(
             [settings(objective=name, seed=2), settings(objective=name, seed=5)], digits, 20

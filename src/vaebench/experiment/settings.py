@@ -93,7 +93,8 @@ class Settings(BaseModel):
         for name in FLOATS:
             if type(filled.get(name)) is int:
                 filled[name] = float(filled[name])
-        return filled
+        # In one order, whatever the order in a config, since texts of settings are compared.
+        return {name: filled[name] for name in sorted(filled, key=_place)}
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -166,6 +167,12 @@ class Settings(BaseModel):
     def prior_family(self) -> str:
         """The family of priors, also where it is no setting."""
         return self.prior or OBJECTIVES[self.objective].prior[0]
+
+
+def _place(name: str) -> tuple[int, str]:
+    """The place of a setting: fields in their order, then parameters by name."""
+    fields = list(Settings.model_fields)
+    return (fields.index(name), "") if name in fields else (len(fields), name)
 
 
 FAMILIES = {"posterior", "prior"}

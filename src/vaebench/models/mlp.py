@@ -27,13 +27,15 @@ class Net(Network):
         """The name, inputs and outputs of every layer."""
         hidden = [(f"hidden{k}", self._units) for k in range(1, self._depth + 1)]
         shapes = {}
-        for side, size in (("encoder", self.pixels), ("decoder", self.latent_dim)):
+        for side, size, heads in (
+            ("encoder", self.pixels, self.heads),
+            ("decoder", self.latent_dim, {"output": self.pixels}),
+        ):
             for name, units in hidden:
                 shapes[f"{side}.{name}"] = (size, units)
                 size = units
-        for head, size in self.heads.items():
-            shapes[f"encoder.{head}"] = (self._units, size)
-        shapes["decoder.output"] = (self._units, self.pixels)
+            for name, units in heads.items():
+                shapes[f"{side}.{name}"] = (size, units)
         if self.likelihood_std == "pixel":
             shapes["decoder.std"] = (self._units, self.pixels)
         return shapes
