@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from vaebench.errors import UserError
-from vaebench.parameters import Parameter, Value, declared
+from vaebench.parameters import Parameter, Value, declared, from_one_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -169,7 +169,7 @@ def _declaration(
 ) -> tuple[str, dict[str, Parameter]]:
     """The name and the parameters of a likelihood that is registered."""
     own = name or function.__name__.replace("_", "-")
-    if own in LIKELIHOODS:
+    if own in LIKELIHOODS and not from_one_file(LIKELIHOODS[own].function, function):
         raise UserError(f"two likelihoods are named '{own}': give one of them another name")
     given = dict(parameters or {})
     owner = f"likelihood '{own}'"

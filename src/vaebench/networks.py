@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from vaebench.parameters import Parameter, Value, declared
+from vaebench.errors import UserError
+from vaebench.parameters import Parameter, Value, declared, from_one_file
 
 C = TypeVar("C", bound=type[Any])
 
@@ -62,8 +63,9 @@ def network(
 
     def register(net: C) -> C:
         own = name or net.__name__.lower()
-        if own in NETWORKS:
-            raise ValueError(f"two networks are named '{own}'")
+        known = NETWORKS.get(own)
+        if known is not None and not (known.net and from_one_file(known.net, net)):
+            raise UserError(f"two networks are named '{own}': give one of them another name")
         owner = f"network '{own}'"
         NETWORKS[own] = NetworkSpec(description, declared(owner, parameters or {}), net)
         return net

@@ -16,6 +16,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 Value = str | int | float
@@ -38,6 +39,8 @@ class Parameter:
     """All values are larger than this."""
     maximum: float | None = None
     """The largest value."""
+    below: float | None = None
+    """All values are smaller than this."""
     choices: tuple[str, ...] = ()
     """The texts that the value may be."""
     kind: type[float] | type[int] | type[str] | None = None
@@ -83,6 +86,8 @@ class Parameter:
             return f"should be greater than {self.above:g}"
         if self.maximum is not None and value > self.maximum:
             return f"should be at most {self.maximum:g}"
+        if self.below is not None and value >= self.below:
+            return f"should be smaller than {self.below:g}"
         return None
 
     @property
@@ -95,6 +100,7 @@ class Parameter:
             ("at least", self.minimum),
             ("above", self.above),
             ("at most", self.maximum),
+            ("below", self.below),
         ):
             words += [] if bound is None else [f"{text} {bound:g}"]
         default = "no default" if self.default is None else f"default {self.default}"
@@ -145,3 +151,16 @@ def declared(
             f'parameters={{"{extra[0]}": 1.0}}'
         )
     return found
+
+
+def from_one_file(one: Callable[..., Any], other: Callable[..., Any]) -> bool:
+    """Whether two functions or classes are from the same file.
+
+    If a user's file is loaded again, as a plugin and as a module or after an edit in a notebook,
+    what it registers takes the place of what it registered before.
+    """
+    try:
+        files = [inspect.getfile(inspect.unwrap(part)) for part in (one, other)]
+    except TypeError:
+        return False
+    return Path(files[0]).resolve() == Path(files[1]).resolve()

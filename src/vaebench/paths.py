@@ -14,9 +14,11 @@ PUBLISHED = RESULTS / "published" / "paper"
 """The tier that the documents show, kept in git."""
 _OF_THE_WHEEL = Path(__file__).with_name("paper_values.yaml")
 PAPER_VALUES = CONFIGS / "paper_values.yaml"
-"""The paper's numbers and claims. A wheel has a copy of the file, for folders that are no clone."""
-if _OF_THE_WHEEL.exists() and not PAPER_VALUES.exists():
-    PAPER_VALUES = _OF_THE_WHEEL
+"""The paper's numbers and claims. Outside of a clone, it is the copy of the file in the wheel, or
+the file of the clone that the package is installed from."""
+if not PAPER_VALUES.exists():
+    _of_the_clone = Path(__file__).parents[2] / PAPER_VALUES
+    PAPER_VALUES = next((p for p in (_OF_THE_WHEEL, _of_the_clone) if p.exists()), PAPER_VALUES)
 SNAKEFILE = Path("workflow/Snakefile")
 """Where snakemake finds the workflow, in the project's folder."""
 FIGURE_FORMATS = ("svg", "png")

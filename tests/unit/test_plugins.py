@@ -3,19 +3,23 @@
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from tests.packs import MakeSettings
 from tests.registries import registries_apart
+from vaebench.cli import app
 from vaebench.data.prepared import Arrays
 from vaebench.errors import UserError
 from vaebench.execution.check_objective import check_objective
 from vaebench.experiment.plugins import load_plugins
 from vaebench.experiment.tier import dump_tier, load_tier
 from vaebench.objectives import OBJECTIVES
+from vaebench.runs.record import read_record
 from vaebench.runs.sources import objective_part, source_digest
 
 CPU = torch.device("cpu")
@@ -121,7 +125,10 @@ def test_a_wrong_likelihood_is_refused_before_training(
         ("x = 1\ny = x.z\n", "mine.py, line 4: AttributeError"),
         ("def (:\n", "mine.py, line 3: SyntaxError"),
         ("import not_there\n", "line 3: ModuleNotFoundError: No module named 'not_there'"),
-        (WEIGHTED + WEIGHTED, "two objectives are named 'weighted'"),
+        (
+            "@objective(name='learned')\ndef mine(batch): ...\n",
+            "two objectives are named 'learned'",
+        ),
     ],
 )
 def test_a_file_that_fails_is_named(write: Write, text: str, message: str) -> None:
@@ -147,6 +154,48 @@ def test_a_changed_file_is_loaded_again(write: Write) -> None:
     load_plugins([write(WEIGHTED.replace("weighted", "other"))])
     assert "weighted" not in OBJECTIVES
     assert "other" in OBJECTIVES
+
+
+def test_a_file_may_be_imported_and_loaded(
+    write: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As in a notebook that imports the file and then opens a tier which names it."""
+    path = write(WEIGHTED, "imported_too.py")
+    monkeypatch.syspath_prepend(tmp_path)
+    import_module("imported_too")
+    load_plugins([path])
+    assert "weighted" in OBJECTIVES
+    # Another file cannot take its name.
+    with pytest.raises(UserError, match="two objectives are named 'weighted'"):
+        load_plugins([write(WEIGHTED, "another.py")])
+
+
+def test_all_objectives_are_checked_before_the_first_is_trained(
+    write: Write, tmp_path: Path, data_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write("@objective()\ndef mine(batch):\n    return batch.kl\n")
+    monkeypatch.chdir(tmp_path)
+    arguments = ["train", "--data", str(data_root), "--plugin", str(path), "--epochs", "1"]
+    result = CliRunner().invoke(app, [*arguments, "--objective", "learned,mine"])
+    assert isinstance(result.exception, UserError)
+    assert "objective 'mine' returned a tensor of shape [2, 4]" in str(result.exception)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_of_a_plugin_that_is_not_loaded_says_so(
+    write: Write, tmp_path: Path, data_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(WEIGHTED)
+    monkeypatch.chdir(tmp_path)
+    arguments = ["--data", str(data_root), "--epochs", "1", "--hidden-units", "8"]
+    plugin = ["--plugin", str(path), "--objective", "weighted", "--weight", "0.5,2"]
+    result = CliRunner().invoke(app, ["train", *plugin, *arguments])
+    assert result.exit_code == 0, result.output
+    run = tmp_path / "out" / "weight~0.5" / "seed~0"
+    assert read_record(run / "metrics.json").run.get("weight") == 0.5
+    OBJECTIVES.pop("weighted")
+    with pytest.raises(UserError, match="a run of objective 'weighted', which is not registered"):
+        read_record(run / "metrics.json")
 
 
 def test_a_factory_makes_several_objectives(
@@ -175,6 +224,7 @@ import json
 from pathlib import Path
 from vaebench.experiment.plugins import load_plugins
 from vaebench.experiment.settings import Settings
+from vaebench.runs.record import read_record
 from vaebench.runs.sources import source_digest
 load_plugins([Path({str(path)!r})])
 print(source_digest(Settings.model_validate(json.loads({run!r}) | {{"objective": "mine"}})))

@@ -156,11 +156,29 @@ def claims(
 
 
 @app.command()
-def report(tier: TierOption) -> None:
+def report(
+    tier: TierOption,
+    make: Annotated[
+        bool,
+        typer.Option(
+            "--make",
+            help="First collect the runs that are trained, and make figures, tables and claims of "
+            "them, as Snakemake would.",
+        ),
+    ] = False,
+    paper_values: PaperValuesOption = PAPER_VALUES,
+) -> None:
     """Write the page that shows a tier's figures, claims and tables."""
     from vaebench.reporting.page import write_report
     from vaebench.results.read import load_results
 
+    if make:
+        require("figures")
+        config = load_tier(find_tier(tier))
+        collect(tier, finished_only=True)
+        draw(config.figures, tier)
+        table([experiment.name for experiment in config.experiments], tier, paper_values)
+        claims(tier, paper_values)
     typer.echo(write_report(load_results(find_layout(tier).root)))
 
 

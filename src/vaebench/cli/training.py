@@ -39,6 +39,7 @@ from vaebench.networks import NETWORKS
 from vaebench.objectives import OBJECTIVES
 from vaebench.paths import DATA, Layout
 from vaebench.progress import log
+from vaebench.runs.finished import is_finished
 from vaebench.runs.record import read_record
 
 DIVERGED = 3
@@ -188,8 +189,11 @@ def train(
         track=track,
     )
 
+    from vaebench.execution.check_objective import check_packs
     from vaebench.execution.session import Target, train_targets
 
+    packs = [[run.settings for run in cell.runs] for cell in cells]
+    check_packs(packs, data, resources.device)
     targets = []
     for cell in cells:
         of_cell = [
@@ -259,10 +263,18 @@ def run(
         track=track or execution.track,
     )
 
+    from vaebench.execution.check_objective import check_packs
     from vaebench.execution.session import targets_of, train_targets
 
+    layout = Layout.of(config.tier)
+    missing = [
+        [run.settings for run in pack.runs]
+        for name, pack in packs
+        if not all(is_finished(layout, name, run) for run in pack.runs)
+    ]
+    check_packs(missing, DATA, resources.device)
     for done, (name, pack) in enumerate(packs):
-        targets = targets_of(Layout.of(config.tier), name, pack.runs)
+        targets = targets_of(layout, name, pack.runs)
         if not train_targets(f"{name} {pack.label}", targets, resources):
             if deadline is None or time.monotonic() < deadline:
                 raise typer.Exit(STOPPED)

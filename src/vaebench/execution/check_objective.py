@@ -4,7 +4,7 @@ A wrong function would else end in a traceback, or in a result that is stored an
 """
 
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +12,57 @@ import torch
 from torch import Tensor
 
 from vaebench.core.batch import Batch
-from vaebench.data.prepared import Arrays
+from vaebench.data.prepared import Arrays, load
 from vaebench.errors import UserError
 from vaebench.experiment.settings import Settings
 from vaebench.numerics.streams import normal
 from vaebench.runs.canonical import PACKAGE
+from vaebench.runs.sources import source_digest
 from vaebench.training.pack import Pack, TrainingState, init_state
 from vaebench.training.step import training_batch
 
 EXAMPLES = 4
 """The number of images in a tiny batch."""
+
+
+_checked: set[tuple[str, ...]] = set()
+"""What was checked in this process."""
+
+
+def check_packs(packs: Iterable[Sequence[Settings]], data: Path, device: torch.device) -> None:
+    """Check the objectives and likelihoods of several packs before the first one is trained.
+
+    Args:
+        packs: the settings of their runs.
+        data: the folder with `prepared/`.
+        device: where they will be trained.
+
+    Raises:
+        UserError: as `check_objective`.
+    """
+    for runs in packs:
+        check_once(runs, lambda run=runs[0]: load(data / "prepared", run.dataset), device)  # type: ignore[misc]
+
+
+def check_once(
+    runs: Sequence[Settings], images: Callable[[], Arrays], device: torch.device
+) -> None:
+    """As `check_objective`, unless runs of these functions were checked in this process.
+
+    Args:
+        runs: the settings of a pack.
+        images: loads the dataset.
+        device: where the pack will be trained.
+
+    Raises:
+        UserError: as `check_objective`.
+    """
+    run = runs[0]
+    families = (run.posterior_family, run.prior_family)
+    key = (source_digest(run), run.dataset, run.network, *families, str(device))
+    if key not in _checked:
+        check_objective(runs, images(), device)
+        _checked.add(key)
 
 
 def check_objective(runs: Sequence[Settings], data: Arrays, device: torch.device) -> None:

@@ -17,7 +17,7 @@ import torch
 from vaebench.data import prepared
 from vaebench.errors import UserError
 from vaebench.evaluation.arrays import to_npz
-from vaebench.execution.check_objective import check_objective
+from vaebench.execution.check_objective import check_once
 from vaebench.execution.checkpoint import (
     CheckpointKey,
     checkpoint_key,
@@ -186,7 +186,7 @@ def _prepare(label: str, runs: Sequence[Settings], resources: Resources) -> _Ses
             f"batch_size {shared.batch_size} exceeds the {len(data.train_images)} training images "
             f"of '{shared.dataset}': choose a smaller one"
         )
-    check_objective(runs, data, resources.device)
+    check_once(runs, lambda: data, resources.device)
     hold_memory()
     pack = Pack.of(runs, data, resources.device)
     state = init_state(pack)

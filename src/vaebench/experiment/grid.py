@@ -102,7 +102,10 @@ class Experiment(Strict):
         known = [*Settings.model_fields, *known_parameters()]
         for key in [*self.settings, *self.axes]:
             if key not in known:
-                raise ValueError(f"'{key}' is no setting of a run; known: {', '.join(known)}")
+                raise ValueError(
+                    f"'{key}' is no setting of a run; known: {', '.join(known)}. A parameter of an "
+                    "objective of your own needs its file under `plugins`"
+                )
         for axis, values in self.axes.items():
             if axis in self.settings:
                 raise ValueError(f"'{axis}' is both a setting and an axis")

@@ -29,13 +29,13 @@ _plain_functions: dict[str, Path] = {}
 """Functions of these files that are not registered, by the name that they would have."""
 
 
-def load_plugins(paths: Iterable[Path]) -> None:
+def load_plugins(paths: Iterable[str | Path]) -> None:
     """Load these files. A file that was loaded before is loaded again only if it has changed.
 
     Raises:
         UserError: a file is missing or fails. The text names the file and the line.
     """
-    for path in paths:
+    for path in map(Path, paths):
         _load(path.resolve(), path)
 
 

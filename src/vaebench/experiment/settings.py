@@ -1,7 +1,7 @@
 """The settings of a run, their text in paths, and their digest."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -98,13 +98,7 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        registries: dict[str, Iterable[str]] = {
-            "dataset": DATASETS,
-            "objective": OBJECTIVES,
-            "likelihood": LIKELIHOODS,
-            "network": NETWORKS,
-        }
-        for key, registry in registries.items():
+        for key, registry in REGISTRIES.items():
             if (value := getattr(self, key)) not in registry:
                 known = ", ".join(registry)
                 raise ValueError(f"{key} '{value}' is not one of: {known}{hint(value)}")
@@ -175,6 +169,13 @@ def _place(name: str) -> tuple[int, str]:
     return (fields.index(name), "") if name in fields else (len(fields), name)
 
 
+REGISTRIES: Mapping[str, Mapping[str, Any]] = {
+    "dataset": DATASETS,
+    "objective": OBJECTIVES,
+    "likelihood": LIKELIHOODS,
+    "network": NETWORKS,
+}
+"""What the settings of these names may be."""
 FAMILIES = {"posterior", "prior"}
 FLOATS = tuple(k for k, v in Settings.model_fields.items() if "float" in str(v.annotation))
 
@@ -227,13 +228,8 @@ def can_be_packed(axis: str) -> bool:
 
 def _declarations(values: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Parameter]]]:
     """What declares parameters in a run with these settings, each with its parameters."""
-    registries: dict[str, Mapping[str, Any]] = {
-        "objective": OBJECTIVES,
-        "likelihood": LIKELIHOODS,
-        "network": NETWORKS,
-    }
-    for kind, registry in registries.items():
-        name = str(values.get(kind))
+    for kind in ("objective", "likelihood", "network"):
+        name, registry = str(values.get(kind)), REGISTRIES[kind]
         if name in registry:
             yield f"{kind} '{name}'", registry[name].parameters
     choices = _families(values, "posterior")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from vaebench.errors import UserError
 from vaebench.families import POSTERIORS, PRIORS
-from vaebench.parameters import Parameter, Value, declared
+from vaebench.parameters import Parameter, Value, declared, from_one_file
 
 # Planning a workflow reads this registry. Importing torch would add seconds to every start.
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def objective(
     def register(bound: B) -> B:
         own = name or bound.__name__.replace("_", "-")
         owner = f"objective '{own}'"
-        if own in OBJECTIVES:
+        if own in OBJECTIVES and not from_one_file(OBJECTIVES[own].bound, bound):
             raise UserError(f"two objectives are named '{own}': give one of them another name")
         posteriors = _families(owner, "posterior", posterior, POSTERIORS)
         priors = _families(owner, "prior", prior, PRIORS)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from vaebench.claims.ledger import Judged, others_text, parts_of, verdict_counts
+from vaebench.errors import UserError
 from vaebench.experiment.figures import FIGURES
 from vaebench.provenance.figure_metadata import figure_metadata
 from vaebench.reporting.answers import Answers, answers_of
@@ -89,6 +90,7 @@ def content_of(results: Results) -> Content:
     Raises:
         UserError: a figure is missing or says nothing about its runs.
     """
+    _check_made(results)
     ledger = json.loads(results.layout.claims("json").read_text())["claims"]
     claims, own, others = parts_of(
         [Judged.model_validate_json(json.dumps(line)) for line in ledger]
@@ -113,6 +115,18 @@ def content_of(results: Results) -> Content:
         answers=answers_of(results),
         figures=[_figure(results, name, claims) for name in results.tier.figures],
     )
+
+
+def _check_made(results: Results) -> None:
+    layout, tier = results.layout, results.tier
+    needed = [layout.claims("json")]
+    needed += [layout.table(one.name, "md") for one in tier.experiments]
+    needed += [layout.figure(name, "png") for name in tier.figures]
+    if missing := [path for path in needed if not path.exists()]:
+        raise UserError(
+            f"{missing[0]} is missing: `vaebench report --make` makes it, and all else that the "
+            "page shows"
+        )
 
 
 def _figure(results: Results, name: str, claims: Sequence[Judged]) -> ShownFigure:

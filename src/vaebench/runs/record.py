@@ -12,7 +12,7 @@ from typing import Any, Literal, SupportsFloat, TypeVar
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from vaebench.errors import UserError
-from vaebench.experiment.settings import Name, Settings
+from vaebench.experiment.settings import REGISTRIES, Name, Settings
 from vaebench.files import digest_bytes
 
 T = TypeVar("T", bound=BaseModel)
@@ -249,7 +249,28 @@ def read_record(path: Path) -> RunRecord:
     Raises:
         UserError: it is missing, damaged or of another version.
     """
-    return read_as(RunRecord, path, "train the run")
+    try:
+        return read_as(RunRecord, path, "train the run")
+    except UserError:
+        if unknown := _unregistered(path):
+            raise UserError(
+                f"{path} is a run of {unknown}, which is not registered here: give the file that "
+                "registers it, with --plugin, with `plugins:` in a config, or in Python with "
+                "vaebench.load_plugins"
+            ) from None
+        raise
+
+
+def _unregistered(path: Path) -> str | None:
+    """What a record names that is not registered, such as `objective 'mine'`."""
+    try:
+        run = json.loads(path.read_text())["run"]
+        return next(
+            (f"{kind} '{run[kind]}'" for kind in REGISTRIES if run[kind] not in REGISTRIES[kind]),
+            None,
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def read_as(model: type[T], path: Path, remedy: str) -> T:
