@@ -81,8 +81,9 @@ lock: setup  ## resolve pyproject.toml anew into requirements.lock (names and ve
 	  | grep -vE '^(torch|triton|nvidia-[a-z0-9-]+|cuda-[a-z0-9-]+)==' > requirements.lock
 	rm uv.lock
 
-schema: setup  ## write config/schema.json from the models of the config
+schema: setup  ## write config/schema.json and docs/config.md from the models of the config
 	$(BIN)/python -m vaebench schema > config/schema.json
+	$(BIN)/python -m vaebench schema --markdown > docs/config.md
 
 benchmark: setup  ## training against plain loops, vmap, ceilings; PEERS="--pythae PYTHON --jax PYTHON"
 	$(BIN)/python benchmarks/compare.py $(PEERS)

@@ -16,6 +16,7 @@ from vaebench.experiment.grid import expand
 from vaebench.experiment.jobs import job_rules
 from vaebench.experiment.tier import Tier, dump_tier, load_tier
 from vaebench.paths import Layout
+from vaebench.reporting.config_reference import config_reference
 from vaebench.workflow.rules import check_claims, tier_file
 
 TIERS = [
@@ -330,6 +331,8 @@ def test_snakemake_takes_one_file_and_no_values(tmp_path: Path) -> None:
 def test_the_schema_is_in_step() -> None:
     committed = json.loads((PROJECT / "config" / "schema.json").read_text())
     assert committed == Tier.model_json_schema(), "run `make schema`"
+    reference = (PROJECT / "docs" / "config.md").read_text()
+    assert reference == config_reference(), "run `make schema`"
 
 
 def test_the_grid_follows_the_order_of_the_config() -> None:

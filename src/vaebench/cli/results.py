@@ -81,9 +81,19 @@ def config(
 
 
 @app.command()
-def schema() -> None:
-    """Print the JSON schema of a tier's config, for editors; config/schema.json is its copy."""
-    typer.echo(json.dumps(Tier.model_json_schema(), indent=2))
+def schema(
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the reference of all keys instead.")
+    ] = False,
+) -> None:
+    """Print the JSON schema of a tier's config, for editors.
+
+    config/schema.json is its copy, and docs/config.md that of the reference.
+    """
+    from vaebench.reporting.config_reference import config_reference
+
+    text = config_reference() if markdown else json.dumps(Tier.model_json_schema(), indent=2) + "\n"
+    typer.echo(text, nl=False)
 
 
 @app.command()
