@@ -4,6 +4,8 @@ Each band is around the values of five seeds (docs/measurements.md) and several 
 their spread.
 """
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -94,3 +96,27 @@ def test_three_epochs_of_baggins_fill_the_information_budget(mnist: Path, tmp_pa
         assert 140 < test.information < 240
         assert test.mse < 0.8 * test.mean_image_mse
         assert test.elbo == test.elbo_data_units
+
+
+MEASURED = """
+import resource, sys
+from vaebench.cli import app
+app(sys.argv[1:], standalone_mode=False)
+print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+def test_beta_tcvae_stays_within_two_gigabytes(mnist: Path, tmp_path: Path) -> None:
+    """It compares all pairs of a batch; with the whole test set as a batch, that is 57.6 GB."""
+    arguments = [
+        *("train", "--dataset", "mnist", "--objective", "beta-tcvae"),
+        *("--latent-dim", "10", "--epochs", "1", "--device", "cpu", "--data", str(mnist)),
+        *("--out", str(tmp_path / "out"), "--store", str(tmp_path / "store")),
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURED, *arguments], capture_output=True, text=True, check=True
+    )
+    record = read_record(tmp_path / "out" / "seed~0" / "metrics.json")
+    assert record.final.test.objective is not None
+    peak = int(done.stdout.split("peak ")[1])
+    assert peak < 2048, f"{peak} MB"

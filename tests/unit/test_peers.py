@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -147,6 +148,32 @@ def test_info_vae_by_loops(seed: int, weight: float) -> None:
         across = sum(kernel(z[r, i], prior[r, j]) for i, j in pairs) / SIZE**2
         expected = float(values[r].mean()) - weight * (within - 2 * across)
         assert found[r].item() == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
+@given(seeds)
+def test_iwae_with_one_sample_has_the_value_of_learned(seed: int) -> None:
+    """In expectation over z, by Gauss-Hermite quadrature in one latent dimension, to 1e-6."""
+    mean, std = normal(seed, RUNS, SIZE, 1), 0.1 + normal(seed + 1, RUNS, SIZE, 1).abs()
+    posterior, slope = DiagonalPosterior(mean, std), normal(seed + 2, RUNS, SIZE)
+    nodes, weights = (torch.from_numpy(x) for x in np.polynomial.hermite_e.hermegauss(40))
+    shares = weights / weights.sum()
+
+    def value(name: str, z: Tensor, draws: bool) -> Tensor:
+        # A log-likelihood that depends on z, and a quadrature that is exact for it.
+        values = -0.5 * (z[..., 0] - slope).square()
+        chosen = posterior.per_draw() if draws else posterior
+        z, values = (x.unsqueeze(1) if draws else x for x in (z, values))
+        own = {"importance_samples": 1} if draws else {}
+        return OBJECTIVES[name].bound(make_batch(chosen, values, z=z), **own)
+
+    expected, found = (
+        sum(
+            share * value(name, mean + std * node, draws)
+            for node, share in zip(nodes, shares, strict=True)
+        )
+        for name, draws in (("learned", False), ("iwae", True))
+    )
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
 
 
 def test_iwae_with_one_sample_is_learned_up_to_the_estimate_of_the_kl(

@@ -49,7 +49,7 @@ def test_a_dry_run_plans_what_a_run_does_and_writes_nothing(
     assert set(project.jobs("--", RUNS)) == {"collect"}
     assert planned() == set()
     # Another objective, and a clone that knows nothing of its past.
-    project.edit("objectives.py", "- 0.5 * information", "- 0.25 * 2 * information")
+    project.edit("objectives/paper.py", "- 0.5 * information", "- 0.25 * 2 * information")
     assert planned() == everything
     # The plan of an earlier run is gone.
     for name in ("config.yaml", "hashes.txt"):

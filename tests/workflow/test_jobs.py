@@ -50,7 +50,7 @@ def test_jobs_of_another_size_train_and_measure_nothing_again(
     assert heavy("6") == together
     assert (project.run("bilbo", 1) / "metrics.json").read_bytes() == before
     # What decides a result does count, whatever the size.
-    project.edit("objectives.py", "- 0.5 * information", "- 0.25 * 2 * information")
+    project.edit("objectives/paper.py", "- 0.5 * information", "- 0.25 * 2 * information")
     again = project.planned("--default-resources", "runs_per_job=2", "--", RUNS)
     assert {rule.split("__")[0] for rule in again} == {
         "collect",

@@ -18,7 +18,11 @@ import numpy as np
 import torch
 
 from vaebench import Parameter, dataset, likelihood, objective
+from vaebench.claims.registry import statistic
+from vaebench.claims.select import runs_of
 from vaebench.data.prepared import Arrays
+from vaebench.experiment.figures import figure
+from vaebench.experiment.needs import Need
 
 
 @objective(parameters={"strength": Parameter(1.0, minimum=0), "rise": Parameter(0.0, minimum=0)})
@@ -53,6 +57,25 @@ def student_t(x, decoded, freedom):
 def stripes():
     images = 255 * np.random.default_rng(0).integers(0, 2, (300, 8, 1), np.uint8).repeat(8, 2)
     return Arrays(images[:200], np.zeros(200, np.uint8), images[200:], np.zeros(100, np.uint8))
+
+
+@figure("Bounds against rates", Need("weights", varies=frozenset({"strength"})))
+def bounds_and_rates(results, shown):
+    from matplotlib import pyplot as plt
+
+    from vaebench.figures.style import Drawing
+
+    drawn, ax = plt.subplots()
+    ax.plot(shown.runs["test_rate"], shown.runs["test_elbo"], ".")
+    return Drawing(drawn, "Test bounds against rates.", shown.runs)
+
+
+@statistic
+def rate_lost(results, weight):
+    "The rate at the smallest weight minus that at another one."
+    rows = runs_of(results, Need("weights", varies=frozenset({"strength"})), None)
+    rates = rows.pivot(index="seed", columns="strength", values="test_rate")
+    return {"": (rates[rates.columns.min()] - rates[weight]).tolist()}
 """
 
 CONFIG = """
@@ -73,7 +96,10 @@ experiments:
       learning_rate: 1e-3}}
     axes: {{freedom: [2, 5, 30], seed: [0, 1]}}
     packed: [freedom, seed]
-figures: [fig04]
+figures: [fig04, bounds-and-rates]
+claims:
+  - {{id: lost, says: a weight costs information, statistic: rate_lost, unit: nats,
+     arguments: {{weight: 4.0}}, above: 0.0}}
 """
 
 
@@ -122,6 +148,12 @@ def test_tables_and_page_compare_along_its_axes(project: Project) -> None:
     page = (tier / "index.html").read_text()
     assert page.index("weighted") < page.index("<table")
     assert (tier / "figures" / "fig04.png").exists()
+    assert (tier / "figures" / "bounds-and-rates.png").exists()
+    assert "Bounds against rates" in page
+    ledger: Any = read_json(tier / "claims.json")
+    (own,) = (claim for claim in ledger["claims"] if claim["id"] == "lost")
+    assert own["source"] != "paper"
+    assert own["value"] > 0
 
 
 def test_it_is_done_and_whole(project: Project) -> None:

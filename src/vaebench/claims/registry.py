@@ -10,6 +10,7 @@ from collections.abc import Callable
 from importlib import import_module
 
 from vaebench.claims.select import Watched
+from vaebench.experiment.plugins import REGISTRIES
 from vaebench.results.intervals import Estimate
 
 Values = dict[str, list[float] | Estimate]
@@ -21,6 +22,7 @@ Statistic = Callable[..., Values]
 """Takes the results and the claim's arguments. Raises `NotRun` if the tier lacks the runs."""
 
 STATISTICS: dict[str, Statistic] = {}
+REGISTRIES.append(STATISTICS)
 
 
 def statistic(function: Statistic) -> Statistic:

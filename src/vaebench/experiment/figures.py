@@ -1,21 +1,26 @@
 """The registry of figures.
 
 To add one, write a module in `figures/` with a function `draw(results, *shown) -> Drawing`, and
-register it here. Planning a workflow reads this registry without importing matplotlib.
+register it here; or put `@figure(...)` above such a function in a plugin. Planning a workflow reads
+this registry without importing matplotlib.
 
 A figure says which runs it needs, and shows any experiment that has them; `needs.py` says which one
 where there are several.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from vaebench.errors import UserError
 from vaebench.experiment.comparison import INCOMPARABLE
 from vaebench.experiment.grid import Experiment
 from vaebench.experiment.needs import Found, Need, find, why_none
+from vaebench.experiment.plugins import REGISTRIES
 from vaebench.experiment.settings import AxisValue
+from vaebench.parameters import from_one_file
 
+D = TypeVar("D", bound=Callable[..., Any])
 METHODS = 10
 """The largest number of methods whose colours a figure tells apart."""
 
@@ -29,6 +34,9 @@ class FigureSpec:
     needs: tuple[Need, ...] = ()
     """The runs that it shows. A tier is refused if it has none of them. The function `draw` gets a
     `Selection` for each; one that the tier does not have is empty."""
+    draw: Callable[..., Any] | None = None
+    """The function of a plugin's figure. None for a figure of this package, which is the module of
+    `vaebench.figures` with its name."""
 
     def __str__(self) -> str:
         """What it needs, in words."""
@@ -133,3 +141,33 @@ def runs_to_show(name: str, experiments: Sequence[Experiment]) -> list[Found | N
         wanted = [f"runs {need} (here {why_none(need, experiments)})" for need in spec.needs]
         raise UserError(f"{name} needs {', or '.join(wanted)}")
     return found
+
+
+REGISTRIES.append(FIGURES)
+
+
+def figure(title: str, *needs: Need, name: str | None = None) -> Callable[[D], D]:
+    """Register the decorated function as a figure of a plugin.
+
+    It takes the `results.read.Results` of a tier and a `results.read.Selection` for each need, and
+    returns a `figures.style.Drawing`.
+
+    Args:
+        title: its title on pages.
+        *needs: the runs that it shows.
+        name: its name in configs. If it is not given, the function's own, with hyphens for
+            underscores.
+
+    Raises:
+        UserError: there is a figure of that name.
+    """
+
+    def register(draw: D) -> D:
+        own = name or draw.__name__.replace("_", "-")
+        known = FIGURES.get(own)
+        if known is not None and not (known.draw and from_one_file(known.draw, draw)):
+            raise UserError(f"two figures are named '{own}': give one of them another name")
+        FIGURES[own] = FigureSpec(title, needs, draw)
+        return draw
+
+    return register

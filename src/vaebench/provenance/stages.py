@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from vaebench.experiment.figures import FIGURES
-from vaebench.runs.canonical import PACKAGE, modules_digest
+from vaebench.files import digest_bytes
+from vaebench.runs.canonical import PACKAGE, function_digest, modules_digest
 from vaebench.runs.sources import quality_digest
 
 READING = ("results/intervals.py", "results/read.py", "experiment/needs.py")
@@ -32,6 +33,10 @@ def figure_digest(name: str) -> str:
     """The digest of the code that draws a figure: its module and all that figures share."""
     folder = PACKAGE / "figures"
     shared = sorted(path.name for path in folder.glob("*.py") if path.stem not in FIGURES)
+    own = FIGURES[name].draw
+    if own is not None:
+        rest = modules_digest(*(f"figures/{file}" for file in shared), *READING)
+        return digest_bytes(f"{function_digest(own)}{rest}".encode())
     return modules_digest(*(f"figures/{file}" for file in [f"{name}.py", *shared]), *READING)
 
 

@@ -27,7 +27,8 @@ class ShownFigure:
     """A figure with its caption."""
 
     name: str
-    number: int
+    number: int | None
+    """Its number in the paper. None for another figure."""
     title: str
     caption: str
     was_run: bool
@@ -130,7 +131,8 @@ def _check_made(results: Results) -> None:
 
 
 def _figure(results: Results, name: str, claims: Sequence[Judged]) -> ShownFigure:
-    number = int(name.removeprefix("fig"))
+    known = re.fullmatch(r"fig(\d+)", name)
+    number = int(known[1]) if known else None
     about = [claim for claim in claims if number in _figures_of(claim.place)]
     metadata = figure_metadata(results.layout.figure(name, "png"))
     return ShownFigure(
