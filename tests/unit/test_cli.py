@@ -76,7 +76,7 @@ def test_train_prepares_the_embedded_data_itself(tmp_path: Path) -> None:
         (["--objective", "elbow"], "objective 'elbow' is not one of: learned, constant, bilbo"),
         (
             ["--objective", "bilbo", "--posterior-std", "0"],
-            "posterior_std: Input should be greater",
+            "posterior_std should be greater than 0 (found 0.0)",
         ),
         (["--objective", "learned", "--posterior-std", "1"], "takes 'posterior_std'"),
         (["--objective", "bilbo", "--data-scale", "2"], "takes 'data_scale'"),

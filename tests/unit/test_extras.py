@@ -18,6 +18,8 @@ PLACES = {
     "seaborn": ["figures"],
     "prdc": ["quality"],
     "torchmetrics": ["quality"],
+    "mlflow": ["execution"],
+    "wandb": ["execution"],
 }
 """The folders that may import an optional module. What opens them calls `require` before."""
 
@@ -66,7 +68,7 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("command", "module", "extra"),
     [
-        ("draw fig01 --results nowhere", "seaborn", "figures"),
+        ("draw fig01 --tier nowhere", "seaborn", "figures"),
         ("evaluate --tier config/smoke.yaml --experiment posterior_variance", "prdc", "quality"),
         ("push", "dvc", "workflow"),
         ("pull", "dvc", "workflow"),

@@ -155,6 +155,7 @@ def test_trackers_with_their_packages(
 
         client = MlflowClient(folder.as_uri())
         experiment = client.get_experiment_by_name("vaebench")
+        assert experiment is not None
         (found,) = client.search_runs(
             [experiment.experiment_id], f"tags.run_hash = '{record.run_hash}'"
         )

@@ -155,8 +155,8 @@ def test_a_tier_of_ones_own_in_an_empty_folder(scripts: Path, tmp_path: Path) ->
     for command in (
         "run --tier my.yaml --device cpu",
         "collect --tier my.yaml",
-        "table scale --results results/mine",
-        "claims --results results/mine",
+        "table scale --tier results/mine",
+        "claims --tier results/mine",
     ):
         done = call(tmp_path, vaebench, *command.split())
         assert done.returncode == 0, done.stderr
@@ -174,7 +174,7 @@ def test_a_tier_of_ones_own_in_an_empty_folder(scripts: Path, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("command", "extra"),
     [
-        ("draw fig01 --results results/mine", "figures"),
+        ("draw fig01 --tier results/mine", "figures"),
         ("classifier digits --tier my.yaml", "quality"),
         ("push", "workflow"),
     ],

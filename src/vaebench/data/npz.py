@@ -16,7 +16,15 @@ from vaebench.progress import log
 
 LABELS = 256
 """Labels are below this number, since they are stored as uint8."""
-DAMAGES = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
+DAMAGES = (
+    NotImplementedError,
+    OSError,
+    ValueError,
+    EOFError,
+    KeyError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 """What numpy raises for a file that it cannot read."""
 
 
