@@ -38,7 +38,6 @@ from vaebench.reporting.tables import (
 )
 from vaebench.results.collect import collect
 from vaebench.results.compare import paired_difference
-from vaebench.results.intervals import estimate
 from vaebench.results.read import Results, load_results
 from vaebench.runs.record import read_record
 from vaebench.runs.sources import Basis, accepted_sources
@@ -378,32 +377,3 @@ def test_the_papers_numbers_stand_beside_its_settings_alone(results: Results) ->
     markdown = to_markdown(table, Comparison("objective", "learned"))
     assert "−134.3 (Fig. 5)" in markdown
     assert markdown.count("\n") == 8
-
-
-def test_estimates() -> None:
-    sample = [1.0, 2.0, 4.0]
-    found = estimate(sample)
-    low, high = stats.t.interval(0.95, 2, np.mean(sample), stats.sem(sample))
-    assert found.count == 3
-    assert found.mean == pytest.approx(7 / 3)
-    assert found.std == pytest.approx(1.527525)
-    assert found.low == pytest.approx(low)
-    assert found.high == pytest.approx(high)
-    single = estimate([2.0])
-    assert single.mean == 2.0
-    assert math.isnan(single.low)
-    assert math.isnan(estimate([1.0, math.nan, 2.0]).mean)
-    assert estimate([]).count == 0
-    same = estimate([1.0] * 12)
-    assert (same.low, same.high) == (1.0, 1.0)
-
-
-def test_ten_values_and_more_are_bootstrapped() -> None:
-    generator = np.random.default_rng(0)
-    covered = 0
-    for _ in range(40):
-        sample = generator.normal(3.0, 1.0, 12).tolist()
-        found = estimate(sample)
-        assert found == estimate(sample)
-        covered += found.low <= 3.0 <= found.high
-    assert covered >= 32
