@@ -44,14 +44,13 @@ def made(
 def values_of(name: str, results: Watched, **arguments: object) -> list[float]:
     """The numbers of a statistic with one part."""
     (numbers,) = compute(name, results, arguments).values()
-    assert isinstance(numbers, list)
-    return numbers
+    return list(numbers)
 
 
 def parts_of(name: str, results: Watched, **arguments: object) -> dict[str, list[float]]:
     """The numbers of a statistic with several parts."""
     parts = compute(name, results, arguments)
-    return {place: numbers for place, numbers in parts.items() if isinstance(numbers, list)}
+    return {place: list(numbers) for place, numbers in parts.items()}
 
 
 def claim(**criterion: Any) -> Claim:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.conftest import PROJECT
-from vaebench.claims.ledger import write_ledger
+from vaebench.claims.write import write_ledger
 from vaebench.execution.session import Resources, targets_of, train_targets
 from vaebench.experiment.grid import expand
 from vaebench.experiment.tier import Tier, dump_tier

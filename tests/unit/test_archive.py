@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.tiers import PAPER_VALUES
-from vaebench.claims.ledger import write_ledger
+from vaebench.claims.write import write_ledger
 from vaebench.cli import app
 from vaebench.data.registry import DATASETS
 from vaebench.errors import UserError

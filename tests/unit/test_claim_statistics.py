@@ -9,7 +9,8 @@ from scipy import stats
 
 from tests.made_results import claim, made, parts_of, values_of
 from vaebench.claims import codes
-from vaebench.claims.ledger import Verdict, judge_claim
+from vaebench.claims.judge import Verdict
+from vaebench.claims.ledger import judge_claim
 from vaebench.claims.registry import compute
 from vaebench.claims.select import NotRun, Watched
 

@@ -9,7 +9,8 @@ import pytest
 from matplotlib import pyplot as plt
 
 from tests.made_results import PAPER, made
-from vaebench.claims.ledger import judge_all, parts_of, to_markdown
+from vaebench.claims.ledger import judge_all, parts_of
+from vaebench.claims.ledger_text import to_markdown
 from vaebench.claims.paper import load_paper_values
 from vaebench.claims.select import Watched
 from vaebench.experiment.tier import Tier
@@ -184,7 +185,7 @@ def test_claims_bear_on_an_experiment_of_any_name() -> None:
     assert "celeba-bound-unit" not in verdicts
     (mine,) = own
     assert (mine.verdict.value, mine.says) == ("reproduced", "constant is better, n = 2")
-    text = to_markdown(results, ledger)
+    text = to_markdown(results.tier.tier, ledger)
     assert text.index("constant is better, n = 2") < text.index("Of the paper")
     assert f"The paper's {others} other claims" in text
     assert "†" not in text.split("## Of the paper")[0]

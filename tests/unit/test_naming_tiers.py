@@ -11,7 +11,18 @@ from vaebench.experiment.tier import dump_tier, find_layout, find_tier, load_tie
 from vaebench.paths import CONFIGS, Layout
 
 ON_A_TIER = {
-    *("run", "classifier", "evaluate", "config", "data", "collect", "draw", "table", "claims", "report"),
+    *(
+        "run",
+        "classifier",
+        "evaluate",
+        "config",
+        "data",
+        "collect",
+        "draw",
+        "table",
+        "claims",
+        "report",
+    ),
     *("pages", "manifest", "verify", "export", "push", "pull"),
 }
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import PROJECT
-from vaebench.claims.ledger import Verdict
+from vaebench.claims.judge import Verdict
 from vaebench.errors import UserError
 from vaebench.experiment.tier import load_tier
 from vaebench.figures.draw import draw_figure

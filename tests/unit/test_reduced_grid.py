@@ -11,7 +11,7 @@ from matplotlib import image as mpimage
 
 from tests.conftest import PROJECT, read_json
 from tests.tiers import CPU, forge, train_tier
-from vaebench.claims.ledger import write_ledger
+from vaebench.claims.write import write_ledger
 from vaebench.errors import UserError
 from vaebench.experiment.grid import expand
 from vaebench.experiment.tier import Tier, load_tier

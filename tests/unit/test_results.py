@@ -17,8 +17,8 @@ from matplotlib import image as mpimage
 from scipy import stats
 
 from tests.tiers import forge, train_tier
-from vaebench.claims.ledger import write_ledger
 from vaebench.claims.paper import load_paper_values
+from vaebench.claims.write import write_ledger
 from vaebench.cli.results import collect as collect_command
 from vaebench.data.registry import DATASETS
 from vaebench.errors import UserError

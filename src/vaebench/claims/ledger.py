@@ -1,50 +1,31 @@
 """The ledger: a verdict for each claim of the paper and of a tier's config, from its runs."""
 
-import json
 from collections.abc import Sequence
-from enum import StrEnum
-from math import inf, isfinite, nan, sqrt
-from pathlib import Path
-from typing import Literal, NamedTuple
+from math import isfinite
+from typing import Literal
 
 import pandas as pd
-from scipy import stats
 
+from vaebench.claims.judge import Judgement, Verdict, detectable, judge, unpaired
+from vaebench.claims.multiplicity import benjamini_hochberg, holm
 from vaebench.claims.paper import (
     Claim,
     Number,
     OwnClaim,
     PaperValues,
-    load_paper_values,
     own_claims,
 )
+from vaebench.claims.printed import judge_printed, predict
 from vaebench.claims.registry import Values, compute, describe
 from vaebench.claims.select import LOW, Dim, NotPlanned, NotRun, Watched
 from vaebench.experiment.grid import Strict
 from vaebench.experiment.needs import planned_settings
 from vaebench.experiment.settings import AxisValue
-from vaebench.files import write_atomically
-from vaebench.provenance.account import account, as_comment
-from vaebench.provenance.stages import claims_digest
-from vaebench.results.intervals import BOOTSTRAP_FROM, CONFIDENCE, Estimate, estimate
+from vaebench.results.intervals import CONFIDENCE
 from vaebench.results.read import Results, select, training_text
 
-Interval = Literal["Student's t", "bootstrap", "chi-squared", "prediction", "none"]
-"""The kind of an interval. Student's t and bootstrap are for a mean, chi-squared is for a standard
-deviation, and prediction is Student's t interval for a single run."""
-
-
-MARK = "†"
-
-
-class Verdict(StrEnum):
-    """The outcome of the runs for a claim."""
-
-    REPRODUCED = "reproduced"
-    DIFFERS = "differs"
-    INCONCLUSIVE = "inconclusive"
-    """The interval does not decide between the two."""
-    NOT_RUN = "not run"
+Interval = Literal["Student's t", "prediction", "none"]
+"""The kind of an interval: Student's t for a mean, prediction for a single run."""
 
 
 class Judged(Strict):
@@ -58,14 +39,31 @@ class Judged(Strict):
     unit: str
     expects: str
     value: float | None
+    """The mean over seeds of the part that decides, or the median of the prediction."""
     low: float | None
     high: float | None
     interval: Interval
     parts: dict[str, list[float | None]]
-    """The statistic of each seed, for each part of the claim. `value` is the mean of the part that
-    decides."""
+    """The statistic of each seed, for each part of the claim."""
     verdict: Verdict
     reason: str
+    seeds: int = 0
+    """The number of values of the part that decides."""
+    std: float | None = None
+    """Their standard deviation."""
+    detectable: float | None = None
+    """The distance from the limit that as many further seeds decide with 80% power."""
+    welch: tuple[float, float] | None = None
+    """The 95% interval without pairing by seeds. None if the values are no differences."""
+    correlation: float | None = None
+    """Of the two sides of the differences, over seeds."""
+    equivalent: bool = False
+    """Whether the interval lies within the claim's margin of equivalence."""
+    p: float | None = None
+    """Two-sided p-value of the claim. None if nothing is tested."""
+    survives: tuple[Literal["Holm", "BH"], ...] = ()
+    """The corrections for the number of tests in the ledger that leave the verdict as it is: Holm,
+    and Benjamini-Hochberg (BH), each at 5%."""
     runs: str
     """The runs behind the verdict: dataset, latent dimensions, epochs and the number of runs."""
     as_in_paper: bool
@@ -85,19 +83,29 @@ def judge_all(results: Results, paper: PaperValues) -> list[Judged]:
         UserError: a claim of the tier is wrong.
     """
     own = own_claims(results.tier)
-    numbers = [
-        line
-        for number in paper.numbers
-        for line in judge_number(
-            number,
-            runs_with(results.runs, number.settings),
-            _is_planned(results, [number.settings]),
-        )
-    ]
+    numbers = [line for number in paper.numbers for line in judge_number(results, number)]
     of_paper = numbers + [judge_claim(results, c, paper.trainings) for c in paper.claims]
     if _is_planned(results, paper.trainings):
         of_paper = [line.model_copy(update={"bears": True}) for line in of_paper]
-    return of_paper + [judge_claim(results, claim) for claim in own]
+    return corrected(of_paper) + corrected([judge_claim(results, claim) for claim in own])
+
+
+def corrected(ledger: Sequence[Judged]) -> list[Judged]:
+    """The same lines, each with the corrections for the number of tests that it survives."""
+    tested = [line for line in ledger if line.p is not None]
+    p_values = [line.p for line in tested if line.p is not None]
+    limit = 1 - CONFIDENCE
+    survives = {
+        line.id: tuple(
+            name
+            for name, p in zip(("Holm", "BH"), adjusted, strict=True)
+            if p <= limit and line.verdict != Verdict.INCONCLUSIVE
+        )
+        for line, *adjusted in zip(
+            tested, holm(p_values), benjamini_hochberg(p_values), strict=True
+        )
+    }
+    return [line.model_copy(update={"survives": survives.get(line.id, ())}) for line in ledger]
 
 
 def _is_planned(results: Results, kinds: Sequence[dict[str, AxisValue]]) -> bool:
@@ -106,73 +114,47 @@ def _is_planned(results: Results, kinds: Sequence[dict[str, AxisValue]]) -> bool
     return any(kind.items() <= run.items() for kind in kinds for run in runs)
 
 
-def runs_with(runs: pd.DataFrame, settings: dict[str, AxisValue]) -> pd.DataFrame:
-    """The runs that have these settings. A run that is in several experiments is returned once."""
-    return select(runs, **settings).drop_duplicates("run_hash")
-
-
-def judge_number(number: Number, runs: pd.DataFrame, bears: bool = True) -> list[Judged]:
-    """Compare each printed bound of a single run with our prediction interval for a single run."""
-    values = runs["test_elbo"].astype(float).tolist()
-    centre = estimate(values)
-    half = nan
-    if len(values) > 1:
-        quantile = float(stats.t.ppf(0.5 + CONFIDENCE / 2, len(values) - 1))
-        half = quantile * centre.std * sqrt(1 + 1 / len(values))
+def judge_number(results: Results, number: Number) -> list[Judged]:
+    """Compare each printed number with what our runs predict for a single run."""
+    found, rows = predict(results, number)
+    kinds = [number.settings] if number.minus is None else [number.settings, number.minus]
+    bears = all(_is_planned(results, [kind]) for kind in kinds)
+    objectives = " minus ".join(str(kind["objective"]) for kind in kinds)
     lines = []
     for k, printed in enumerate(number.values):
-        if not values:
-            verdict, reason = Verdict.NOT_RUN, "the tier has no runs with these settings"
-        elif not isfinite(half):
-            verdict = Verdict.INCONCLUSIVE
-            reason = "one run has no interval" if len(values) == 1 else "a run diverged"
-        elif abs(printed - centre.mean) > half:
-            verdict, reason = Verdict.DIFFERS, "the printed number is outside the interval"
-        elif half > number.resolution:
-            verdict = Verdict.INCONCLUSIVE
-            reason = f"the interval is wider than ±{number.resolution:g} nats"
-        else:
-            verdict, reason = Verdict.REPRODUCED, "the printed number is inside the interval"
+        verdict, reason = judge_printed(number, printed, found)
+        what = "a run's test bound" if number.minus is None else "the difference of two test bounds"
         lines.append(
             Judged(
                 id=number.id if len(number.values) == 1 else f"{number.id}-{k + 1}",
                 place=number.place,
-                says=f"a run with {number.settings['objective']} has a test bound of {printed:g}",
+                says=f"{what} is {printed:g}, {objectives}",
                 paper=f"{printed:g}",
-                statistic="final test bound of a single run",
+                statistic="test bound of a single run at a late epoch, in nats"
+                if number.minus is None
+                else "difference of two test bounds at the same seed and late epoch, in nats",
                 unit="nats",
-                expects=f"{printed:g} in the prediction interval",
-                value=_finite(centre.mean),
-                low=_finite(centre.mean - half),
-                high=_finite(centre.mean + half),
-                interval="prediction" if isfinite(half) else "none",
-                parts={"": [_finite(value) for value in values]} if values else {},
+                expects=f"{printed:g} in the prediction",
+                value=_finite(found.median),
+                low=_finite(found.low),
+                high=_finite(found.high),
+                interval="prediction" if isfinite(found.low) else "none",
+                parts={"": [_finite(x) for x in found.finals]} if found.finals else {},
                 verdict=verdict,
                 reason=reason,
-                runs=_runs_text(runs),
-                as_in_paper=bool(values),
+                seeds=len(found.finals),
+                runs=_runs_text(rows),
+                as_in_paper=bool(found.finals),
                 bears=bears,
             )
         )
     return lines
 
 
-class _Part(NamedTuple):
-    """One part of a claim, with its verdict."""
-
-    name: str
-    estimate: Estimate
-    verdict: Verdict
-    reason: str
-
-
 def judge_claim(
     results: Results, claim: Claim, trainings: Sequence[dict[str, AxisValue]] = ()
 ) -> Judged:
-    """Judge a claim by the interval of its statistic's mean over seeds.
-
-    A claim with several parts is reproduced if all of them are, and differs if one of them does.
-    """
+    """Judge a claim by its statistic over seeds, see `judge.py`."""
     own = isinstance(claim, OwnClaim)
     watched = Watched.of_results(results, claim.experiment if isinstance(claim, OwnClaim) else None)
     parts, reason, bears = Values(), "", True
@@ -180,14 +162,8 @@ def judge_claim(
         parts = compute(claim.statistic, watched, dict(claim.arguments))
     except NotRun as lacking:
         reason, bears = str(lacking), not isinstance(lacking, NotPlanned)
-    estimates = {k: v if isinstance(v, Estimate) else estimate(v) for k, v in parts.items()}
-    judged = [_Part(name, mean, *_decide(claim, mean)) for name, mean in estimates.items()]
-    decisive = _decisive(claim, judged) if judged else None
     used = pd.concat(watched.used).drop_duplicates("run_hash") if watched.used else None
-    mean = decisive.estimate if decisive else estimate([])
-    if decisive:
-        reason = f"{decisive.name}: {decisive.reason}" if decisive.name else decisive.reason
-    return Judged(
+    line = Judged(
         id=claim.id,
         place=claim.place,
         says=claim.says.replace("{n}", _latent_dim_text(watched, claim)),
@@ -195,70 +171,40 @@ def judge_claim(
         statistic=describe(claim.statistic),
         unit=claim.unit,
         expects=claim.expects,
-        value=_finite(mean.mean),
-        low=_finite(mean.low),
-        high=_finite(mean.high),
-        interval=_method(mean, parts, decisive),
-        parts={k: [_finite(x) for x in v] for k, v in parts.items() if isinstance(v, list)},
-        verdict=decisive.verdict if decisive else Verdict.NOT_RUN,
+        value=None,
+        low=None,
+        high=None,
+        interval="none",
+        parts={k: [_finite(x) for x in v] for k, v in parts.items()},
+        verdict=Verdict.NOT_RUN,
         reason=reason,
         runs="" if used is None else _runs_text(used),
         as_in_paper=used is not None and _as_in_paper(used, trainings),
         source="own" if own else "paper",
         bears=bears or own,
     )
+    return line.model_copy(update=_judged(judge(claim, parts), parts)) if parts else line
 
 
-def _decide(claim: Claim, mean: Estimate) -> tuple[Verdict, str]:
-    """The verdict and its reason. It is inconclusive if the mean is NaN or no value varies."""
-    low, high = mean.low, mean.high
-    if not isfinite(mean.mean):
-        return Verdict.INCONCLUSIVE, "a run diverged, so the mean is not known"
-    if mean.count == 1:
-        return Verdict.INCONCLUSIVE, "one seed has no interval"
-    if low == high:
-        return Verdict.INCONCLUSIVE, "all seeds give the same number, so it has no interval"
-    if claim.within is not None:
-        if -claim.within <= low and high <= claim.within:
-            return Verdict.REPRODUCED, "the whole interval lies inside the margin"
-        if high < -claim.within or low > claim.within:
-            return Verdict.DIFFERS, "the whole interval lies outside the margin"
-        return Verdict.INCONCLUSIVE, "the interval reaches over the margin"
-    sign, limit = (1, claim.above) if claim.above is not None else (-1, claim.below)
-    if limit is None:
-        raise ValueError(f"claim '{claim.id}' has no criterion")
-    nearest, farthest = sorted((sign * low, sign * high))
-    if nearest > sign * limit:
-        return Verdict.REPRODUCED, "the whole interval lies on the claimed side"
-    if farthest < sign * limit:
-        return Verdict.DIFFERS, "the whole interval lies on the other side"
-    return Verdict.INCONCLUSIVE, f"the interval contains {limit:g}"
-
-
-def _decisive(claim: Claim, parts: list[_Part]) -> _Part:
-    """The part that decides the claim: of those with the worst verdict, the one farthest off."""
-
-    def badness(part: _Part) -> float:
-        low, high = part.estimate.low, part.estimate.high
-        if not (isfinite(low) and isfinite(high)):
-            return inf
-        if claim.within is not None:
-            return max(abs(low), abs(high))
-        return -low if claim.above is not None else high
-
-    for verdict in (Verdict.DIFFERS, Verdict.INCONCLUSIVE, Verdict.REPRODUCED):
-        of_verdict = [part for part in parts if part.verdict == verdict]
-        if of_verdict:
-            return max(of_verdict, key=badness)
-    raise ValueError("a claim without parts")
-
-
-def _method(mean: Estimate, parts: Values, decisive: _Part | None) -> Interval:
-    if decisive is None or not isfinite(mean.low):
-        return "none"
-    if isinstance(parts[decisive.name], Estimate):
-        return "chi-squared"
-    return "bootstrap" if mean.count >= BOOTSTRAP_FROM and mean.std > 0 else "Student's t"
+def _judged(judgement: Judgement, parts: Values) -> dict[str, object]:
+    """What a judgement adds to a line of the ledger."""
+    mean, values = judgement.estimate, parts[judgement.part]
+    without = unpaired(values)
+    return {
+        "value": _finite(mean.mean),
+        "low": _finite(mean.low),
+        "high": _finite(mean.high),
+        "interval": "Student's t" if isfinite(mean.low) else "none",
+        "verdict": judgement.verdict,
+        "reason": judgement.reason,
+        "seeds": mean.count,
+        "std": _finite(mean.std),
+        "detectable": _finite(detectable(mean)),
+        "welch": (without.low, without.high) if without else None,
+        "correlation": without.correlation if without else None,
+        "equivalent": judgement.equivalent,
+        "p": judgement.p,
+    }
 
 
 def _latent_dim_text(watched: Watched, claim: Claim) -> str:
@@ -286,46 +232,6 @@ def _runs_text(runs: pd.DataFrame) -> str:
     return f"{datasets}, n = {dims}, {training_text(runs)}, {len(runs)} runs"
 
 
-def write_ledger(results: Results, paper_values: Path) -> list[Judged]:
-    """Judge every claim and write claims.json and claims.md of the tier."""
-    ledger = judge_all(results, load_paper_values(paper_values))
-    made_from = account(results.runs["metrics_digest"], claims_digest(), paper_values)
-    content = {
-        "schema_version": 1,
-        "tier": results.tier.tier,
-        "made_from": made_from,
-        "verdicts": verdict_counts([line for line in ledger if line.source == "paper"]),
-        "claims": [line.model_dump() for line in ledger],
-    }
-    text = json.dumps(content, indent=2, allow_nan=False) + "\n"
-    write_atomically(results.layout.claims("json"), text.encode())
-    page = to_markdown(results, ledger) + as_comment(made_from)
-    write_atomically(results.layout.claims("md"), page.encode())
-    return ledger
-
-
-def to_markdown(results: Results, ledger: list[Judged]) -> str:
-    """The ledger as Markdown: the paper's claims that the tier bears on, and the tier's own."""
-    of_paper, own, others = parts_of(ledger)
-    marked = sum(mark(line) != "" for line in of_paper)
-    text = f"# Claims, tier `{results.tier.tier}`\n\n"
-    if own:
-        text += f"## Of the tier's config\n\n{_counts(own)}.\n\n{_table(own)}\n\n"
-    if of_paper:
-        text += (
-            f"## Of the paper\n\n{_counts(of_paper)}. {marked} verdicts are marked ({MARK}): they "
-            "rest on runs that were not trained as in the paper (another dataset, other epochs, "
-            f"another n), and are no word on it.\n\n{_table(of_paper)}\n\n"
-        )
-    if others:
-        text += f"{others_text(others)}\n\n"
-    notes = "\n".join(f"- `{line.id}`: {line.statistic}" for line in [*own, *of_paper])
-    return text + (
-        "Intervals are of the mean over paired seeds (Student's t below 10 seeds, bootstrap from "
-        f"10), or predict a single run where the paper prints one. The statistics:\n\n{notes}\n"
-    )
-
-
 def parts_of(ledger: Sequence[Judged]) -> tuple[list[Judged], list[Judged], int]:
     """The paper's claims that the tier bears on, the tier's own, and how many others there are."""
     of_paper = [line for line in ledger if line.source == "paper" and line.bears]
@@ -338,50 +244,10 @@ def others_text(others: int) -> str:
     return f"The paper's {others} other claims are about runs that this tier does not have."
 
 
-def _counts(lines: Sequence[Judged]) -> str:
-    return ", ".join(f"{count} {verdict}" for verdict, count in verdict_counts(lines).items())
-
-
-def _table(lines: Sequence[Judged]) -> str:
-    table = pd.DataFrame(
-        [
-            {
-                "claim": line.id,
-                "place": line.place,
-                "the paper says" if line.source == "paper" else "it says": line.says,
-                "paper": line.paper or "–",
-                "ours": _number(line.value),
-                "95% interval": "–"
-                if line.low is None
-                else f"[{_number(line.low)}, {_number(line.high)}]",
-                "unit": line.unit,
-                "expected": line.expects.replace("-", "−"),
-                "verdict": f"**{line.verdict}**{mark(line)}",
-                "because": line.reason,
-                "runs": line.runs or "–",
-            }
-            for line in lines
-        ]
-    )
-    if lines[0].source == "own":
-        table = table.drop(columns=["place", "paper"])
-    return str(table.to_markdown(index=False, disable_numparse=True))
-
-
 def verdict_counts(ledger: Sequence[Judged]) -> dict[str, int]:
     """The number of claims with each verdict."""
     return {verdict.value: sum(line.verdict == verdict for line in ledger) for verdict in Verdict}
 
 
-def mark(line: Judged) -> str:
-    """The mark of a verdict on the paper whose runs were not trained as in it. Empty for others."""
-    is_free = line.as_in_paper or line.source == "own" or line.verdict == Verdict.NOT_RUN
-    return "" if is_free else f" {MARK}"
-
-
 def _finite(value: float) -> float | None:
     return float(value) if isfinite(value) else None
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3g}".replace("-", "−")

@@ -25,7 +25,7 @@ RunSettings = Annotated[dict[str, AxisValue], AfterValidator(_check_settings)]
 
 
 class Number(Strict):
-    """Bounds that the paper prints for single runs."""
+    """Bounds that the paper prints for single runs, or a difference of two."""
 
     id: Name
     place: str
@@ -33,10 +33,14 @@ class Number(Strict):
         description="The settings of the runs that the number speaks of; it is compared with, and "
         "shown beside, runs that have all of these."
     )
+    minus: RunSettings | None = Field(
+        None,
+        description="The settings of other runs. If given, a value is the difference of two runs "
+        "of one seed, the one with `settings` minus this.",
+    )
     values: list[float] = Field(description="Test bounds in nats, a run each.", min_length=1)
     resolution: Annotated[float, Field(gt=0)] = Field(
-        description="A prediction interval with a larger half-width than this, in nats, decides "
-        "nothing."
+        description="A prediction interval that is wider than twice this, in nats, decides nothing."
     )
 
 
@@ -60,6 +64,15 @@ class Claim(Strict):
         "mean lies between minus this and this.",
     )
 
+    exactly: float | None = Field(
+        None, description="The claim holds if the statistic, a count without error, equals this."
+    )
+    equivalent_within: Annotated[float, Field(gt=0)] | None = Field(
+        None,
+        description="If the whole interval lies between minus this and this, the reason says so, "
+        "beside the verdict on the sign.",
+    )
+
     @model_validator(mode="after")
     def _can_be_judged(self) -> "Claim":
         statistics = load_statistics()
@@ -67,9 +80,9 @@ class Claim(Strict):
             raise ValueError(f"statistic '{self.statistic}' is not one of: {', '.join(statistics)}")
         if wrong := wrong_arguments(self.statistic, dict(self.arguments)):
             raise ValueError(wrong)
-        given = [x for x in (self.above, self.below, self.within) if x is not None]
-        if len(given) != 1:
-            raise ValueError("give one of: above, below, within")
+        criteria = (self.above, self.below, self.within, self.exactly)
+        if sum(criterion is not None for criterion in criteria) != 1:
+            raise ValueError("give one of: above, below, within, exactly")
         return self
 
     @property
@@ -77,6 +90,8 @@ class Claim(Strict):
         """The criterion, in words."""
         if self.within is not None:
             return f"within ±{self.within:g}"
+        if self.exactly is not None:
+            return f"exactly {self.exactly:g}"
         return f"above {self.above:g}" if self.above is not None else f"below {self.below:g}"
 
 

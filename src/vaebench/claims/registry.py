@@ -6,17 +6,17 @@ in `bounds.py`, `codes.py`, `samples.py` or `faces.py`. To add one, write the fu
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from vaebench.claims.select import Watched
 from vaebench.experiment.plugins import REGISTRIES
-from vaebench.results.intervals import Estimate
 
-Values = dict[str, list[float] | Estimate]
-"""The values of a statistic for each part of a claim, by the name of the part. They are a number
-for each seed, or a mean with its interval. A claim that something always holds has a part for each
-case. Other claims have one part, whose name is empty. NaN stands for a diverged run."""
+Values = dict[str, Sequence[float]]
+"""The values of a statistic for each part of a claim, by the name of the part: a number for each
+seed. Differences that `select.paired` makes also tell what the pairing has brought. A claim that
+something always holds has a part for each case. Other claims have one part, whose name is empty.
+NaN stands for a diverged run."""
 
 Statistic = Callable[..., Values]
 """Takes the results and the claim's arguments. Raises `NotRun` if the tier lacks the runs."""

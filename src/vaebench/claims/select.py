@@ -1,7 +1,8 @@
 """Selects the runs that a claim is about, and pairs them by seed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 import pandas as pd
 
@@ -22,6 +23,27 @@ class NotRun(Exception):  # noqa: N818 - it stands for a verdict, not an error
 
 class NotPlanned(NotRun):
     """The tier's config has no runs that could decide the claim, so it does not bear on it."""
+
+
+@dataclass(frozen=True)
+class Paired(Sequence[float]):
+    """Differences at shared seeds. Both sides are kept, to tell what the pairing has brought."""
+
+    of: tuple[float, ...]
+    minus: tuple[float, ...]
+
+    def __len__(self) -> int:
+        return len(self.of)
+
+    @overload
+    def __getitem__(self, place: int) -> float: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[float]: ...
+    def __getitem__(self, place: int | slice) -> float | list[float]:
+        return [a - b for a, b in zip(self.of, self.minus, strict=True)][place]
+
+    def __neg__(self) -> "Paired":
+        return Paired(self.minus, self.of)
 
 
 @dataclass(frozen=True)
@@ -112,7 +134,7 @@ def columns_of(table: pd.DataFrame) -> list[float]:
     return [float(value) for value in table.columns.to_numpy(dtype=float)]
 
 
-def paired(of: pd.Series, minus: pd.Series) -> list[float]:
+def paired(of: pd.Series, minus: pd.Series) -> Paired:
     """The differences at the seeds that both series have.
 
     Raises:
@@ -121,10 +143,10 @@ def paired(of: pd.Series, minus: pd.Series) -> list[float]:
     shared = of.index.intersection(minus.index)
     if shared.empty:
         raise NotRun("the runs share no seed")
-    return [float(value) for value in of[shared] - minus[shared]]
+    return Paired(*(tuple(map(float, series[shared])) for series in (of, minus)))
 
 
-def against(table: pd.DataFrame, reference: float, axis: str) -> dict[str, list[float]]:
+def against(table: pd.DataFrame, reference: float, axis: str) -> dict[str, Paired]:
     """Each column of such a table minus that of the reference value, by the name of the value.
 
     Raises:

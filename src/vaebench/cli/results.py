@@ -153,7 +153,8 @@ def claims(
     paper_values: PaperValuesOption = PAPER_VALUES,
 ) -> None:
     """Judge the claims of the paper that a tier bears on, and those of its config, by its runs."""
-    from vaebench.claims.ledger import others_text, parts_of, write_ledger
+    from vaebench.claims.ledger import others_text, parts_of
+    from vaebench.claims.write import write_ledger
     from vaebench.results.read import load_results
 
     loaded = load_results(find_layout(tier).root)

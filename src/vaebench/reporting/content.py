@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from vaebench.claims.ledger import Judged, others_text, parts_of, verdict_counts
+from vaebench.claims.ledger_text import pairing_text, power_table, tests_text
 from vaebench.errors import UserError
 from vaebench.experiment.figures import FIGURES
 from vaebench.provenance.figure_metadata import figure_metadata
@@ -76,8 +77,15 @@ class Content:
     """The paper's that the tier bears on."""
     counts: dict[str, int]
     """How many of them have each verdict."""
+    tests: str
+    """How many of them are tested, and how many verdicts survive a correction for that number."""
     own_claims: list[Judged]
     """The claims of the tier's config."""
+    own_tests: str
+    pairing: str
+    """What the pairing of runs by seed has brought to all these claims."""
+    power: pd.DataFrame
+    """What the seeds of each claim can decide."""
     others: str
     """A sentence about the paper's claims that are not among these. Empty if all are."""
     answers: list[Answers]
@@ -111,7 +119,11 @@ def content_of(results: Results) -> Content:
         experiments=[_experiment(results, e.name) for e in results.tier.experiments],
         claims=claims,
         counts=verdict_counts(claims),
+        tests=tests_text(claims),
         own_claims=own,
+        own_tests=tests_text(own),
+        pairing=pairing_text([*own, *claims]),
+        power=power_table([*own, *claims]),
         others=others_text(others) if others else "",
         answers=answers_of(results),
         figures=[_figure(results, name, claims) for name in results.tier.figures],

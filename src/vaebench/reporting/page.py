@@ -6,7 +6,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from vaebench.claims.ledger import mark
+from vaebench.claims.ledger_text import POWER_TEXT, mark, survives_text
 from vaebench.files import write_atomically
 from vaebench.reporting.content import content_of
 from vaebench.results.read import Results
@@ -20,8 +20,9 @@ def write_report(results: Results) -> Path:
     environment = Environment(
         loader=PackageLoader("vaebench.reporting"), autoescape=True, undefined=StrictUndefined
     )
-    environment.filters |= {"mark": mark, "html_table": _html_table}
-    page = environment.get_template("report.html").render(vars(content_of(results)))
+    environment.filters |= {"mark": mark, "survives": survives_text, "html_table": _html_table}
+    content = vars(content_of(results)) | {"power_text": POWER_TEXT}
+    page = environment.get_template("report.html").render(content)
     write_atomically(results.layout.report, page.encode())
     return results.layout.report
 

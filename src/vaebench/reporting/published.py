@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from vaebench.claims.ledger import mark
+from vaebench.claims.ledger_text import POWER_TEXT, mark, survives_text
 from vaebench.errors import UserError
 from vaebench.files import write_atomically
 from vaebench.paths import Layout
@@ -80,11 +80,14 @@ def _render(template: str, content: Content, layout: Layout, folder: Path, page:
         "cell": lambda text: escape(text) or "–",
         "number": _number,
         "mark": mark,
+        "survives": survives_text,
+        "md_table": lambda table: table.to_markdown(index=False, disable_numparse=True),
         "anchor": _anchor,
         "image": lambda figure: link(layout.figure(figure.name, "png")),
     }
     return environment.get_template(template).render(
         vars(content),
+        power_text=POWER_TEXT,
         folder=link(layout.root),
         page=link(page),
         command=_command(content.tier),
