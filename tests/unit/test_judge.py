@@ -82,7 +82,7 @@ def test_what_pairing_brings() -> None:
     found = unpaired(Paired(tuple(of), tuple(minus)))
     assert found is not None
     assert found.correlation > 0.9
-    paired = estimate(of - minus)
+    paired = estimate((of - minus).tolist())
     assert found.high - found.low > 3 * (paired.high - paired.low)
     assert found.low == pytest.approx(
         stats.ttest_ind(of, minus, equal_var=False).confidence_interval(0.95).low
@@ -105,7 +105,7 @@ def test_what_is_called_detectable_is_detected_in_four_of_five_cases(count: int)
     """By the noncentral t distribution, for a known deviation."""
     sample = np.arange(count, dtype=float)
     sample = (sample - sample.mean()) / sample.std(ddof=1)
-    distance = detectable(estimate(sample))
+    distance = detectable(estimate(sample.tolist()))
     critical = stats.t.ppf(0.975, count - 1)
     power = stats.nct.sf(critical, count - 1, distance * math.sqrt(count))
     assert power == pytest.approx(0.8, abs=0.03)

@@ -24,8 +24,10 @@ def runs(bounds: dict[str, list[list[float]]]) -> Watched:
     for objective, seeds in bounds.items():
         for seed, values in enumerate(seeds):
             folder = f"objective~{objective}/seed~{seed}"
-            rows.append({"experiment": "e", "folder": folder, "run_hash": folder,
-                         "objective": objective, "seed": seed, "test_elbo": values[-1]})  # fmt: skip
+            rows.append(
+                {"experiment": "e", "folder": folder, "run_hash": folder,
+                 "objective": objective, "seed": seed, "test_elbo": values[-1]}
+            )  # fmt: skip
             history += [
                 {"experiment": "e", "folder": folder, "epoch": epoch, "step": 200 * epoch,
                  "test_elbo": value}
@@ -86,7 +88,7 @@ def test_late_falls_widen_the_prediction_on_their_side_only() -> None:
 
 def test_a_difference_is_taken_at_the_same_seed_and_epoch() -> None:
     rival = [[value + 2.0 for value in values] for values in NORMAL]
-    results = runs({"learned": NORMAL, "bilbo": rival[:-1] + [[0.0, 0.0, -132.0, -131.9]]})
+    results = runs({"learned": NORMAL, "bilbo": [*rival[:-1], [0.0, 0.0, -132.0, -131.9]]})
     gap = number([2.0], minus={"objective": "learned"})
     gap = gap.model_copy(update={"settings": {"objective": "bilbo"}})
     (line,) = judge_number(results, gap)
