@@ -43,7 +43,7 @@ def test_an_undecided_sign_can_be_equivalent() -> None:
     found = judge(near, {"": around(0.05)})
     assert (found.verdict, found.equivalent) == (Verdict.INCONCLUSIVE, True)
     assert (
-        found.reason == "the sign is undecided: the interval contains 0; equivalent within 1 nats"
+        found.reason == "the sign is undecided: the interval contains 0; equivalent within ±1 nats"
     )
     wide = judge(near, {"": [10 * value for value in around(0.05)]})
     assert (wide.verdict, wide.equivalent) == (Verdict.INCONCLUSIVE, False)

@@ -97,7 +97,7 @@ def judge(claim: Claim, parts: Mapping[str, Sequence[float]]) -> Judgement:
         -margin <= part.estimate.low < part.estimate.high <= margin for part in tested
     )
     if equivalent:
-        reason += f"; equivalent within {margin:g} {claim.unit}"
+        reason += f"; equivalent within ±{margin:g} {claim.unit}"
     p_values = (max(part.p_for for part in tested), min(against))
     return Judgement(
         verdict=worst,

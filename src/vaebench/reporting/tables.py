@@ -22,7 +22,8 @@ FURTHER = {
     "test_elbo_frozen_prior": "frozen prior",
     "test_elbo_data_units": "bound of unscaled data",
     "test_objective": "",
-    "train_elbo": "",
+    "train_elbo": "training bound",
+    "train_test_gap": "training minus test bound",
     "test_rate": "rate",
     "test_mse": "mse",
     "test_information": "",
@@ -46,8 +47,8 @@ FURTHER = {
     "sample_sharpness": "",
     "sample_components": "",
 }
-"""What a table has beside the bound: columns of the collected table, with a title where they are
-shown for reading."""
+"""What a table has beside the bound: columns of the collected table and the train-test gap, with a
+title where they are shown for reading."""
 
 
 def write_tables(results: Results, experiment: str, paper_values: Path) -> None:
@@ -75,6 +76,8 @@ def experiment_table(results: Results, name: str, numbers: list[Number]) -> pd.D
     """
     experiment = results.tier.experiment(name)
     runs, planned = results.of(name), results.planned(name)
+    if "train_elbo" in runs:
+        runs = runs.assign(train_test_gap=runs["train_elbo"] - runs["test_elbo"])
     axes = varying(experiment)
     comparison = comparison_of(experiment.axes, experiment.baseline)
     further = [column for column in FURTHER if column in runs and runs[column].notna().any()]
@@ -133,7 +136,8 @@ def to_markdown(table: pd.DataFrame, comparison: Comparison | None = None) -> st
         # Bounds of unscaled data and bounds are the same numbers but for scaled data.
         repeats = column == "test_elbo_data_units" and "data_scale" not in settings
         if name in table and table[name].notna().any() and title and not repeats:
-            digits = _decimals if column.startswith("test_elbo") else _significant
+            is_bound = column.startswith("test_elbo") or column.startswith("train_")
+            digits = _decimals if is_bound else _significant
             shown[title] = table[name].map(digits)
     if comparison and table["difference"].notna().any():
         title = f"minus `{comparison.name(comparison.baseline)}`"
@@ -169,7 +173,8 @@ def _printed(planned: pd.DataFrame, numbers: list[Number]) -> str:
     first = planned.iloc[0]
     texts = []
     for number in numbers:
-        if all(first.get(name) == value for name, value in number.settings.items()):
+        is_bound = number.minus is None
+        if is_bound and all(first.get(name) == value for name, value in number.settings.items()):
             values = ", ".join(f"{value:g}" for value in number.values)
             texts.append(f"{values} ({number.place})")
     return "; ".join(texts)
