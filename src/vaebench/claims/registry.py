@@ -21,6 +21,8 @@ NaN stands for a diverged run."""
 Statistic = Callable[..., Values]
 """Takes the results and the claim's arguments. Raises `NotRun` if the tier lacks the runs."""
 
+EXPERIMENTS = {"under", "without"}
+"""The arguments of statistics that name an experiment of the tier."""
 STATISTICS: dict[str, Statistic] = {}
 REGISTRIES.append(STATISTICS)
 
@@ -33,7 +35,7 @@ def statistic(function: Statistic) -> Statistic:
 
 def load_statistics() -> dict[str, Statistic]:
     """Import all statistics and return the registry."""
-    for module in ("bounds", "codes", "samples", "faces"):
+    for module in ("bounds", "codes", "samples", "faces", "controls"):
         import_module(f"vaebench.claims.{module}")
     return STATISTICS
 

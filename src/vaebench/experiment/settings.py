@@ -73,7 +73,8 @@ class Settings(BaseModel):
     weight_decay: Positive | None = Field(
         None,
         description="Decoupled weight decay (AdamW): in each step, weights lose this share times "
-        "the step size of themselves. Biases and learned standard deviations do not.",
+        "the step size of themselves. Biases, and standard deviations that are parameters "
+        "themselves, do not.",
     )
     held_out: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None,

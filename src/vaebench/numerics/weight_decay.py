@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 WEIGHT = ".weight"
-"""The end of the names of those parameters that decay. Biases (`.bias`) and learned standard
-deviations (`decoder.shared_std` and others) do not: that they are small makes no network
-simpler."""
+"""The end of the names of those parameters that decay. Biases (`.bias`) and standard deviations
+that are parameters themselves (such as `decoder.shared_std`) do not: that they are small makes no
+network simpler."""
 
 
 def decaying(parameters: Mapping[str, Tensor]) -> list[Tensor]:
