@@ -179,6 +179,36 @@ def test_a_case_that_only_the_former_sources_lack_is_left_out() -> None:
     assert compare_bytes(digests, digests).verdict == "bits"
 
 
+def test_numbers_that_only_the_current_version_records_are_named_and_not_compared() -> None:
+    former = {"runs": [{"weights": "a", "history.elbo": "b"}] * 2}
+    current = {"runs": [{**run, "history.train_elbo": "c"} for run in former["runs"]]}
+    assert compare_bytes(former, current) == Outcome("bits", added=("history.train_elbo",))
+    # What is no longer recorded is a difference, and so is any other number that has changed.
+    found = compare_bytes(current, former)
+    assert found.verdict == "differs"
+    assert found.where == "history.train_elbo of run 0, which is no longer recorded"
+    changed = {"runs": [current["runs"][0], {**current["runs"][1], "history.elbo": "d"}]}
+    assert compare_bytes(former, changed).where == "history.elbo of run 1"
+    # The same of what is compared in float64, where nothing but numbers of records may be new.
+    number = {"training64/history/0/elbo": torch.ones(3, dtype=torch.float64)}
+    more = number | {"training64/history/0/train_elbo": torch.ones(3, dtype=torch.float64)}
+    assert compare_numbers(number, more).verdict == "rounding"
+    assert compare_numbers(more, number).where == "training64/history/0/train_elbo: not in both"
+    gradient = number | {"step64/gradient/w": torch.ones(3, dtype=torch.float64)}
+    assert compare_numbers(number, gradient).where == "step64/gradient/w: not in both"
+
+
+def test_a_level_names_what_was_not_compared_in_any_of_its_cases() -> None:
+    cases = [tiny_case("learned"), tiny_case("bilbo")]
+    before: dict[str, Lines] = {"core": ("a 1",)}
+    outcomes = {
+        "learned bernoulli": Outcome("bits", added=("history.b", "history.a")),
+        "bilbo bernoulli": Outcome("rounding", 1e-7, added=("final.c",)),
+    }
+    levels = part_levels(outcomes, cases, before, {"core": ("b 1",)})
+    assert levels["core"] == Outcome("rounding", 1e-7, added=("final.c", "history.a", "history.b"))
+
+
 def test_the_golden_set_has_every_combination() -> None:
     cases = golden_set()
     wanted = {

@@ -371,7 +371,8 @@ def test_the_papers_numbers_stand_beside_its_settings_alone(results: Results) ->
         load_paper_values(PAPER).numbers,
     )
     printed = table.set_index(["objective", "latent_dim"])["paper"]
-    assert printed["learned", 2] == "-136.5, -135, -134.4 (Fig. 2, three runs; the first is Fig. 5's)"
+    place = "Fig. 2, three runs; the first is Fig. 5's"
+    assert printed["learned", 2] == f"-136.5, -135, -134.4 ({place})"
     assert printed["bilbo", 2] == "-134.3 (Fig. 5)"
     assert printed["bilbo", 4] == ""
     markdown = to_markdown(table, Comparison("objective", "learned"))

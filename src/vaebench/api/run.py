@@ -85,7 +85,9 @@ class TrainedRun:
     def history(self) -> "pd.DataFrame":
         """The metrics of the test set during training, a row for each evaluation.
 
-        Columns: epoch, step, objective, elbo, rate, distortion (nats per example), mse.
+        Columns: epoch, step, objective, elbo, rate, distortion (nats per example), mse; where they
+        were recorded, also train_elbo, the bound of as many training images, and held_out_elbo,
+        that of the images that were held out.
         """
         import pandas as pd
 

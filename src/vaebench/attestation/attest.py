@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -55,6 +55,11 @@ class Comparison:
         """Whether all parts compute the same."""
         return all(attested_level(outcome) is not None for outcome in self.parts.values())
 
+    @property
+    def added(self) -> list[str]:
+        """The numbers that only the current version records, which were not compared."""
+        return sorted({name for outcome in self.cases.values() for name in outcome.added})
+
 
 def compare_sources(before: Path, after: Path, cases: Sequence[Case], work: Path) -> Comparison:
     """Train the golden set with two versions of the sources, and compare what comes out.
@@ -84,9 +89,8 @@ def compare_sources(before: Path, after: Path, cases: Sequence[Case], work: Path
             _both(old, new, lambda side: side.probe(unequal, old.out, advance))
         for case in unequal:
             name = f"{case_file(case.name)}.probe.safetensors"
-            outcomes[case.name] = compare_numbers(
-                load_file(old.out / name), load_file(new.out / name)
-            )
+            found = compare_numbers(load_file(old.out / name), load_file(new.out / name))
+            outcomes[case.name] = replace(found, added=outcomes[case.name].added)
     before_parts, after_parts = old.parts(), new.parts()
     levels = part_levels(outcomes, cases, before_parts, after_parts)
     return Comparison(outcomes, levels, before_parts, after_parts)
@@ -130,6 +134,7 @@ def attest(revision: str, folder: Path = FOLDER) -> tuple[Comparison, Path | Non
         machine=_machine(),
         libraries={"python": platform.python_version()}
         | {name: version(name) for name in LIBRARIES},
+        not_compared=found.added,
         parts=parts,
     )
     number = 1 + len(list(folder.glob("*.json")))

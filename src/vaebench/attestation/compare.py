@@ -1,7 +1,7 @@
 """From what two versions of the code gave on the golden set to the level of each part."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -28,6 +28,9 @@ COARSE = {"levels": 1.0, "array": 2.0**-9, "quality": 0.02}
 Levels 0..255 by one; arrays that are kept in float16 by two units in its last place, relative to
 their largest entry; measures of samples by the few of some hundred images that change sides."""
 
+RECORDED = {"history", "number"}
+"""The kinds of what a record has, which a later version may have more of."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -38,10 +41,15 @@ class Outcome:
     """The largest relative difference that was found; 0 for `bits`."""
     where: str = ""
     """What differs most, or why there was nothing to compare."""
+    added: tuple[str, ...] = ()
+    """The numbers that only the current version records. They are not compared."""
 
 
 def compare_bytes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Outcome:
-    """Compare the digests of weights, arrays, records and measures of a case.
+    """Compare the digests of weights, arrays, recorded numbers and measures of a case.
+
+    Numbers that only the current version records say nothing about what both compute, so they are
+    left out and named. A number that is no longer recorded is a difference.
 
     Args:
         before: what `worker.train_case` gave with the former sources.
@@ -55,26 +63,32 @@ def compare_bytes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Outcom
         return Outcome("not compared", where=f"the former sources: {before['failed']}")
     if "failed" in after:
         return Outcome("differs", float("inf"), f"the current sources: {after['failed']}")
-    if before == after:
-        return Outcome("bits")
-    names = [
-        f"{what} of run {k}"
-        for k, (old, new) in enumerate(zip(before["runs"], after["runs"], strict=True))
-        for what in old
-        if old[what] != new[what]
-    ]
-    return Outcome("differs", float("inf"), names[0] if names else "what is measured on samples")
+    names: list[str] = []
+    added: set[str] = set()
+    for k, (old, new) in enumerate(zip(before["runs"], after["runs"], strict=True)):
+        added |= new.keys() - old.keys()
+        names += [
+            f"{what} of run {k}" + ("" if what in new else ", which is no longer recorded")
+            for what in old
+            if what not in new or old[what] != new[what]
+        ]
+    if before.get("quality") != after.get("quality"):
+        names.append("what is measured on samples")
+    if names:
+        return Outcome("differs", float("inf"), names[0], tuple(sorted(added)))
+    return Outcome("bits", added=tuple(sorted(added)))
 
 
 def compare_numbers(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> Outcome:
     """Compare what `worker.probe_case` gave with two versions, float64 tensors by name.
 
-    Both must be the same formula in float64. In float32, the current version must not be further
-    from the float64 reference than rounding is.
+    Numbers that only the current version records are left out, as in `compare_bytes`. Both must be
+    the same formula in float64. In float32, the current version must not be further from the
+    float64 reference than rounding is.
     """
-    if set(before) != set(after):
-        odd = sorted(set(before) ^ set(after))[0]
-        return Outcome("differs", float("inf"), f"{odd}: not in both")
+    new = {name for name in set(after) - set(before) if _kind(name) not in RECORDED}
+    if odd := sorted(new | (set(before) - set(after))):
+        return Outcome("differs", float("inf"), f"{odd[0]}: not in both")
     worst = Outcome("rounding", 0.0, "")
     allowed = {name: _allowed_error(before, name) for name in before if "32/" in name}
     for name, old in before.items():
@@ -128,7 +142,9 @@ def _weakest(outcomes: Sequence[Outcome]) -> Outcome:
     if not outcomes:
         return Outcome("differs", float("inf"), "no case could be compared")
     order: dict[Verdict, int] = {"differs": 0, "rounding": 1, "bits": 2}
-    return min(outcomes, key=lambda one: (order[one.verdict], -one.difference))
+    worst = min(outcomes, key=lambda one: (order[one.verdict], -one.difference))
+    added = {name for one in outcomes for name in one.added}
+    return replace(worst, added=tuple(sorted(added)))
 
 
 def attested_level(outcome: Outcome) -> Level | None:

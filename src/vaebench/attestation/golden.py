@@ -96,6 +96,10 @@ def _cases() -> Iterator[Case]:
             chosen |= {"prior": prior} if len(other.prior) > 1 else {}
             names = {"objective": name, "likelihood": "bernoulli"} | chosen
             yield _case(names | MLP | BRIEF | {"latent_dim": 5}, members=[0, 1])
+    # What a run may ask of its training.
+    names = {"objective": "learned", "likelihood": "bernoulli"}
+    asked = {"epochs": 3, "schedule": "cosine", "weight_decay": 0.1, "held_out": 0.2}
+    yield _case(names | MLP | asked, members=[0, 1], note="cosine, weight decay, held out")
     # The shapes of the tier on CelebA.
     large = {"batch_size": 100, "steps": 2, "epochs": None, "latent_dim": 16}
     for objective in ("learned", "bilbo"):
@@ -106,7 +110,11 @@ def _cases() -> Iterator[Case]:
 
 
 def _case(
-    settings: Mapping[str, Any], members: list[int], side: int = 28, quality: bool = False
+    settings: Mapping[str, Any],
+    members: list[int],
+    side: int = 28,
+    quality: bool = False,
+    note: str = "",
 ) -> Case:
     """A case.
 
@@ -115,6 +123,7 @@ def _case(
         members: which runs of the pack of three.
         side: of an image; those of the convolutional network are in colour.
         quality: whether samples are measured too.
+        note: what else its name says.
     """
     shared = {key: value for key, value in settings.items() if value is not None}
     taken = {"seed": Parameter(0), "latent_scale": Parameter(1.0)} | own_parameters(shared)
@@ -139,7 +148,7 @@ def _case(
     words += [shared.get("precision", "float32"), f"seeds {','.join(map(str, members))}"]
     parts = ["core", f"network {network}", f"objective {objective}", f"likelihood {likelihood}"]
     return Case(
-        name=" ".join(words + ["with sample quality"] * quality),
+        name=" ".join(words + ["with sample quality"] * quality + [note] * bool(note)),
         parts=[*parts, *["quality"] * quality],
         runs=runs,
         shape=[side, side] if network == "mlp" else [side, side, 3],

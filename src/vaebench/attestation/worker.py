@@ -51,7 +51,8 @@ def train_case(api: Api, case: dict[str, Any], out: Path) -> dict[str, Any]:
     """Train and evaluate a case; leaves its weights in `out`.
 
     Returns:
-        The digests of each run's weights, arrays and record without times.
+        The digests of each run's weights and arrays, and of each number of its record without
+        times, by their names.
     """
     data = made_data(api, case)
     pack = api.pack.of([api.settings.model_validate(run) for run in case["runs"]], data, CPU)
@@ -61,16 +62,14 @@ def train_case(api: Api, case: dict[str, Any], out: Path) -> dict[str, Any]:
     save_file(weights, out / f"{_file(case)}.safetensors")
     runs = []
     for k, measured in enumerate(api.final_metrics(pack, state, data)):
-        metrics = {
-            "final": measured.final.model_dump(),
-            "history": [point.model_dump() for point in state.history[k]],
-            "diverged": state.diverged[k],
-        }
+        metrics = {"diverged": state.diverged[k]}
+        metrics |= {f"final.{name}": v for name, v in _leaves(measured.final.model_dump())}
+        metrics |= {f"history.{name}": v for name, v in _columns(state.history[k]).items()}
         runs.append(
             {
                 "weights": _sha(b"".join(weights[n][k].numpy().tobytes() for n in sorted(weights))),
                 "arrays": _sha(api.to_npz(measured.arrays)),
-                "metrics": _sha(json.dumps(metrics, sort_keys=True).encode()),
+                **{name: _sha(json.dumps(value).encode()) for name, value in metrics.items()},
             }
         )
     result: dict[str, Any] = {"runs": runs}
@@ -147,8 +146,8 @@ def _training(api: Api, case: dict[str, Any], data: Any) -> dict[str, Tensor]:
         for name, tensor in state.parameters.items()
     }
     for k, points in enumerate(state.history):
-        rows = [[value or 0.0 for value in point.model_dump().values()] for point in points]
-        found[f"history/{k}"] = torch.tensor(rows)
+        for name, values in _columns(points).items():
+            found[f"history/{k}/{name}"] = torch.tensor([value or 0.0 for value in values])
     found |= _numbers(api.final_metrics(pack, state, data))
     if case["quality"]:
         own = {name: tensor[0].detach() for name, tensor in state.parameters.items()}
@@ -179,12 +178,25 @@ def _numbers(measured: Any) -> dict[str, Tensor]:
     return found
 
 
-def _flat(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
+def _columns(points: Any) -> dict[str, list[float | None]]:
+    """Each number of a history, as it is recorded, at all its points."""
+    rows = [point.model_dump() for point in points]
+    return {name: [row.get(name) for row in rows] for row in rows[:1] for name in row}
+
+
+def _flat(values: dict[str, Any]) -> Iterator[tuple[str, float]]:
+    for name, value in _leaves(values):
+        if value is not None:
+            yield name, float(value)
+
+
+def _leaves(values: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of nested dictionaries, each with its path."""
     for name, value in values.items():
         if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{name}.")
-        elif value is not None:
-            yield prefix + name, float(value)
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
 
 
 def _quality(

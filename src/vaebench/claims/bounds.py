@@ -27,15 +27,8 @@ from vaebench.claims.select import (
     paired,
     runs_of,
 )
-from vaebench.claims.jackknife import log_std, pseudo_values
-from vaebench.claims.needs import (
-    BAGGINS_SCALES,
-    BAGGINS_TAUS,
-    LEARNED_T,
-    RATIOS,
-    SCALED_CONTROL,
-    SCALED_LEARNED,
-    SHARED_T,
+from vaebench.experiment.settings import Settings, format_value, known_parameters
+from vaebench.results.ratio import with_ratio
 
 
 @statistic

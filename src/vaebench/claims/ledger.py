@@ -13,6 +13,7 @@ from vaebench.claims.paper import (
     Number,
     OwnClaim,
     PaperValues,
+    in_full,
     own_claims,
 )
 from vaebench.claims.printed import judge_printed, predict
@@ -111,7 +112,7 @@ def corrected(ledger: Sequence[Judged]) -> list[Judged]:
 def _is_planned(results: Results, kinds: Sequence[dict[str, AxisValue]]) -> bool:
     """Whether the tier plans a run with one of these sets of settings."""
     runs = [run for e in results.tier.experiments for run in planned_settings(e)]
-    return any(kind.items() <= run.items() for kind in kinds for run in runs)
+    return any(in_full(kind, run).items() <= run.items() for kind in kinds for run in runs)
 
 
 def judge_number(results: Results, number: Number) -> list[Judged]:
@@ -220,7 +221,7 @@ def _as_in_paper(runs: pd.DataFrame, trainings: Sequence[dict[str, AxisValue]]) 
     """Whether each of these runs has one of the paper's sets of settings."""
     fits = pd.Series(False, index=runs.index)
     for training in trainings:
-        fits |= runs.index.isin(select(runs, **training).index)
+        fits |= runs.index.isin(select(runs, **in_full(training, runs)).index)
     return bool(fits.all())
 
 

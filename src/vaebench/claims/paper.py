@@ -1,12 +1,13 @@
 """The model of config/paper_values.yaml: the paper's numbers and claims, with their criteria."""
 
+from collections.abc import Container, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import yaml
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from vaebench.claims.registry import load_statistics, wrong_arguments
+from vaebench.claims.registry import EXPERIMENTS, load_statistics, wrong_arguments
 from vaebench.errors import UserError
 from vaebench.experiment.grid import Strict
 from vaebench.experiment.settings import AxisValue, Name, Settings, known_parameters
@@ -19,6 +20,25 @@ def _check_settings(settings: dict[str, AxisValue]) -> dict[str, AxisValue]:
         if name not in Settings.model_fields and name not in known_parameters():
             raise ValueError(f"'{name}' is no setting of a run")
     return settings
+
+
+AS_IN_PAPER: dict[str, AxisValue | None] = {
+    "schedule": "constant",
+    "weight_decay": None,
+    "held_out": None,
+}
+"""How the paper trains where a set of settings does not say otherwise."""
+
+
+def in_full(settings: Mapping[str, AxisValue], known: Container[str]) -> dict[str, Any]:
+    """Settings of the paper's runs, with those that go without saying.
+
+    Args:
+        settings: what is said.
+        known: the settings that the runs have which they are compared with.
+    """
+    unsaid = {name: value for name, value in AS_IN_PAPER.items() if name in known}
+    return unsaid | dict(settings)
 
 
 RunSettings = Annotated[dict[str, AxisValue], AfterValidator(_check_settings)]
@@ -145,6 +165,8 @@ def own_claims(tier: Tier) -> list[OwnClaim]:
             raise UserError(f"claims.{place}.id: two claims have the id '{claim.id}'")
         if claim.experiment is not None:
             tier.experiment(claim.experiment)
+        for name in sorted(EXPERIMENTS & claim.arguments.keys()):
+            tier.experiment(str(claim.arguments[name]))
     return claims
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from vaebench.claims.judge import Verdict
-from vaebench.claims.paper import Number
+from vaebench.claims.paper import Number, in_full
 from vaebench.experiment.settings import AxisValue
 from vaebench.results.intervals import CONFIDENCE
 from vaebench.results.read import Results, select
@@ -41,7 +41,7 @@ class Prediction(NamedTuple):
 
 def runs_with(runs: pd.DataFrame, settings: dict[str, AxisValue]) -> pd.DataFrame:
     """The runs that have these settings. A run that is in several experiments is returned once."""
-    return select(runs, **settings).drop_duplicates("run_hash")
+    return select(runs, **in_full(settings, runs)).drop_duplicates("run_hash")
 
 
 def predict(results: Results, number: Number) -> tuple[Prediction, pd.DataFrame]:

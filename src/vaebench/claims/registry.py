@@ -21,14 +21,26 @@ NaN stands for a diverged run."""
 Statistic = Callable[..., Values]
 """Takes the results and the claim's arguments. Raises `NotRun` if the tier lacks the runs."""
 
-MODULES = ("bounds", "curves", "units", "priors", "codes", "samples", "faces", "outputs")
+MODULES = (
+    *("bounds", "curves", "units", "priors", "codes", "samples", "faces", "outputs"),
+    "controls",
+)
 """The modules here that have statistics."""
+EXPERIMENTS = {"under", "without"}
+"""The arguments of statistics that name an experiment of the tier."""
 STATISTICS: dict[str, Statistic] = {}
 REGISTRIES.append(STATISTICS)
 
 
 def statistic(function: Statistic) -> Statistic:
-    """Register a statistic under its own name. Results show its docstring's first paragraph."""
+    """Register a statistic under its own name. Results show its docstring's first paragraph.
+
+    Raises:
+        ValueError: another module has registered a statistic of this name.
+    """
+    known = STATISTICS.get(function.__name__, function)
+    if known.__module__ != function.__module__:
+        raise ValueError(f"'{function.__name__}' is a statistic of {known.__module__} already")
     STATISTICS[function.__name__] = function
     return function
 

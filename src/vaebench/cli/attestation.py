@@ -58,3 +58,8 @@ def _show(found: "Comparison") -> None:
     typer.echo(f"{len(found.cases) - len(left_out)} of {len(found.cases)} cases were compared")
     for reason, count in Counter(left_out).items():
         typer.echo(f"  {count} left out: {reason}")
+    if found.added:
+        typer.echo(
+            f"not compared, since only the sources here record them: {len(found.added)} numbers a "
+            f"run ({', '.join(found.added)})"
+        )

@@ -15,6 +15,8 @@ from vaebench.extras import require
 from vaebench.files import write_atomically
 from vaebench.paths import DATA, PAPER_VALUES, PUBLISHED, Layout
 
+CONTROLS = "controls"
+"""The tier whose page `pages` writes beside that of the published one."""
 PaperValuesOption = Annotated[Path, typer.Option(help="The paper's numbers and claims.")]
 
 
@@ -202,11 +204,18 @@ def pages(
         bool, typer.Option("--check", help="Write nothing; exit status 1 if a page would change.")
     ] = False,
 ) -> None:
-    """Write the page of results and the README's part from a published tier."""
+    """Write the page of results and the README's part from a published tier.
+
+    Where there is a config/controls.yaml, also docs/controls.md, from results/published/controls.
+    """
+    from vaebench.reporting.controls import write_controls
     from vaebench.reporting.published import write_pages
     from vaebench.results.read import load_results
 
     changed = write_pages(load_results(find_layout(tier).root), page, readme, check)
+    if (config := find_tier(CONTROLS)).exists():
+        layout = Layout(PUBLISHED.with_name(CONTROLS))
+        changed += write_controls(load_tier(config), layout, Path("docs/controls.md"), check)
     for path in changed:
         typer.echo(f"{path}: not what {tier} gives; `make pages` writes it" if check else path)
     if check and changed:

@@ -93,8 +93,16 @@ def train(
     batch_size: Annotated[int, typer.Option(help="Images in a batch.")] = 300,
     learning_rate: Annotated[float, typer.Option(help="Adam's step size.")] = 0.001,
     schedule: Annotated[
-        str, typer.Option(help="The step size during training: constant or constant-cosine.")
+        str,
+        typer.Option(help="The step size during training: constant, constant-cosine or cosine."),
     ] = "constant",
+    weight_decay: Annotated[
+        float | None, typer.Option(help="Decoupled decay of weights, as in AdamW; default none.")
+    ] = None,
+    held_out: Annotated[
+        float | None,
+        typer.Option(help="Share of the training images to hold out and to record the bound of."),
+    ] = None,
     network: Annotated[str, typer.Option(help=f"One of: {', '.join(NETWORKS)}.")] = "mlp",
     precision: Annotated[
         str,
@@ -155,6 +163,8 @@ def train(
         "batch_size": batch_size,
         "learning_rate": learning_rate,
         "schedule": schedule,
+        "weight_decay": weight_decay,
+        "held_out": held_out,
         "epochs": epochs,
         "steps": steps,
     }

@@ -136,8 +136,9 @@ def evaluate(
     vae: VAE,
     parameters: Parameters,
     images: Tensor,
-    which: Literal["train", "test"],
+    which: Literal["train", "test", "held-out"],
     data_size: int,
+    with_objective: bool = True,
 ) -> Evaluation:
     """Evaluate a pack on a whole set of images.
 
@@ -147,6 +148,8 @@ def evaluate(
         images: levels 0..255, uint8 of shape [N, pixel].
         which: which set it is. It names the random stream that z is drawn from.
         data_size: the number of training images.
+        with_objective: whether to compute the trained objective, which may take as long as all
+            else. Without it, it is NaN.
     """
     network, likelihood = vae.network, vae.likelihood
     noise = normal(vae.seeds, "evaluation", which, (len(images), network.latent_dim), images.device)
@@ -172,6 +175,14 @@ def evaluate(
         log_likelihood = _set_log_likelihood(vae, whole, squared)
     of_set = moments.mean(len(images))
     prior = set_prior(vae.prior, whole, of_set)
+
+    def objective() -> Tensor:
+        if not with_objective:
+            return torch.full((len(vae.seeds),), torch.nan, dtype=torch.float64)
+        if vae.objective.on_whole_set:
+            return _objective_of_set(vae, whole, log_likelihood, data_size)
+        return objective_in_batches(vae, parameters, images, which, data_size)
+
     return Evaluation(
         posterior=whole,
         moments=of_set,
@@ -179,9 +190,7 @@ def evaluate(
         kl=mean_kl(whole, prior.variance),
         log_likelihood=log_likelihood,
         squared_residual=squared,
-        objective=_objective_of_set(vae, whole, log_likelihood, data_size)
-        if vae.objective.on_whole_set
-        else objective_in_batches(vae, parameters, images, which, data_size),
+        objective=objective(),
     )
 
 

@@ -23,7 +23,7 @@ def objective_in_batches(
     vae: VAE,
     parameters: Parameters,
     images: Tensor,
-    which: Literal["train", "test"],
+    which: Literal["train", "test", "held-out"],
     data_size: int,
 ) -> Tensor:
     """The mean of the objective over whole batches, at the end of training.

@@ -86,7 +86,8 @@ def check_objective(runs: Sequence[Settings], data: Arrays, device: torch.device
         data.test_images[:count],
         data.test_labels[:count],
     )
-    sized = [run.model_copy(update={"batch_size": count}) for run in pair]
+    # A share of so few images may be none.
+    sized = [run.model_copy(update={"batch_size": count, "held_out": None}) for run in pair]
     pack = Pack.of(sized, few, device)
     state = init_state(pack)
     name = f"objective '{first.objective}'"

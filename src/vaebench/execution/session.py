@@ -50,6 +50,7 @@ from vaebench.runs.store import (
     stored_hash,
 )
 from vaebench.training.final_metrics import final_metrics
+from vaebench.training.held_out import held_out_count
 from vaebench.training.loop import train
 from vaebench.training.pack import Pack, TrainingState, init_state
 
@@ -181,10 +182,12 @@ def _prepare(label: str, runs: Sequence[Settings], resources: Resources) -> _Ses
     """
     shared = runs[0]
     data = prepared.load(resources.data / "prepared", shared.dataset)
-    if shared.batch_size > len(data.train_images):
+    held = held_out_count(len(data.train_images), shared.held_out)
+    if shared.batch_size > len(data.train_images) - held:
         raise UserError(
-            f"batch_size {shared.batch_size} exceeds the {len(data.train_images)} training images "
-            f"of '{shared.dataset}': choose a smaller one"
+            f"batch_size {shared.batch_size} exceeds the {len(data.train_images) - held} training "
+            f"images of '{shared.dataset}'{' that are not held out' * (held > 0)}: choose a "
+            "smaller one"
         )
     check_once(runs, lambda: data, resources.device)
     hold_memory()

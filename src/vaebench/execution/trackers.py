@@ -15,7 +15,7 @@ from pathlib import Path
 from vaebench.errors import UserError
 from vaebench.experiment.settings import AxisValue, Settings
 from vaebench.progress import log
-from vaebench.runs.record import HistoryPoint, RunRecord
+from vaebench.runs.record import LATER_NUMBERS, HistoryPoint, RunRecord
 
 FOLDER = Path("tracking")
 """Each tracker writes to a folder of its name below this one."""
@@ -146,7 +146,12 @@ class Tracking:
         for k, write in enumerate(list(self._logs)):
             for point in history[k][self._shown[k] :]:
                 values = point.model_dump(exclude={"epoch", "step"})
-                self._log(write, _known(values, "test/"), point.step)
+                others = {name: values.pop(name, None) for name in LATER_NUMBERS}
+                shown = _known(values, "test/") | {
+                    name.replace("_elbo", "/elbo"): value
+                    for name, value in _known(others, "").items()
+                }
+                self._log(write, shown, point.step)
             self._shown[k] = len(history[k])
 
     def final(self, k: int, record: RunRecord, step: int) -> None:

@@ -4,7 +4,14 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from vaebench.data.registry import DATASETS
 from vaebench.experiment.plugins import hint
@@ -58,10 +65,21 @@ class Settings(BaseModel):
     )
     batch_size: Count = Field(description="Images in a batch.")
     learning_rate: Positive = Field(description="Adam's step size.")
-    schedule: Literal["constant", "constant-cosine"] = Field(
+    schedule: Literal["constant", "constant-cosine", "cosine"] = Field(
         "constant",
-        description="The step size during training: `constant-cosine` keeps it for 80% of the "
-        "steps and then brings it to 0 along half a cosine.",
+        description="The step size during training: `cosine` brings it to 0 along half a cosine, "
+        "`constant-cosine` keeps it for 80% of the steps and does so in the others.",
+    )
+    weight_decay: Positive | None = Field(
+        None,
+        description="Decoupled weight decay (AdamW): in each step, weights lose this share times "
+        "the step size of themselves. Biases, and standard deviations that are parameters "
+        "themselves, do not.",
+    )
+    held_out: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None,
+        description="Share of the training images that is not trained on. Their bound is recorded "
+        "during training. They are the same images in all runs.",
     )
     epochs: Count | None = Field(
         None, description="Passes over the training set; give this or `steps`."
@@ -136,6 +154,12 @@ class Settings(BaseModel):
                     f"for: {', '.join(choices)}"
                 )
 
+    @model_serializer(mode="wrap")
+    def _without_later_nulls(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Records of runs without a later setting stay as they were before there was one."""
+        values = handler(self)
+        return {k: v for k, v in values.items() if v is not None or k not in LATER}
+
     @property
     def digest(self) -> str:
         """SHA-256 of the settings as sorted JSON, without nulls, with numbers as in paths."""
@@ -177,6 +201,8 @@ REGISTRIES: Mapping[str, Mapping[str, Any]] = {
 }
 """What the settings of these names may be."""
 FAMILIES = {"posterior", "prior"}
+LATER = {"weight_decay", "held_out"}
+"""Optional settings that former versions did not have."""
 FLOATS = tuple(k for k, v in Settings.model_fields.items() if "float" in str(v.annotation))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from vaebench.claims.paper import Number, load_paper_values
+from vaebench.claims.paper import Number, in_full, load_paper_values
 from vaebench.experiment.comparison import Comparison, comparison_of
 from vaebench.experiment.settings import format_value
 from vaebench.files import write_atomically
@@ -174,7 +174,8 @@ def _printed(planned: pd.DataFrame, numbers: list[Number]) -> str:
     texts = []
     for number in numbers:
         is_bound = number.minus is None
-        if is_bound and all(first.get(name) == value for name, value in number.settings.items()):
+        settings = in_full(number.settings, first)
+        if is_bound and all(first.get(name) == value for name, value in settings.items()):
             values = ", ".join(f"{value:g}" for value in number.values)
             texts.append(f"{values} ({number.place})")
     return "; ".join(texts)

@@ -14,6 +14,7 @@ from vaebench.files import digest_file, write_atomically
 from vaebench.paths import DATA, Layout
 from vaebench.runs.finished import is_finished
 from vaebench.runs.record import (
+    LATER_NUMBERS,
     ClassifierRecord,
     EvaluationRecord,
     Quality,
@@ -159,10 +160,12 @@ def _row(layout: Layout, experiment: str, run: Run, record: RunRecord) -> dict[s
 
 def _points(experiment: str, run: Run, record: RunRecord) -> list[dict[str, Any]]:
     key = {"experiment": experiment, "folder": run.folder.as_posix()}
+    other = {"epoch", "step", *LATER_NUMBERS}
     return [
         {**key, "epoch": point.epoch, "step": point.step}
         # Columns have the names of the table of runs, in which `objective` is a setting.
-        | {f"test_{name}": v for name, v in point.model_dump(exclude={"epoch", "step"}).items()}
+        | {f"test_{name}": v for name, v in point.model_dump(exclude=other).items()}
+        | {name: getattr(point, name) for name in LATER_NUMBERS}
         for point in record.history
     ]
 

@@ -40,7 +40,8 @@ class Results:
     """A row for each run, with the columns that `collect` writes."""
     history: pd.DataFrame
     """A row for each evaluation during training of each run: experiment, folder, epoch (null if
-    training is counted in steps), step, and the metrics of the test set."""
+    training is counted in steps), step, the metrics of the test set, and the bounds `train_elbo`
+    and `held_out_elbo`, which are empty for runs that did not record them."""
 
     def of(self, experiment: str, **settings: Any) -> pd.DataFrame:
         """The runs of an experiment that have these settings, in the order of the config."""

@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
+from pydantic import Field
+
 from vaebench.errors import UserError
 from vaebench.runs.record import Record, read_as
 
@@ -51,6 +53,9 @@ class Attestation(Record):
     machine: str
     libraries: dict[str, str]
     parts: list[AttestedPart]
+    not_compared: list[str] = Field(default_factory=list)
+    """The numbers of records that only the current version has, such as `history.train_elbo`. All
+    others are in both versions and were compared."""
 
 
 def read_attestation(path: Path) -> Attestation:

@@ -9,7 +9,13 @@ import math
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, SupportsFloat, TypeVar
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    SerializerFunctionWrapHandler,
+    field_validator,
+    model_serializer,
+)
 
 from vaebench.errors import UserError
 from vaebench.experiment.settings import REGISTRIES, Name, Settings
@@ -19,6 +25,8 @@ T = TypeVar("T", bound=BaseModel)
 
 SCHEMA_VERSION: Literal[3] = 3
 CHECKSUM = "sha256"
+LATER_NUMBERS = ("train_elbo", "held_out_elbo")
+"""Numbers of `HistoryPoint` that records of former versions do not have."""
 
 
 class Record(BaseModel):
@@ -33,7 +41,10 @@ class Record(BaseModel):
 
 
 class HistoryPoint(Record):
-    """Metrics of the test set during training, in nats per example. Null stands for not finite."""
+    """Metrics during training, in nats per example, of the test set where no other set is named.
+
+    Null stands for not finite.
+    """
 
     epoch: int | None
     """Counted from 1. Null if training is counted in steps."""
@@ -46,6 +57,21 @@ class HistoryPoint(Record):
     distortion: float | None
     """Null if `elbo` is null."""
     mse: float | None
+    train_elbo: float | None = None
+    """The bound of the first images of the training set, as many as the test set has, with their
+    own S^2. Records of former versions and of trainings that are counted in steps lack it."""
+    held_out_elbo: float | None = None
+    """The bound of the training images that the run holds out, with their own S^2. Only runs with
+    the setting `held_out` have it."""
+
+    @model_serializer(mode="wrap")
+    def _as_recorded(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without later numbers that were not recorded, so that former records keep their text."""
+        return {
+            name: value
+            for name, value in handler(self).items()
+            if name not in LATER_NUMBERS or name in self.model_fields_set
+        }
 
 
 class SetMetrics(Record):

@@ -18,7 +18,9 @@ from vaebench.experiment.settings import Settings
 from vaebench.models.make import make_vae
 from vaebench.numerics.adam import Moments
 from vaebench.numerics.streams import bernoulli
+from vaebench.numerics.weight_decay import WEIGHT, decaying
 from vaebench.runs.record import HistoryPoint
+from vaebench.training.held_out import split
 
 DRAWN_AT_ONCE = 10_000
 """The number of images whose pixels are drawn from one stream for the evaluation."""
@@ -35,6 +37,8 @@ class Pack:
     train_images: Tensor
     """Levels 0..255, uint8 of shape [N, pixel]. On CPUs it is the memory-mapped file itself."""
     test_images: Tensor
+    held_out_images: Tensor | None = None
+    """Images of the training set that are not trained on, if the runs hold some out."""
     dynamic_binarisation: bool = False
     """Whether pixels of training images are drawn anew in each batch, as 0 or 1 with the grey
     level as the probability of 1."""
@@ -44,14 +48,20 @@ class Pack:
         """Make a pack: copy the data to the device and set the precision of this process.
 
         Raises:
-            UserError: the device lacks the precision, or the network cannot take the images.
+            UserError: the device lacks the precision, the network cannot take the images, or
+                there are too few of them to hold some out.
         """
         _set_precision(device, runs[0].precision)
+        images, kept_apart = data.train_images, None
+        if runs[0].held_out is not None:
+            images, held_out = split(images, runs[0].held_out)
+            kept_apart = torch.from_numpy(held_out).to(device).flatten(1)
         return Pack(
             runs=tuple(runs),
             vae=make_vae(runs, data.train_images.shape[1:], device),
-            train_images=torch.from_numpy(data.train_images).to(device).flatten(1),
+            train_images=torch.from_numpy(images).to(device).flatten(1),
             test_images=torch.from_numpy(data.test_images).to(device).flatten(1),
+            held_out_images=kept_apart,
             dynamic_binarisation=DATASETS[runs[0].dataset].dynamic_binarisation,
         )
 
@@ -105,6 +115,22 @@ class Pack:
             images = _binarised(images)
         return evaluate(self.vae, parameters, images, which, len(self.train_images))
 
+    def bound(self, parameters: Parameters, which: Literal["train", "held-out"]) -> Tensor:
+        """The bound of images that tell whether the pack overfits, in nats, shape [run].
+
+        It has S^2 of these images. Of the training set they are the first ones, as many as the test
+        set has, so that they cost no more.
+        """
+        images = self.train_images[: len(self.test_images)]
+        if which == "held-out":
+            if self.held_out_images is None:
+                raise ValueError("these runs hold no images out")
+            images = self.held_out_images
+        if self.dynamic_binarisation:
+            images = _binarised(images)
+        size, vae = len(self.train_images), self.vae
+        return evaluate(vae, parameters, images, which, size, with_objective=False).elbo
+
 
 @dataclass
 class TrainingState:
@@ -119,7 +145,7 @@ class TrainingState:
     diverged: list[int | None] = field(default_factory=list)
     """The step (from 1) at which each run's loss became non-finite."""
     history: list[list[HistoryPoint]] = field(default_factory=list)
-    """The metrics of each run on the test set during training."""
+    """The metrics of each run during training."""
 
     def only(self, k: int) -> "TrainingState":
         """The state of the `k`-th run alone. It shares memory with this state.
@@ -138,8 +164,17 @@ class TrainingState:
 
 
 def init_state(pack: Pack) -> TrainingState:
-    """The state before the first step."""
+    """The state before the first step.
+
+    Raises:
+        UserError: weights are to decay, and the network has none.
+    """
     parameters = pack.vae.network.initialise(pack.runs, pack.train_images.device)
+    if pack.shared.weight_decay is not None and not decaying(parameters):
+        raise UserError(
+            f"weight_decay: no parameter of network '{pack.shared.network}' has a name that ends "
+            f"in '{WEIGHT}', so that none would decay: leave it out, or name them so"
+        )
     for tensor in parameters.values():
         tensor.requires_grad_()
     count = len(pack.runs)

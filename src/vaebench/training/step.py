@@ -13,6 +13,7 @@ from vaebench.core.network import Parameters
 from vaebench.core.vae import to_pixels
 from vaebench.numerics.adam import adam_step
 from vaebench.numerics.streams import bernoulli, normal
+from vaebench.numerics.weight_decay import decay
 from vaebench.training.pack import Pack, TrainingState
 
 Steps = Callable[[Tensor, Tensor, Sequence[float], int, Callable[[], bool]], Tensor]
@@ -77,6 +78,8 @@ def step(
     parameters = list(state.parameters.values())
     # Runs share no parameters, so the gradient of the sum holds the gradient of each run.
     gradients = torch.autograd.grad(objective.sum(), parameters)
+    if pack.shared.weight_decay is not None:
+        decay(state.parameters, rate, pack.shared.weight_decay)
     adam_step(parameters, gradients, state.moments, rate)
     return objective.detach()
 
