@@ -19,6 +19,11 @@ the file of the clone that the package is installed from."""
 if not PAPER_VALUES.exists():
     _of_the_clone = Path(__file__).parents[2] / PAPER_VALUES
     PAPER_VALUES = next((p for p in (_OF_THE_WHEEL, _of_the_clone) if p.exists()), PAPER_VALUES)
+SPECTRA = Path(__file__).with_name("spectra.yaml")
+"""The eigenvalues of datasets' covariances that statistics need: in a wheel a copy of the clone's
+config/spectra.yaml. A tier does not choose it, so the working folder does not matter."""
+if not SPECTRA.exists():
+    SPECTRA = Path(__file__).parents[2] / CONFIGS / "spectra.yaml"
 SNAKEFILE = Path("workflow/Snakefile")
 """Where snakemake finds the workflow, in the project's folder."""
 FIGURE_FORMATS = ("svg", "png")

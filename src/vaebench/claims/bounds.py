@@ -1,13 +1,18 @@
 """Statistics of bounds."""
 
-from collections.abc import Callable
-from math import sqrt
+from math import log
 
-import numpy as np
 import pandas as pd
-from scipy import stats
 
-from vaebench.claims.needs import BAGGINS_SCALES, LEARNED_T, SCALED_CODES, VARIANCES
+from vaebench.claims.jackknife import log_std, pseudo_values
+from vaebench.claims.needs import (
+    BAGGINS_SCALES,
+    BAGGINS_TAUS,
+    LEARNED_T,
+    SCALED_CODES,
+    SHARED_T,
+    VARIANCES,
+)
 from vaebench.claims.registry import Values, statistic
 from vaebench.claims.select import (
     Dim,
@@ -23,7 +28,6 @@ from vaebench.claims.select import (
 )
 from vaebench.experiment.needs import Need
 from vaebench.experiment.settings import format_value
-from vaebench.results.intervals import CONFIDENCE, Estimate
 
 WITH_LEARNED = SCALED_CODES.having(objective=("bilbo", "learned"))
 
@@ -31,69 +35,89 @@ WITH_LEARNED = SCALED_CODES.having(objective=("bilbo", "learned"))
 @statistic
 def bound_difference(results: Watched, of: str, minus: str, n: Dim) -> Values:
     """Final test bound of one objective minus another's at the same seed, in nats."""
-    need = VARIANCES.having(objective=(of, minus))
-    first, second = (
-        by_seed(runs_of(results, need, n, objective=name), "test_elbo") for name in (of, minus)
-    )
+    first, second = _columns(results, of, minus, n, "test_elbo")
     return {"": paired(first, second)}
 
 
 @statistic
-def bound_spread(results: Watched, objective: str, n: Dim) -> Values:
-    """Standard deviation of the final test bound over seeds, in nats, with its interval from the
-    chi-squared distribution.
+def training_bound_difference(results: Watched, of: str, minus: str, n: Dim) -> Values:
+    """Final bound on the training set of one objective minus another's at the same seed, in
+    nats.
+    """
+    first, second = _columns(results, of, minus, n, "train_elbo")
+    return {"": paired(first, second)}
+
+
+@statistic
+def train_test_gap_difference(results: Watched, of: str, minus: str, n: Dim) -> Values:
+    """Gap between the final bounds on the training and on the test set, of one objective minus
+    another's at the same seed, in nats; above 0 is more overfitting.
+    """
+    gaps = [
+        train - test
+        for train, test in zip(
+            _columns(results, of, minus, n, "train_elbo"),
+            _columns(results, of, minus, n, "test_elbo"),
+            strict=True,
+        )
+    ]
+    return {"": paired(*gaps)}
+
+
+@statistic
+def constant_forms_minus_learned(results: Watched, n: Dim) -> Values:
+    """Final test bound of a constant variance, mean over its two forms `constant` and `bilbo`,
+    minus that of `learned`, at the seeds that all three have, in nats.
+
+    The two forms are one objective. What differs between their runs is rounding, which training
+    amplifies, so that they are two draws of the same seed.
+    """
+    need = VARIANCES.having(objective=("constant", "bilbo", "learned"))
+    constant, bilbo, learned = (
+        by_seed(runs_of(results, need, n, objective=name), "test_elbo")
+        for name in ("constant", "bilbo", "learned")
+    )
+    both = pd.concat([constant, bilbo], axis=1, join="inner").mean(axis=1, skipna=False)
+    return {"": paired(both, learned)}
+
+
+@statistic
+def baggins_minus_shared(results: Watched, n: Dim, tau: float) -> Values:
+    """Final test bound of BILBO with BAGGINS minus that of learned posterior variances with one
+    learned T, at the same seed, in nats of the unscaled data.
+
+    The bound of BAGGINS is that with one T, the mean squared residual of the training set, since
+    its own T depends on x. So both bounds are of one scalar T.
+    """
+    bounded = runs_of(results, BAGGINS_TAUS.having(tau=(tau,)), n, tau=tau)
+    shared = runs_of(results, SHARED_T, n)
+    first, second = (by_seed(rows, "test_elbo_data_units") for rows in (bounded, shared))
+    return {"": paired(first, second)}
+
+
+def _columns(
+    results: Watched, of: str, minus: str, n: Dim, column: str
+) -> "tuple[pd.Series[float], pd.Series[float]]":
+    """A column of the runs of two objectives, each by seed."""
+    need = VARIANCES.having(objective=(of, minus))
+    first, second = (
+        by_seed(runs_of(results, need, n, objective=name), column) for name in (of, minus)
+    )
+    return first, second
+
+
+@statistic
+def log_spread(results: Watched, objective: str, n: Dim, reference: float) -> Values:
+    """Log of the standard deviation of the final test bound over seeds, over a reference in nats,
+    as jackknife pseudo-values of the seeds.
+
+    A standard deviation is one number of all seeds. See `jackknife.py` for what stands for each.
     """
     need = VARIANCES.having(objective=(objective,))
     bounds = by_seed(runs_of(results, need, n, objective=objective), "test_elbo")
-    count = len(bounds)
-    if count < 3:
+    if len(bounds) < 3:
         raise NotRun("fewer than three seeds")
-    std = float(bounds.std(skipna=False))
-    tails = (1 - CONFIDENCE) / 2
-    low, high = (
-        std * sqrt((count - 1) / float(stats.chi2.ppf(q, count - 1))) for q in (1 - tails, tails)
-    )
-    return {"": Estimate(count, std, float("nan"), low, high)}
-
-
-@statistic
-def learned_variance_drops(results: Watched, n: Dim) -> Values:
-    """Sum of all falls of the test bound between recorded epochs after the first tenth of training,
-    learned T, mean over data scales, in nats.
-    """
-    return _of_histories(results, n, _drops)
-
-
-@statistic
-def learned_variance_growth(results: Watched, n: Dim) -> Values:
-    """Rise of the test bound over the last half of training, learned T, mean over data scales, in
-    nats.
-    """
-    return _of_histories(results, n, _late_growth)
-
-
-def _of_histories(results: Watched, n: Dim, measure: Callable[[pd.DataFrame], float]) -> Values:
-    rows = runs_of(results, LEARNED_T, n)
-    numbers = [measure(_history(results, row)) for _, row in rows.iterrows()]
-    return {"": mean_over(rows, pd.Series(numbers, rows.index))}
-
-
-def _history(results: Watched, row: pd.Series) -> pd.DataFrame:
-    history = results.history
-    own = (history["experiment"] == row["experiment"]) & (history["folder"] == row["folder"])
-    points: pd.DataFrame = history[own].sort_values("epoch")
-    return points.assign(test_elbo=points["test_elbo"].astype(float))
-
-
-def _drops(history: pd.DataFrame) -> float:
-    bounds = history[history["epoch"] >= 0.1 * history["epoch"].max()]["test_elbo"]
-    return float((-bounds.diff().iloc[1:]).clip(lower=0).sum(skipna=False))
-
-
-def _late_growth(history: pd.DataFrame) -> float:
-    bounds = history["test_elbo"].to_numpy()
-    middle = int(np.searchsorted(history["epoch"], 0.5 * history["epoch"].max()))
-    return float(bounds[-1] - bounds[middle])
+    return {"": [x - log(reference) for x in pseudo_values(bounds.to_numpy(), log_std)]}
 
 
 @statistic

@@ -25,8 +25,8 @@ def variance_curvature(results: Watched) -> Values:
     dimension, mean over the two dimensions; above 0 is a U.
     """
 
-    def curvature(z: Array, log_variance: Array) -> float:
-        return float(np.mean([np.polyfit(z[:, j], log_variance[:, j], 2)[0] for j in (0, 1)]))
+    def curvature(z: Array, variance: Array) -> float:
+        return float(np.mean([np.polyfit(z[:, j], np.log(variance[:, j]), 2)[0] for j in (0, 1)]))
 
     return _of_learned_variances(results, curvature)
 
@@ -37,14 +37,29 @@ def variance_explained_by_other(results: Watched) -> Values:
     explains, mean over the two dimensions.
     """
 
-    def explained(z: Array, log_variance: Array) -> float:
-        return float(np.mean([_explained(z[:, 1 - j], log_variance[:, j]) for j in (0, 1)]))
+    def explained(z: Array, variance: Array) -> float:
+        shares = [_explained(z[:, 1 - j], np.log(variance[:, j])) for j in (0, 1)]
+        return float(np.mean(shares))
 
     return _of_learned_variances(results, explained)
 
 
+@statistic
+def variance_correlation_with_other(results: Watched) -> Values:
+    """Size of the correlation of the posterior variance with the mean of the other dimension, mean
+    over the two dimensions.
+
+    Its sign is that of the codes' arrangement, which is another one in each run.
+    """
+
+    def correlation(z: Array, variance: Array) -> float:
+        return float(np.mean([abs(_correlation(z[:, 1 - j], variance[:, j])) for j in (0, 1)]))
+
+    return _of_learned_variances(results, correlation)
+
+
 def _of_learned_variances(results: Watched, measure: Callable[[Array, Array], float]) -> Values:
-    """A measure of the standardised means and log variances of each run of Fig. 3.
+    """A measure of the standardised means and the variances of each run of Fig. 3.
 
     It is NaN if the run diverged or a dimension is collapsed.
     """
@@ -56,10 +71,17 @@ def _of_learned_variances(results: Watched, measure: Callable[[Array, Array], fl
         usable = row["status"] == "completed" and np.isfinite(mean).all() and (std > 0).all()
         if usable and (mean.std(0) > 0).all():
             z = (mean - mean.mean(0)) / mean.std(0)
-            values.append(measure(z, 2 * np.log(std)))
+            values.append(measure(z, std**2))
         else:
             values.append(float("nan"))
     return {"": values}
+
+
+def _correlation(x: Array, y: Array) -> float:
+    """Pearson's. It is 0 if one of the two does not vary."""
+    x, y = x - x.mean(), y - y.mean()
+    norm = float(np.sqrt((x @ x) * (y @ y)))
+    return float(x @ y) / norm if norm > 0 else 0.0
 
 
 def _explained(z: Array, y: Array) -> float:

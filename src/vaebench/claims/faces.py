@@ -27,11 +27,41 @@ def faces_loss_difference(results: Watched, posterior_std: float) -> Values:
 
 
 @statistic
+def faces_error_ratio(results: Watched, posterior_std: float) -> Values:
+    """Log of the mean squared residual of a held-out pixel under BILBO at this std, minus that of
+    the standard ELBO at the same seed.
+    """
+    bilbo, learned = (rows.map(log) for rows in _pair(results, posterior_std, "test_mse"))
+    return {"": paired(bilbo, learned)}
+
+
+@statistic
+def faces_samples_variation(results: Watched, posterior_std: float) -> Values:
+    """Log of the variance of a pixel over samples from the optimal prior under BILBO at this std,
+    minus that of the standard ELBO at the same seed; the variances are means over the pixels.
+    """
+    bilbo = _fitted_variation(results, objective="bilbo", posterior_std=posterior_std)
+    return {"": paired(bilbo, _fitted_variation(results, objective="learned"))}
+
+
+@statistic
+def unit_std_exaggerates(results: Watched, posterior_std: float) -> Values:
+    """Log of the variance of a pixel over samples from the optimal prior under BILBO at std 1,
+    minus that at this std and the same seed; above 0 is more variation at std 1.
+    """
+    unit, other = (
+        _fitted_variation(results, objective="bilbo", posterior_std=std)
+        for std in (1.0, posterior_std)
+    )
+    return {"": paired(unit, other)}
+
+
+@statistic
 def standard_prior_variation(results: Watched) -> Values:
     """Log of the variance of a pixel over samples from N(0, I), minus that over reconstructions,
     standard ELBO; the variances are means over the pixels.
     """
-    rows = _with_variation(results)
+    rows = _with_variation(results, objective="learned")
     return {"": [float(x) for x in rows["standard"] - rows["reconstructions"]]}
 
 
@@ -40,7 +70,7 @@ def fitted_prior_is_closer(results: Watched) -> Values:
     """How much closer samples from the fitted prior are to the reconstructions than samples from
     N(0, I) are, standard ELBO: difference of distances of the log variance of a pixel.
     """
-    rows = _with_variation(results)
+    rows = _with_variation(results, objective="learned")
     standard, fitted = (
         (rows[name] - rows["reconstructions"]).abs() for name in ("standard", "fitted")
     )
@@ -67,9 +97,19 @@ def prior_trace_follows_std(results: Watched, posterior_std: float) -> Values:
 
 
 def _minus_learned(results: Watched, posterior_std: float, column: str) -> Values:
+    return {"": paired(*_pair(results, posterior_std, column))}
+
+
+def _pair(results: Watched, posterior_std: float, column: str) -> "list[pd.Series[float]]":
+    """A column of BILBO at a std, and of the standard ELBO, each by seed."""
     bilbo = runs_of(results, FACES, None, objective="bilbo", posterior_std=posterior_std)
     learned = runs_of(results, FACES, None, objective="learned")
-    return {"": paired(by_seed(bilbo, column), by_seed(learned, column))}
+    return [by_seed(rows, column) for rows in (bilbo, learned)]
+
+
+def _fitted_variation(results: Watched, **settings: object) -> "pd.Series[float]":
+    """The log variance of a pixel over samples from the optimal prior, by seed."""
+    return by_seed(_with_variation(results, **settings), "fitted")
 
 
 def _traces(results: Watched, posterior_std: float) -> "pd.Series[float]":
@@ -77,9 +117,9 @@ def _traces(results: Watched, posterior_std: float) -> "pd.Series[float]":
     return by_seed(rows, "fitted_prior_trace")
 
 
-def _with_variation(results: Watched) -> pd.DataFrame:
-    """The standard ELBO's runs by seed with the log variances of a pixel; NaN if diverged."""
-    rows = runs_of(results, FACES, None, objective="learned").sort_values("seed")
+def _with_variation(results: Watched, **settings: object) -> pd.DataFrame:
+    """Runs by seed with the log variances of a pixel; NaN if diverged."""
+    rows = runs_of(results, FACES, None, **settings).sort_values("seed")
     names = ("standard", "fitted", "reconstructions")
     lines = []
     for _, row in rows.iterrows():
@@ -88,4 +128,4 @@ def _with_variation(results: Watched) -> pd.DataFrame:
         lines.append(
             {k: np.log(float(arrays[f"variation_{k}"])) if is_finite else np.nan for k in names}
         )
-    return pd.DataFrame(lines)
+    return pd.DataFrame(lines).assign(seed=rows["seed"].to_numpy())

@@ -27,6 +27,8 @@ BAGGINS_SCALES = _need("baggins_scale", varies="data_scale", likelihood="baggins
 """Fig. 6b: BAGGINS on scaled data."""
 BAGGINS_TAUS = _need("baggins_information", varies="tau", likelihood="baggins")
 """Fig. 6c: BAGGINS with several information factors."""
+SHARED_T = _need("shared_variance", likelihood="gaussian-shared", objective="learned")
+"""Abstract and Section 5: an ordinary VAE with one learned T, which BAGGINS is compared with."""
 FACES = Need(
     "celeba",
     {"likelihood": "gaussian-coordinate"},

@@ -1,8 +1,8 @@
 """The registry of statistics that decide claims.
 
 config/paper_values.yaml lists the claims and names the statistic of each. A statistic is a function
-in `bounds.py`, `codes.py`, `samples.py` or `faces.py`. To add one, write the function, put
-`@statistic` above it, and name it in the file.
+in one of the `MODULES` below. To add one, write the function, put `@statistic` above it, and name
+it in the file.
 """
 
 import inspect
@@ -21,6 +21,8 @@ NaN stands for a diverged run."""
 Statistic = Callable[..., Values]
 """Takes the results and the claim's arguments. Raises `NotRun` if the tier lacks the runs."""
 
+MODULES = ("bounds", "curves", "units", "priors", "codes", "samples", "faces", "outputs")
+"""The modules here that have statistics."""
 STATISTICS: dict[str, Statistic] = {}
 REGISTRIES.append(STATISTICS)
 
@@ -33,7 +35,7 @@ def statistic(function: Statistic) -> Statistic:
 
 def load_statistics() -> dict[str, Statistic]:
     """Import all statistics and return the registry."""
-    for module in ("bounds", "codes", "samples", "faces"):
+    for module in MODULES:
         import_module(f"vaebench.claims.{module}")
     return STATISTICS
 

@@ -1,10 +1,12 @@
-"""Statistics of samples: kernel distances (KID) of a classifier's features, and pixels.
+"""Statistics of samples: distances and neighbourhoods of a classifier's features, and pixels.
 
 A difference of log KID is the log of a ratio: 0.69 is a factor of two. The estimator of KID is
 unbiased, so it may be negative for very good samples. A KID below that of training images is
-replaced by the latter.
+replaced by the latter. Density and coverage may be 0 for very bad samples, so that one
+neighbourhood of one image, or half an image, is added where a log is taken.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
@@ -34,11 +36,38 @@ LEAST_KID = 1e-6
 @statistic
 def kid_difference(results: Watched, of: str, minus: str, n: Dim) -> Values:
     """Log KID of one objective's samples minus another's at the same seed, Bernoulli likelihood."""
-    need = BERNOULLI.having(objective=(of, minus))
-    first, second = (
-        by_seed(_measured(results, need, n, objective=name), "log_kid") for name in (of, minus)
-    )
-    return {"": paired(first, second)}
+    return _difference(results, of, minus, n, lambda rows: rows["log_kid"])
+
+
+@statistic
+def fid_difference(results: Watched, of: str, minus: str, n: Dim) -> Values:
+    """Log FID of one objective's samples minus another's at the same seed, Bernoulli likelihood."""
+    return _difference(results, of, minus, n, lambda rows: _log(rows["sample_fid"]))
+
+
+@statistic
+def density_difference(results: Watched, of: str, minus: str, n: Dim) -> Values:
+    """Log density of one objective's samples minus another's at the same seed, Bernoulli
+    likelihood; density is the mean number of test images' neighbourhoods that a sample is in.
+    """
+
+    def log_density(rows: pd.DataFrame) -> "pd.Series[float]":
+        return _log(rows["sample_density"].astype(float) + 1 / rows["sample_images"])
+
+    return _difference(results, of, minus, n, log_density)
+
+
+@statistic
+def coverage_difference(results: Watched, of: str, minus: str, n: Dim) -> Values:
+    """Log odds of the coverage of one objective's samples minus another's at the same seed,
+    Bernoulli likelihood; coverage is the share of test images with a sample in their neighbourhood.
+    """
+
+    def log_odds(rows: pd.DataFrame) -> "pd.Series[float]":
+        covered = rows["sample_coverage"].astype(float) * rows["sample_images"]
+        return _log((covered + 0.5) / (rows["sample_images"] - covered + 0.5))
+
+    return _difference(results, of, minus, n, log_odds)
 
 
 @statistic
@@ -140,6 +169,28 @@ def learned_variance_mean_image(results: Watched, n: Dim) -> Values:
     """
     rows = _measured(results, LEARNED_T, n)
     return {"": mean_over(rows, rows["sample_mean_image_distance"])}
+
+
+def _difference(
+    results: Watched,
+    of: str,
+    minus: str,
+    n: Dim,
+    measure: "Callable[[pd.DataFrame], pd.Series[float]]",
+) -> Values:
+    """A measure of the samples of one objective minus another's, Bernoulli likelihood."""
+    need = BERNOULLI.having(objective=(of, minus))
+    found = []
+    for name in (of, minus):
+        rows = _measured(results, need, n, objective=name)
+        found.append(by_seed(rows.assign(value=measure(rows)), "value"))
+    return {"": paired(*found)}
+
+
+def _log(values: "pd.Series[float]") -> "pd.Series[float]":
+    """The log of positive numbers, NaN for a null."""
+    numbers: pd.Series[float] = values.astype(float).map(np.log)
+    return numbers
 
 
 def _measured(results: Watched, need: Need, n: Dim, **settings: object) -> pd.DataFrame:

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from vaebench.experiment.figures import FIGURES
-from vaebench.files import digest_bytes
+from vaebench.files import digest_bytes, digest_file
+from vaebench.paths import SPECTRA
 from vaebench.runs.canonical import PACKAGE, function_digest, modules_digest
 from vaebench.runs.sources import quality_digest
 
@@ -52,9 +53,10 @@ def table_digest() -> str:
 
 
 def claims_digest() -> str:
-    """The digest of the code that judges claims."""
+    """The digest of the code that judges claims, and of the spectra that it reads."""
     files = sorted(path.name for path in (PACKAGE / "claims").glob("*.py"))
-    return modules_digest(*(f"claims/{name}" for name in files), *READING)
+    code = modules_digest(*(f"claims/{name}" for name in files), *READING)
+    return digest_bytes(f"{code}{digest_file(SPECTRA)}".encode())
 
 
 def report_digest() -> str:
