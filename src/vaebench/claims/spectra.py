@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from textwrap import fill
 
 import numpy as np
 import yaml
@@ -26,9 +27,9 @@ DIGITS = 4
 """Significant digits of each."""
 
 HEADER = f"""\
-# The {LARGEST} largest eigenvalues of the covariance of the training images' pixels, to {DIGITS} significant
-# digits: pixels in [0, 1], mean subtracted, divided by the number of images. Scaled data have
-# lambda^2 times these. `data` is the digest of the prepared dataset.
+# The {LARGEST} largest eigenvalues of the covariance of the training images' pixels, to {DIGITS}
+# significant digits: pixels in [0, 1], mean subtracted, divided by the number of images. Scaled data
+# have lambda^2 times these. `data` is the digest of the prepared dataset.
 # Made by `python -m vaebench.claims.spectra` from data/prepared; tests make the numbers again.
 """
 
@@ -73,7 +74,8 @@ def write_spectra(names: Sequence[str], prepared: Path, path: Path) -> None:
     entries = []
     for name in names:
         values = ", ".join(f"{value:g}" for value in spectrum(load(prepared, name).train_images))
-        entries.append(f"{name}:\n  data: {DATASETS[name].digest}\n  eigenvalues: [{values}]\n")
+        lines = fill(f"eigenvalues: [{values}]", 98, initial_indent="  ", subsequent_indent="    ")
+        entries.append(f"{name}:\n  data: {DATASETS[name].digest}\n{lines}\n")
     write_atomically(path, (HEADER + "".join(entries)).encode())
 
 
