@@ -2,11 +2,13 @@
 
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pandas as pd
 
 from tests.conftest import PROJECT
-from vaebench.claims.paper import Claim
+from vaebench.claims.ledger import judge_claim
+from vaebench.claims.paper import Claim, load_paper_values
 from vaebench.claims.registry import compute
 from vaebench.claims.select import Watched
 from vaebench.experiment.tier import Tier, load_tier
@@ -51,6 +53,14 @@ def parts_of(name: str, results: Watched, **arguments: object) -> dict[str, list
     """The numbers of a statistic with several parts."""
     parts = compute(name, results, arguments)
     return {place: list(numbers) for place, numbers in parts.items()}
+
+
+def verdict_of(name: str, results: Watched) -> str:
+    """The verdict of the paper's claim with this id."""
+    (own,) = (one for one in load_paper_values(PAPER).claims if one.id == name)
+    # Made-up arrays are of these very results, not of a copy that watches them.
+    with patch.object(Watched, "of_results", lambda results, _: results):
+        return judge_claim(results, own).verdict.value
 
 
 def claim(**criterion: Any) -> Claim:

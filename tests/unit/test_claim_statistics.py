@@ -5,56 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy import stats
 
-from tests.made_results import claim, made, parts_of, values_of
+from tests.made_results import claim, made, parts_of, values_of, verdict_of
 from vaebench.claims import codes
 from vaebench.claims.judge import Verdict
 from vaebench.claims.ledger import judge_claim
 from vaebench.claims.registry import compute
 from vaebench.claims.select import NotRun, Watched
-
-
-def test_the_spread_over_seeds_has_a_chi_squared_interval() -> None:
-    rows = [
-        {"experiment": "posterior_variance", "objective": "learned", "seed": k, "test_elbo": v}
-        for k, v in enumerate([-136.5, -135.0, -134.4])
-    ]
-    spread = claim(
-        below=2.1, statistic="bound_spread", arguments={"objective": "learned", "n": "low"}
-    )
-    line = judge_claim(made(rows), spread)
-    assert line.value == pytest.approx(np.std([-136.5, -135.0, -134.4], ddof=1))
-    low, high = (2 * (line.value or 0) ** 2 / stats.chi2.ppf([0.975, 0.025], 2)) ** 0.5
-    assert (line.low, line.high) == pytest.approx((low, high))
-    assert (line.interval, line.verdict) == ("chi-squared", "inconclusive")
-    assert judge_claim(made(rows[:2]), spread).verdict == Verdict.NOT_RUN
-
-
-def test_falls_and_growth_of_the_bound_under_learned_variances() -> None:
-    row: dict[str, Any] = {
-        "experiment": "gaussian_scale", "likelihood": "gaussian-learned", "seed": 0,
-        "test_mse": 0.9, "test_mean_image_mse": 1.0,
-    }  # fmt: skip
-    curves = {"1": [0, 10, 5, 20, 15, 40], "10": [0, 10, 20, 30, 40, 50]}
-    rows = [row | {"folder": folder, "data_scale": float(folder)} for folder in curves]
-    history = [
-        {"experiment": "gaussian_scale", "folder": folder, "epoch": k, "test_elbo": value}
-        for folder, curve in curves.items()
-        for k, value in enumerate(curve)
-    ]
-    results = made(rows, history)
-    # The means of 10 and 0, and of 20 and 20 from the middle, epoch 3 of 0 to 5.
-    assert values_of("learned_variance_drops", results, n="low") == [5.0]
-    assert values_of("learned_variance_growth", results, n="low") == [20.0]
-    assert values_of("learned_variance_residual", results, n="low") == [0.9]
-    # A diverged run makes the seed's number unknown; it is no proof of a quiet curve.
-    broken = [p | {"test_elbo": None} if p["folder"] == "1" and p["epoch"] > 3 else p  # type: ignore[operator]
-              for p in history]  # fmt: skip
-    for name in ("learned_variance_drops", "learned_variance_growth"):
-        assert np.isnan(values_of(name, made(rows, broken), n="low")).all()
-    half = made([rows[0] | {"test_mse": None}, rows[1]], history)
-    assert np.isnan(values_of("learned_variance_residual", half, n="low")).all()
 
 
 def quality(kids: dict[tuple[str, float | None, int], float], n: int = 2) -> list[dict[str, Any]]:
@@ -214,6 +171,34 @@ def test_the_u_of_figure_3_is_found_and_told_from_none() -> None:
     assert found["other"][1] > 0.9
 
 
+def fig_3(slope: float) -> Watched:
+    """Runs whose variance rises with the mean of the other dimension, and is a U over its own."""
+    arrays, rows = {}, []
+    for seed in range(4):
+        generator = np.random.default_rng(seed)
+        mean, noise = generator.standard_normal((2, 3000, 2))
+        sign = (-1) ** seed
+        variance = np.exp(0.2 * mean**2 + sign * slope * mean[:, ::-1] + 0.3 * noise)
+        arrays[str(seed)] = {"posterior_mean": mean, "posterior_std": np.sqrt(variance)}
+        rows.append({"experiment": "posterior_variance", "objective": "learned", "seed": seed})
+    return made(rows, arrays=arrays)
+
+
+def test_a_correlation_with_the_other_dimension_has_no_sign() -> None:
+    none, strong = fig_3(0.0), fig_3(0.5)
+    assert max(values_of("variance_correlation_with_other", none)) < 0.05
+    found = values_of("variance_correlation_with_other", strong)
+    for seed, value in enumerate(found):
+        arrays = strong.arrays({"folder": str(seed)})
+        mean, variance = arrays["posterior_mean"], arrays["posterior_std"] ** 2
+        rs = [np.corrcoef(mean[:, 1 - j], variance[:, j])[0, 1] for j in (0, 1)]
+        assert value == pytest.approx(np.mean(np.abs(rs)))
+        assert np.sign(rs).tolist() == [(-1) ** seed] * 2
+    for name in ("fig03-other-dimension", "fig03-other-dimension-parabola"):
+        assert verdict_of(name, none) == "reproduced"
+        assert verdict_of(name, strong) == "differs"
+
+
 def faces() -> Watched:
     """Two seeds of the standard ELBO and of BILBO at three stds, which differ by what is known."""
     rows: list[dict[str, Any]] = []
@@ -223,7 +208,9 @@ def faces() -> Watched:
                 "likelihood": "gaussian-coordinate"}  # fmt: skip
         level = 1000.0 * seed
         learned = {"objective": "learned", "folder": f"learned/{seed}", "posterior_std": None}
-        bounds = {"test_elbo": level, "train_objective": level, "fitted_prior_trace": 14.0}
+        error = 0.01 * (1 + seed)
+        bounds = {"test_elbo": level, "train_objective": level, "fitted_prior_trace": 14.0,
+                  "test_mse": error}  # fmt: skip
         rows.append(base | learned | bounds)
         arrays[f"learned/{seed}"] = {
             "variation_reconstructions": np.float32(0.04),
@@ -235,7 +222,13 @@ def faces() -> Watched:
             bounds = {
                 "test_elbo": level + 100 * std, "train_objective": level - 10 * std,
                 "fitted_prior_trace": 20_000.0 * (1 + seed) * std**2 * (2.0 if std == 0.01 else 1),
+                "test_mse": error * math.exp((0.1 if std == 0.1 else 0.5) + 0.01 * seed),
             }  # fmt: skip
+            variation = 0.04 * math.exp(0.25 + 0.01 * seed + (1.0 if std == 1.0 else 0.1))
+            arrays[f"{std}/{seed}"] = {
+                f"variation_{name}": np.float32(variation)
+                for name in ("reconstructions", "standard", "fitted")
+            }
             rows.append(base | more | bounds)
     return made(rows, arrays=arrays)
 
@@ -267,3 +260,24 @@ def test_the_trace_of_the_prior_is_compared_in_logs() -> None:
     assert values_of("prior_trace_follows_std", results, posterior_std=0.1) == pytest.approx([0, 0])
     twice = values_of("prior_trace_follows_std", results, posterior_std=0.01)
     assert twice == pytest.approx([math.log(2), math.log(2)])
+
+
+def test_reconstructions_and_samples_of_faces_are_compared_in_logs() -> None:
+    results = faces()
+    errors = values_of("faces_error_ratio", results, posterior_std=0.1)
+    assert errors == pytest.approx([0.1, 0.11])
+    variation = values_of("faces_samples_variation", results, posterior_std=0.1)
+    assert variation == pytest.approx([0.1, 0.11], abs=1e-5)
+    exaggerated = values_of("unit_std_exaggerates", results, posterior_std=0.01)
+    assert exaggerated == pytest.approx([0.9, 0.9], abs=1e-5)
+    assert verdict_of("fig16-reconstructions-tenth", results) == "reproduced"
+    assert verdict_of("fig16-reconstructions-unit", results) == "differs"
+    assert verdict_of("fig17-samples-tenth", results) == "reproduced"
+    assert verdict_of("fig17-exaggerated-tenth", results) == "reproduced"
+    results.made["0.1/1"]["variation_fitted"] = np.float32(1.0)  # type: ignore[attr-defined]
+    assert verdict_of("fig17-samples-tenth", results) == "inconclusive"
+    results.made["0.1/0"]["variation_fitted"] = np.float32(1.01)  # type: ignore[attr-defined]
+    assert verdict_of("fig17-samples-tenth", results) == "differs"
+    assert verdict_of("fig17-exaggerated-tenth", results) == "differs"
+    results.runs.loc[results.runs["folder"] == "0.1/1", "status"] = "diverged"
+    assert math.isnan(values_of("faces_samples_variation", results, posterior_std=0.1)[1])

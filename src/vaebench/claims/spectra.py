@@ -28,8 +28,8 @@ DIGITS = 4
 
 HEADER = f"""\
 # The {LARGEST} largest eigenvalues of the covariance of the training images' pixels, to {DIGITS}
-# significant digits: pixels in [0, 1], mean subtracted, divided by the number of images. Scaled data
-# have lambda^2 times these. `data` is the digest of the prepared dataset.
+# significant digits: pixels in [0, 1], mean subtracted, divided by the number of images. Scaled
+# data have lambda^2 times these. `data` is the digest of the prepared dataset.
 # Made by `python -m vaebench.claims.spectra` from data/prepared; tests make the numbers again.
 """
 
