@@ -1,5 +1,6 @@
 """Results made up for a test, whose answer is known, and what statistics say of them."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -8,7 +9,7 @@ import pandas as pd
 
 from tests.conftest import PROJECT
 from vaebench.claims.ledger import judge_claim
-from vaebench.claims.paper import Claim, load_paper_values
+from vaebench.claims.paper import Claim, PaperValues, load_paper_values
 from vaebench.claims.registry import compute
 from vaebench.claims.select import Watched
 from vaebench.experiment.tier import Tier, load_tier
@@ -55,9 +56,14 @@ def parts_of(name: str, results: Watched, **arguments: object) -> dict[str, list
     return {place: list(numbers) for place, numbers in parts.items()}
 
 
+@cache
+def _of_paper() -> PaperValues:
+    return load_paper_values(PAPER)
+
+
 def verdict_of(name: str, results: Watched) -> str:
     """The verdict of the paper's claim with this id."""
-    (own,) = (one for one in load_paper_values(PAPER).claims if one.id == name)
+    (own,) = (one for one in _of_paper().claims if one.id == name)
     # Made-up arrays are of these very results, not of a copy that watches them.
     with patch.object(Watched, "of_results", lambda results, _: results):
         return judge_claim(results, own).verdict.value

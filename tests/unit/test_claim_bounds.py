@@ -98,7 +98,7 @@ def curves(slopes: Mapping[str, Sequence[float]], epochs: Sequence[int]) -> Watc
 
 
 def test_a_lead_during_training_is_weighted_by_epochs() -> None:
-    arguments = {"of": "bilbo", "minus": "learned", "n": "low"}
+    arguments: dict[str, object] = {"of": "bilbo", "minus": "learned", "n": "low"}
     leads = {"learned": [0.0] * 4, "bilbo": [4.0, 4.1, 3.9, 4.0]}
     # A straight fall from 4 to 0 is 2 on average, however unevenly it is recorded.
     for epochs in ([1, 2, 3, 4, 5, 21], [1, 11, 21]):

@@ -1,6 +1,6 @@
-"""Statistics of active units, fitted priors and outputs, and the spectra, on known runs and data."""
+"""Statistics of active units, fitted priors and outputs, and spectra, on known runs and data."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from vaebench.paths import SPECTRA
 
 
 def of_objectives(
-    units: dict[str, Sequence[float]], bounds: Sequence[float] | None = None
+    units: Mapping[str, Iterable[float]], bounds: Sequence[float] | None = None
 ) -> Watched:
     rows = [
         {"experiment": "posterior_variance", "objective": objective, "seed": seed,
@@ -45,7 +45,7 @@ def test_bounds_go_with_active_units_or_do_not() -> None:
     generator = np.random.default_rng(0)
     units = generator.integers(5, 15, 20).astype(float)
     noise = generator.standard_normal(20)
-    arguments = {"objective": "learned", "n": "high"}
+    arguments: dict[str, object] = {"objective": "learned", "n": "high"}
     rises = of_objectives({"learned": units}, (-100 + 0.5 * units + 0.3 * noise).tolist())
     found = values_of("bound_on_active_units", rises, **arguments)
     correlation = np.corrcoef(units, rises.runs["test_elbo"])[0, 1]
@@ -64,7 +64,7 @@ def test_bounds_go_with_active_units_or_do_not() -> None:
     assert np.isnan(values_of("bound_on_active_units", diverged, **arguments)).all()
 
 
-def collapsing(counts: dict[float, Sequence[float]], n: int, dataset: str = "mnist") -> Watched:
+def collapsing(counts: Mapping[float, Sequence[float]], n: int, dataset: str = "mnist") -> Watched:
     """T = I at several data scales, with these active units, one a seed."""
     return made(
         [
@@ -104,7 +104,7 @@ def test_a_spectrum_that_is_not_at_hand_decides_nothing() -> None:
     assert predicted_units("mnist", 200, 1.0) == 12
 
 
-def test_the_spectra_of_digits_are_those_of_the_data(digits: Arrays, data_root: Path) -> None:
+def test_the_spectra_of_digits_are_those_of_the_data(digits: Arrays) -> None:
     kept = yaml.safe_load(SPECTRA.read_text())
     for name, entry in kept.items():
         assert entry["data"] == DATASETS[name].digest

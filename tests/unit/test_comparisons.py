@@ -170,11 +170,14 @@ def test_a_setting_that_no_figure_knows_is_shown_by_its_name() -> None:
     ]
 
 
+BOUND_DIFFERENCES = ("bound_difference", "faces_bound_difference")
+
+
 def test_claims_bear_on_an_experiment_of_any_name() -> None:
     bounds = {"learned": [-3.0, -5.0, -7.0], "constant": [-2.0, -4.1, -5.9], "bilbo": []}
     results = compared(bounds, claims=[OWN_CLAIM])
     paper = load_paper_values(PAPER)
-    of_bounds = [c for c in paper.claims if c.statistic.endswith("bound_difference")]
+    of_bounds = [c for c in paper.claims if c.statistic in BOUND_DIFFERENCES]
     ledger = judge_all(results, paper.model_copy(update={"claims": of_bounds}))
     of_paper, own, others = parts_of(ledger)
     assert len(of_paper) + len(own) + others == len(ledger)

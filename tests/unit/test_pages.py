@@ -61,8 +61,11 @@ def test_both_pages_show_the_same_claims_and_counts(layout: Layout, tmp_path: Pa
     assert len(content.claims) == len(borne) < sum(ledger["verdicts"].values())
     # The tier has `learned` and `bilbo` at n = 2; not Fig. 8, faces or MNIST.
     assert {line.id for line in content.claims} == {
-        *("fig02-comparable", "fig03-u-shape", "fig03-other-dimension", "fig04a-bilbo"),
-        *("fig04c-bilbo-low", "fig05-bilbo"),
+        *("fig02-comparable", "fig03-u-shape", "fig03-other-dimension", "fig05-bilbo"),
+        *("fig03-other-dimension-parabola", "eq4-trace", "eq4-dimensions"),
+        *("fig04a-bilbo", "fig04a-bilbo-lag", "section43-no-detriment-bilbo"),
+        *("beside-fig04a-bilbo-training", "beside-fig04a-bilbo-gap"),
+        *(f"fig04c-bilbo-{k}low" for k in ("", "fid-", "density-", "coverage-")),
     }
     others = f"{len(ledger['claims']) - len(borne)} other claims are about runs"
     assert others in html
