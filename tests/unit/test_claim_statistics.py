@@ -186,6 +186,11 @@ def test_statistics_of_codes_find_what_was_put_in() -> None:
               for r in rows[2:]]  # fmt: skip
     changed = parts_of("std_changes_label_share", made(shares, arrays=arrays))
     assert np.isnan(changed["posterior_std 10"]).tolist() == [False, True]
+    # Fig. 8's wide stds are not Fig. 9's, and a run that is missing has not diverged.
+    wide = [r | {"posterior_std": 100.0} for r in shares[2:]]
+    assert parts_of("std_changes_label_share", made([*shares[:3], *wide], arrays=arrays)) == {
+        "posterior_std 10": changed["posterior_std 10"][:1]
+    }
 
 
 def test_the_u_of_figure_3_is_found_and_told_from_none() -> None:

@@ -7,7 +7,14 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from vaebench.claims.needs import BAGGINS_SCALES, LEARNED_T, SCALED_CODES, VARIANCES
+from vaebench.claims.needs import (
+    BAGGINS_SCALES,
+    LEARNED_T,
+    RATIOS,
+    SCALED_CONTROL,
+    SCALED_LEARNED,
+    VARIANCES,
+)
 from vaebench.claims.registry import Values, statistic
 from vaebench.claims.select import (
     Dim,
@@ -16,16 +23,13 @@ from vaebench.claims.select import (
     against,
     by_seed,
     by_seed_and,
-    columns_of,
     mean_over,
     paired,
     runs_of,
 )
-from vaebench.experiment.needs import Need
-from vaebench.experiment.settings import format_value
+from vaebench.experiment.settings import Settings, format_value, known_parameters
 from vaebench.results.intervals import CONFIDENCE, Estimate
-
-WITH_LEARNED = SCALED_CODES.having(objective=("bilbo", "learned"))
+from vaebench.results.ratio import with_ratio
 
 
 @statistic
@@ -117,19 +121,19 @@ def scale_changes_bound(results: Watched, n: Dim) -> Values:
 @statistic
 def matching_std_is_best(results: Watched, n: Dim) -> Values:
     """Final test bound of the constant posterior whose std is the latent scale, minus that of each
-    other std, at each latent scale and the same seed, in nats. Rivals that diverged are left out.
+    other ratio of std and scale, at the same seed, in nats. Rivals that diverged are left out.
+
+    The ratio alone decides the bound, see `results/ratio.py`, so this holds at each scale or none.
     """
-    leads: Values = {}
-    need = SCALED_CODES.having(objective=("bilbo",))
-    for scale, table in _bounds_by_std(results, n, need).items():
-        if scale not in table:
-            continue
-        for std in columns_of(table):
-            if std != scale and table[std].notna().all():
-                place = f"latent_scale {format_value(scale)}, std {format_value(std)}"
-                leads[place] = paired(table[scale], table[std])
-    if len({place.split(",")[0] for place in leads}) < 2:
-        raise NotRun("fewer than two stds are also latent scales")
+    bounds = _by_value(runs_of(results, RATIOS, n), "posterior_std")
+    matching = _at(bounds, 1.0, 1.0)
+    leads: Values = {
+        f"ratio {format_value(ratio)}": paired(matching, rival)
+        for ratio, rival in bounds.items()
+        if ratio != 1.0 and rival.notna().all()
+    }
+    if not leads:
+        raise NotRun("no completed runs with another ratio of std and latent scale than 1")
     return leads
 
 
@@ -137,17 +141,19 @@ def matching_std_is_best(results: Watched, n: Dim) -> Values:
 def learned_is_like_unit_std(results: Watched, n: Dim) -> Values:
     """How much closer the final test bound of `learned` is to that of std 1 than to that of each
     other std, at each latent scale and the same seed, in nats. Rivals that diverged are left out.
+
+    The stds have the values of the scales. Their runs are those with the ratio of std and scale.
     """
-    learned = _bounds_of_learned(results, n)
+    bounds, learned = _ratios_and_learned(results, n)
     leads: Values = {}
-    for scale, table in _bounds_by_std(results, n).items():
-        distance = table.sub(learned[scale], axis=0).abs()
-        if 1.0 not in distance:
-            raise NotRun("no runs with std 1")
-        for std in columns_of(table):
-            if std != 1.0 and table[std].notna().all():
+    for scale, own in learned.items():
+        to_unit = _distance(own, _at(bounds, 1.0, scale))
+        for std in learned:
+            if std != 1.0 and (rival := _at(bounds, std, scale)).notna().all():
                 place = f"latent_scale {format_value(scale)}, std {format_value(std)}"
-                leads[place] = paired(distance[std], distance[1.0])
+                leads[place] = paired(_distance(own, rival), to_unit)
+    if not leads:
+        raise NotRun("no completed runs with another std than 1")
     return leads
 
 
@@ -155,32 +161,77 @@ def learned_is_like_unit_std(results: Watched, n: Dim) -> Values:
 def unit_std_minus_learned(results: Watched, n: Dim) -> Values:
     """Final test bound of std 1 minus that of `learned`, at each latent scale and the same seed, in
     nats.
+
+    The run of std 1 is that with the ratio of 1 and the scale.
     """
-    learned = _bounds_of_learned(results, n)
+    bounds, learned = _ratios_and_learned(results, n)
+    return {
+        f"latent_scale {format_value(scale)}": paired(_at(bounds, 1.0, scale), own)
+        for scale, own in learned.items()
+    }
+
+
+@statistic
+def scaled_minus_ratio(results: Watched, n: Dim) -> Values:
+    """Final test bound of a constant std on scaled codes minus that of the ratio of std and scale
+    on codes that are not scaled, at the same seed, in nats.
+    """
+    control, rows = runs_of(results, SCALED_CONTROL, n), runs_of(results, RATIOS, n)
+    _check_alike(control, rows)
+    bounds = _by_value(rows, "posterior_std")
     differences: Values = {}
-    for scale, table in _bounds_by_std(results, n).items():
-        if 1.0 not in table:
-            raise NotRun("no runs with std 1")
-        place = f"latent_scale {format_value(scale)}"
-        differences[place] = paired(table[1.0], learned[scale])
+    for std, of_std in control.groupby("posterior_std"):
+        for scale, scaled in _by_value(of_std, "latent_scale").items():
+            if scale != 1.0:
+                place = f"latent_scale {format_value(scale)}, std {format_value(float(str(std)))}"
+                differences[place] = paired(scaled, _at(bounds, float(str(std)), scale))
+    if not differences:
+        raise NotRun("no runs with another latent scale than 1")
     return differences
 
 
-def _bounds_by_std(
-    results: Watched, n: Dim, need: Need = WITH_LEARNED
-) -> dict[float, pd.DataFrame]:
-    """For each latent scale, the final test bounds of BILBO: seeds by posterior std."""
-    rows = runs_of(results, need, n, objective="bilbo")
-    return {
-        float(str(scale)): by_seed_and(group, "posterior_std", "test_elbo")
-        for scale, group in rows.groupby("latent_scale")
-    }
+Bounds = dict[float, pd.Series]
+"""The final test bounds by seed, for each value of an axis. A run that is missing is missing, and
+NaN stands for one that diverged."""
 
 
-def _bounds_of_learned(results: Watched, n: Dim) -> dict[float, pd.Series]:
-    """For each latent scale, the final test bounds of `learned` by seed."""
-    rows = runs_of(results, WITH_LEARNED, n, objective="learned")
-    return {
-        float(str(scale)): by_seed(group, "test_elbo")
-        for scale, group in rows.groupby("latent_scale")
-    }
+def _by_value(rows: pd.DataFrame, axis: str) -> Bounds:
+    return {float(str(value)): by_seed(group, "test_elbo") for value, group in rows.groupby(axis)}
+
+
+def _at(bounds: Bounds, std: float, scale: float) -> pd.Series:
+    """The bounds of the runs that stand for `std` at `scale`, see `results/ratio.py`."""
+    ratio = with_ratio(bounds, std, scale)
+    if ratio is None:
+        raise NotRun(
+            f"no runs with the ratio {std / scale:.3g}, for std {format_value(std)} at "
+            f"latent_scale {format_value(scale)}"
+        )
+    return bounds[ratio]
+
+
+def _ratios_and_learned(results: Watched, n: Dim) -> tuple[Bounds, Bounds]:
+    """The bounds of BILBO by ratio of std and scale, and those of `learned` by latent scale."""
+    ratios, learned = runs_of(results, RATIOS, n), runs_of(results, SCALED_LEARNED, n)
+    _check_alike(ratios, learned)
+    return _by_value(ratios, "posterior_std"), _by_value(learned, "latent_scale")
+
+
+def _distance(first: pd.Series, second: pd.Series) -> pd.Series:
+    """The absolute differences at the seeds that both have."""
+    shared = first.index.intersection(second.index)
+    return (first[shared] - second[shared]).abs()
+
+
+def _check_alike(first: pd.DataFrame, second: pd.DataFrame) -> None:
+    """Check that runs of two experiments differ in what Fig. 8 compares, and in nothing else.
+
+    Raises:
+        NotRun: they differ in another setting.
+    """
+    both = pd.concat([first, second])
+    compared = {"seed", "objective", "posterior", "prior", "posterior_std", "latent_scale"}
+    settings = [name for name in [*Settings.model_fields, *known_parameters()] if name in both]
+    if others := [s for s in settings if s not in compared and both[s].nunique(dropna=False) > 1]:
+        names = " and ".join(f"'{rows.iloc[0]['experiment']}'" for rows in (first, second))
+        raise NotRun(f"{names} differ in {', '.join(others)}, so their bounds are not compared")

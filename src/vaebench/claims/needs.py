@@ -12,14 +12,24 @@ VARIANCES = _need("posterior_variance", "objective")
 """Section 7.1: objectives that are compared at otherwise equal settings."""
 BERNOULLI = _need("posterior_variance", "objective", likelihood="bernoulli")
 """The same with the Bernoulli likelihood."""
-CONSTANT_STD = _need("constant_variance", varies="posterior_std")
-"""Fig. 9: several constant stds."""
-SCALED_CODES = Need(
-    "latent_scaling",
-    apart=frozenset({"latent_dim", "objective", "posterior_std", "latent_scale"}),
-    varies=frozenset({"posterior_std", "latent_scale"}),
+CONSTANT_STD = Need(
+    "constant_variance",
+    {"latent_dim": 2},
+    apart=frozenset({"posterior_std"}),
+    varies=frozenset({"posterior_std"}),
 )
-"""Fig. 8: constant stds on codes that are scaled."""
+"""Fig. 9: several constant stds, two-dimensional codes."""
+RATIOS = Need(
+    "constant_variance",
+    {"objective": "bilbo", "latent_scale": 1.0},
+    apart=frozenset({"latent_dim", "posterior_std"}),
+    varies=frozenset({"posterior_std"}),
+)
+"""Fig. 8: constant stds on codes that are not scaled, which are the ratios of std and scale."""
+SCALED_LEARNED = _need("latent_scaling", varies="latent_scale", objective="learned")
+"""Fig. 8: learned variances on codes that are scaled."""
+SCALED_CONTROL = _need("scaling_control", "posterior_std", varies="latent_scale", objective="bilbo")
+"""Constant stds on codes that are scaled, to be compared with runs with the same ratio."""
 LEARNED_T = _need("gaussian_scale", "data_scale", likelihood="gaussian-learned")
 UNIT_T = _need("gaussian_scale", varies="data_scale", likelihood="gaussian")
 """Fig. 6a: the Gaussian likelihoods with learned T and with T = I on scaled data."""

@@ -98,7 +98,10 @@ FIGURES: dict[str, FigureSpec] = {
     "fig07": FigureSpec("CelebA: reconstructions and samples", _FACES),
     "fig08": FigureSpec(
         "Hard-coded scaling of the codes: bound during training",
-        (_need("latent_scaling", "objective", "posterior_std", varies="latent_scale"),),
+        (
+            _need("constant_variance", varies="posterior_std", objective="bilbo", latent_scale=1.0),
+            _need("latent_scaling", varies="latent_scale", objective="learned"),
+        ),
     ),
     "fig09": FigureSpec(
         "Posterior means under several constant variances",

@@ -6,28 +6,39 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from vaebench.figures.curves import band_text, draw_curve
-from vaebench.figures.methods import Method, methods
 from vaebench.figures.style import (
     Drawing,
     listed,
+    not_run,
     objective_colours,
-    objective_name,
     runs_text,
     setting_text,
     show_settled,
     write_in,
 )
+from vaebench.results.ratio import with_ratio
 from vaebench.results.read import Results, Selection, select
 
-LINES = ("-", ":", "-.")
+LEARNED = {"color": objective_colours(["learned"])["learned"], "linestyle": "--", "linewidth": 1.8}
+"""The style of learned variances."""
 
 
-def draw(results: Results, shown: Selection) -> Drawing:
-    """A row for each n, a column for each factor c, and a curve for each objective and std."""
-    rows, planned = shown.runs, shown.planned
-    dims = sorted(int(n) for n in planned["latent_dim"].unique())
-    scales = sorted(planned["latent_scale"].unique())
-    curves = _curves(methods(shown, without=["latent_scale"]))
+def draw(results: Results, ratios: Selection, learned: Selection) -> Drawing:
+    """A row for each n, a column for each factor c, and a curve for each std and for `learned`.
+
+    Args:
+        results: the tier's results.
+        ratios: runs of BILBO with several stds at c = 1. A std at c is the run with std / c, see
+            `results/ratio.py`; of stds that are rounded, the one within half a percent of it.
+        learned: runs with learned variances at several c. The stds have the same values as c.
+            Without these runs there is one column, c = 1, with all stds.
+    """
+    planned = [s.planned for s in (ratios, learned) if s.experiment]
+    dims = sorted({int(n) for each in planned for n in each["latent_dim"]})
+    known = sorted(ratios.planned["posterior_std"].unique()) if ratios.experiment else []
+    scales = sorted(learned.planned["latent_scale"].unique()) if learned.experiment else [1.0]
+    stds = scales if learned.experiment else known
+    colours = dict(zip(stds, sns.color_palette("viridis", len(stds)), strict=True))
     figure, axes = plt.subplots(
         len(dims),
         len(scales),
@@ -37,12 +48,18 @@ def draw(results: Results, shown: Selection) -> Drawing:
         sharey="row",
         sharex="row",
     )
+    used = []
     for line, n in zip(axes, dims, strict=True):
         for ax, scale in zip(line, scales, strict=True):
-            here = select(rows, latent_dim=n, latent_scale=scale)
-            ax.set_xlabel("epoch")
-            _panel(ax, results, here, curves)
             ax.set_title(f"n = {n}, {setting_text('latent_scale', scale)}")
+            curves = [
+                (select(ratios.runs, latent_dim=n, posterior_std=ratio), std)
+                for std in stds
+                if (ratio := with_ratio(known, std, scale)) is not None
+            ]
+            own = select(learned.runs, latent_dim=n, latent_scale=scale)
+            _panel(ax, results, [(rows, std, colours[std]) for rows, std in curves], own)
+            used += [own, *(rows for rows, _ in curves)]
         show_settled(line.tolist())
         line[0].set_ylabel("test bound (nats)")
     handles = {
@@ -50,65 +67,51 @@ def draw(results: Results, shown: Selection) -> Drawing:
         for ax in axes.flat
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
     }
-    labels = [label for _, label, _ in curves if label in handles]
-    figure.legend(
-        [handles[label] for label in labels], labels, loc="outside right center", frameon=False
-    )
+    figure.legend(list(handles.values()), list(handles), loc="outside right center", frameon=False)
+    shown = pd.concat(used).drop_duplicates("run_hash")
+    if shown.empty:  # what is trained has a ratio that no panel has
+        return not_run(shown)
+    absent = [
+        f"{setting_text('posterior_std', std)} at {setting_text('latent_scale', scale)}"
+        for std in stds
+        for scale in scales
+        if known and with_ratio(known, std, scale) is None
+    ]
     caption = (
-        f"Test bound during training, {band_text(rows)}, with a hard-coded factor c on the "
-        f"encoder's output and 1/c on the decoder's input. {_names(curves)}"
+        f"Test bound during training, {band_text(shown)}, with a hard-coded factor c on the "
+        f"encoder's output and 1/c on the decoder's input. {_names(ratios, learned)}"
         "All runs of a row have the same optimum. The vertical axis leaves out the first epochs; "
         "runs that diverged are left out of the means. The paper does not print its n, c and σ. "
-        f"Shown: {runs_text(rows)}."
+        f"{f'No run has the ratio of {listed(absent)}. ' if absent else ''}"
+        f"Shown: {runs_text(shown)}."
     )
-    return Drawing(figure, caption, rows)
+    return Drawing(figure, caption, shown)
 
 
-Curve = tuple[Method, str, dict[str, object]]
+Curve = tuple[pd.DataFrame, float, tuple[float, ...]]
+"""The runs of a curve, with the std that they stand for and its colour."""
 
 
-def _curves(compared: list[Method]) -> list[Curve]:
-    """The methods with a label and a style. A std has its colour, those that learn it are last."""
-    constant = [m for m in compared if m.settings.get("posterior_std") is not None]
-    takers = list(dict.fromkeys(m.objective for m in constant))
-    stds = sorted({m.settings["posterior_std"] for m in constant})
-    colours = dict(zip(stds, sns.color_palette("viridis", len(stds)), strict=True))
-    curves: list[Curve] = []
-    for method in sorted(constant, key=lambda m: (takers.index(m.objective), _std(m))):
-        label = setting_text("posterior_std", _std(method))
-        if len(takers) > 1:
-            label = f"{objective_name(method.objective)}, {label}"
-        line = LINES[takers.index(method.objective) % len(LINES)]
-        curves.append((method, label, {"color": colours[_std(method)], "linestyle": line}))
-    for method in compared:
-        if method not in constant:
-            colour = objective_colours([method.objective])[method.objective]
-            style = {"color": colour, "linestyle": "--", "linewidth": 1.8}
-            curves.append((method, method.objective, style))
-    return curves
-
-
-def _std(method: Method) -> float:
-    return float(method.settings["posterior_std"])
-
-
-def _names(curves: list[Curve]) -> str:
-    """What the names in the legend stand for."""
-    takers = dict.fromkeys(m.objective for m, label, _ in curves if label != m.objective)
-    equations = {"bilbo": "Eq. 24", "constant": "Eq. 2", "learned": "Eq. 1"}
-    texts = []
-    if takers:
-        names = listed([objective_name(name) for name in takers])
-        known = [equations[name] for name in takers if name in equations]
-        texts.append(f"σ: {names} with Σ = σ² I{f' ({listed(known)})' if known else ''}")
-    if any(label == "learned" for _, label, _ in curves):
-        texts.append("learned: Eq. 1")
-    return f"{'; '.join(texts)}. " if texts else ""
-
-
-def _panel(ax: Axes, results: Results, rows: pd.DataFrame, curves: list[Curve]) -> None:
-    if rows.empty:
+def _panel(ax: Axes, results: Results, curves: list[Curve], learned: pd.DataFrame) -> None:
+    ax.set_xlabel("epoch")
+    for rows, std, colour in curves:
+        style = {"color": colour, "linestyle": "-"}
+        draw_curve(ax, results, rows, setting_text("posterior_std", std), style)
+    draw_curve(ax, results, learned, "learned", LEARNED)
+    if learned.empty and all(rows.empty for rows, _, _ in curves):
         write_in(ax, "not run")
-    for method, label, style in curves:
-        draw_curve(ax, results, method.of(rows), label, style)
     sns.despine(ax=ax)
+
+
+def _names(ratios: Selection, learned: Selection) -> str:
+    """What the names in the legend stand for, and what the figure can show of them."""
+    texts = ["σ: BILBO with Σ = σ² I (Eq. 24)"] if ratios.experiment else []
+    texts += ["learned: Eq. 1"] if learned.experiment else []
+    if not ratios.experiment or not learned.experiment:
+        return f"{'; '.join(texts)}. "
+    return (
+        f"{'; '.join(texts)}. With a constant Σ, the objective depends on σ and c through σ/c "
+        "alone, so σ at c is the run with the std σ/c at c = 1 (within half a percent). "
+        "That the best ratio is the same at every c holds by construction; that it is 1, so that σ "
+        "matches c, is a finding. "
+    )

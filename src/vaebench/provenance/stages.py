@@ -7,7 +7,12 @@ from vaebench.files import digest_bytes
 from vaebench.runs.canonical import PACKAGE, function_digest, modules_digest
 from vaebench.runs.sources import quality_digest
 
-READING = ("results/intervals.py", "results/read.py", "experiment/needs.py")
+READING = (
+    "results/intervals.py",
+    "results/ratio.py",
+    "results/read.py",
+    "experiment/needs.py",
+)
 """What every figure, table and claim chooses, reads and averages runs with."""
 COMPARING = ("experiment/comparison.py", "results/compare.py")
 """What tables and pages compare runs with a baseline with."""
