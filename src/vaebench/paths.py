@@ -10,6 +10,10 @@ from pydantic import AfterValidator, Field, PlainSerializer, SerializationInfo, 
 DATA = Path("data")
 RESULTS = Path("results")
 CONFIGS = Path("config")
+STORE = Path(".vaebench")
+"""The store of finished runs, unless `STORE_VARIABLE` names another."""
+STORE_VARIABLE = "VAEBENCH_STORE"
+"""The environment variable with the folder of the store."""
 PUBLISHED = RESULTS / "published" / "paper"
 """The tier that the documents show, kept in git."""
 _OF_THE_WHEEL = Path(__file__).with_name("paper_values.yaml")

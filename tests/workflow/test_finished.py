@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.workflow.project import TINY, Project, copy_project
+from tests.workflow.project import RUNS, TINY, Project, copy_project
 from vaebench.runs.finished import FINISHED_ONLY
 
 pytestmark = pytest.mark.workflow
@@ -120,6 +120,47 @@ def test_a_run_that_is_trained_later_is_shown_and_one_that_is_gone_is_not(
     shutil.rmtree(project.run("bilbo", 1))
     assert project.jobs("--", shown) == ["collect", "table"]
     assert "| 1 of 2 " in table()
+
+
+def test_a_finished_run_is_shown_in_each_of_its_places(
+    tmp_path: Path, data_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    project = copy_project(tmp_path / "here", data_root)
+    values: dict[str, Any] = deepcopy(TINY)
+    first = values["experiments"][0]
+    twin = first | {"name": "twin", "settings": first["settings"] | {"latent_dim": 2}}
+    twin["axes"] = {"objective": ["learned", "bilbo"], "seed": [0, 1]}
+    values["experiments"].append(twin)
+    config = yaml.safe_dump(values, sort_keys=False)
+    (project.root / "tiny.yaml").write_text(config)
+    wanted = project.run("learned", 0).relative_to(project.root) / "metrics.json"
+    assert project.jobs("--", wanted.as_posix()) == ["train_posterior_variance"]
+
+    def of_twin(root: Project, objective: str) -> Path:
+        return root.results / "runs" / "twin" / f"objective~{objective}/seed~1/metrics.json"
+
+    monkeypatch.setenv(FINISHED_ONLY, "1")
+    dry = project.snakemake("-n")
+    assert "a run first fills 2 places" in dry.stdout + dry.stderr
+    assert not of_twin(project, "learned").exists()
+    assert heavy(project.jobs()) == []
+    assert of_twin(project, "learned").read_bytes() == (
+        (project.run("learned", 1) / "metrics.json").read_bytes()
+    )
+    assert not of_twin(project, "bilbo").exists()
+    table = (project.results / "tables" / "twin.md").read_text()
+    assert table.count("*not run*") == 1
+    assert "Nothing to be done" in project.snakemake("-n").stdout
+    assert project.vaebench("verify").returncode == 0
+
+    # It stays where it is when the rest is trained.
+    before = of_twin(project, "learned").stat().st_mtime_ns
+    monkeypatch.delenv(FINISHED_ONLY)
+    assert [job for job in project.jobs("--", RUNS) if job.startswith("train")] == [
+        "train_posterior_variance", "train_twin",
+    ]  # fmt: skip
+    assert of_twin(project, "learned").stat().st_mtime_ns == before
 
 
 def test_nothing_trained_is_nothing_to_show(

@@ -1,4 +1,5 @@
 # What all rules share: the tier, its paths, and what snakemake was started with.
+import os
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -10,16 +11,20 @@ from vaebench.runs.finished import (
     finished_jobs,
     finished_only,
     finished_runs,
+    fills_places,
 )
 from vaebench.experiment.jobs import job_rules
 from vaebench.paths import (
     CLAIM_FORMATS,
     FIGURE_FORMATS,
     PAPER_VALUES,
+    STORE,
+    STORE_VARIABLE,
     TABLE_FORMATS,
     Layout,
 )
-from vaebench.progress import show_log_lines
+from vaebench.progress import log, show_log_lines
+from vaebench.runs.places import fill_places, fillings
 from vaebench.workflow.lock import hold_folder
 from vaebench.provenance.stages import (
     claims_digest,
@@ -69,11 +74,20 @@ try:
     RETRIES = whole_number(DEFAULTS, "retries", least=0) if IS_PLANNING else None
     if IS_PLANNING:
         show_log_lines()
+    # Runs that are finished elsewhere, for places that no job will come to.
+    KEPT = Path(os.environ.get(STORE_VARIABLE) or STORE)
     if IS_PLANNING and IS_DRY_RUN:
         PLAN = note_dry_plan(TIER, LAYOUT)
+        if fills_places() and (EMPTY := fillings(TIER, LAYOUT, KEPT)):
+            log.info(
+                f"a run first fills {len(EMPTY)} places with runs that are finished "
+                "elsewhere, and then collects and shows them, which is not planned here"
+            )
     elif IS_PLANNING:
         PLAN = note_plan(TIER, LAYOUT)
         hold_folder(Path(".snakemake"))
+        if fills_places():
+            fill_places(TIER, LAYOUT, KEPT)
     else:
         PLAN = plan_files(LAYOUT)
 except (UserError, OSError) as error:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vaebench.paths import STORE_VARIABLE
 from vaebench.progress import log
 
 if TYPE_CHECKING:
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
 
 STOPPED = 75
 """The exit status of a training that was stopped and has saved its state (EX_TEMPFAIL)."""
-STORE = Path(".vaebench")
 
 DeviceOption = Annotated[
     str | None,
@@ -35,7 +35,7 @@ RunsOption = Annotated[
 StoreOption = Annotated[
     Path,
     typer.Option(
-        envvar="VAEBENCH_STORE",
+        envvar=STORE_VARIABLE,
         help="Folder of finished and unfinished training: runs found there are not trained again.",
     ),
 ]

@@ -6,7 +6,6 @@ import typer
 
 from vaebench.cli.app import TierOption, app
 from vaebench.cli.options import (
-    STORE,
     CellOption,
     DeviceOption,
     RunsOption,
@@ -19,7 +18,7 @@ from vaebench.errors import UserError
 from vaebench.experiment.jobs import chosen_blocks
 from vaebench.experiment.tier import find_tier, load_tier
 from vaebench.extras import require
-from vaebench.paths import DATA, Layout
+from vaebench.paths import DATA, STORE, Layout
 
 
 @app.command()

@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 
 from vaebench.cli.app import TierOption, TiersOption, app
-from vaebench.cli.options import STORE, StoreOption
+from vaebench.cli.options import StoreOption
 from vaebench.cli.results import PaperValuesOption
 from vaebench.errors import UserError
 from vaebench.experiment.tier import find_layout
-from vaebench.paths import CONFIGS, PAPER_VALUES, RESULTS, SNAKEFILE
+from vaebench.paths import CONFIGS, PAPER_VALUES, RESULTS, SNAKEFILE, STORE
 from vaebench.progress import log
 
 

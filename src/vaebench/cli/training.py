@@ -11,7 +11,6 @@ from pydantic import ValidationError
 from vaebench.cli.app import DataOption, TierOption, app, parse_duration, parse_list
 from vaebench.cli.options import (
     STOPPED,
-    STORE,
     CellOption,
     DeviceOption,
     RunsOption,
@@ -37,7 +36,7 @@ from vaebench.families import POSTERIORS, PRIORS
 from vaebench.likelihoods import LIKELIHOODS
 from vaebench.networks import NETWORKS
 from vaebench.objectives import OBJECTIVES
-from vaebench.paths import DATA, Layout
+from vaebench.paths import DATA, STORE, Layout
 from vaebench.progress import log
 from vaebench.runs.finished import is_finished
 from vaebench.runs.record import read_record

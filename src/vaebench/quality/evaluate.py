@@ -24,6 +24,7 @@ from vaebench.quality.classifier import (
 )
 from vaebench.quality.measures import Reference, compare, components
 from vaebench.quality.samples import sample_images
+from vaebench.runs.measured import is_measured
 from vaebench.runs.record import ClassifierRecord, EvaluationRecord, RunRecord, read_as, read_record
 from vaebench.runs.sources import accepted_quality, quality_digest
 from vaebench.runs.store import has_run, keep_evaluation, kept_evaluation
@@ -116,12 +117,12 @@ def evaluate_runs(
     if store is not None:
         for target, record in zip(targets, records, strict=True):
             kept = kept_evaluation(store, record.run_hash)
-            if _is_measured(kept, record, known):
+            if is_measured(kept, record, known):
                 write_atomically(target.evaluation, kept.read_bytes())
     todo = [
         (target, record)
         for target, record in zip(targets, records, strict=True)
-        if not _is_measured(target.evaluation, record, known)
+        if not is_measured(target.evaluation, record, known)
     ]
     for target, record in todo:
         _check_weights(target, record)
@@ -158,20 +159,6 @@ def _samples(
     return sample_images(
         record.run, load_file(target.weights), prior_std, data.test_images.shape, device
     )
-
-
-def _is_measured(evaluation: Path, record: RunRecord, classifier: ClassifierRecord) -> bool:
-    if not evaluation.exists():
-        return False
-    try:
-        found = read_as(EvaluationRecord, evaluation, "")
-    except UserError:
-        return False
-    return found.sources in accepted_quality() and (
-        found.run_hash,
-        found.weights,
-        found.classifier,
-    ) == (record.run_hash, record.digests.weights, classifier.weights)
 
 
 def _check_weights(target: EvaluationTarget, record: RunRecord) -> None:

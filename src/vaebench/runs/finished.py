@@ -1,7 +1,7 @@
 """The finished runs of a tier, to show its results before all runs are trained.
 
 With VAEBENCH_FINISHED_ONLY=1 snakemake trains nothing. It measures, collects, draws and judges the
-runs that are trained. The others are shown as *not run*.
+runs that are trained, in each of their places (see `places.py`). The others are shown as *not run*.
 """
 
 import os
@@ -14,11 +14,19 @@ from vaebench.experiment.tier import Tier, load_tier
 from vaebench.paths import Layout
 
 FINISHED_ONLY = "VAEBENCH_FINISHED_ONLY"
+AS_IT_IS = "as-it-is"
+"""The value of the variable with which no place is filled. `snakemake --touch` marks results as
+current, which they would not be with more runs than they were made from."""
 
 
 def finished_only() -> bool:
     """Whether the environment variable asks to use only finished runs."""
     return os.environ.get(FINISHED_ONLY, "") not in ("", "0")
+
+
+def fills_places() -> bool:
+    """Whether empty places of finished runs are to be filled."""
+    return finished_only() and os.environ.get(FINISHED_ONLY) != AS_IT_IS
 
 
 def is_finished(layout: Layout, experiment: str, run: Run) -> bool:

@@ -18,7 +18,7 @@ from vaebench.progress import log
 from vaebench.provenance.manifest import read_manifest
 from vaebench.provenance.stages import code_digests
 from vaebench.provenance.verify import verify
-from vaebench.runs.finished import FINISHED_ONLY, is_partial
+from vaebench.runs.finished import AS_IT_IS, FINISHED_ONLY, is_partial
 from vaebench.runs.record import Manifest, read_record
 from vaebench.runs.sources import accepted_quality
 from vaebench.runs.store import (
@@ -119,7 +119,7 @@ def mark_current(layout: Layout, paper_values: Path) -> list[str]:
         *(sys.executable, "-m", "snakemake", "--touch", "--forceall", "--cores", "1", "--quiet"),
         *("--configfile", str(layout.config)),
     ]
-    environment = {**os.environ, FINISHED_ONLY: str(int(is_partial(layout)))}
+    environment = {**os.environ, FINISHED_ONLY: AS_IT_IS if is_partial(layout) else "0"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode != 0:
         raise UserError(f"snakemake could not take {layout.root} over:\n{done.stderr.strip()}")
