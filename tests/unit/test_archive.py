@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from tests.tiers import PAPER_VALUES
@@ -112,6 +113,13 @@ def test_published_runs_are_not_lost_by_publishing_fewer(layout: Layout, tmp_pat
     with pytest.raises(UserError, match=f"has 1 runs that .* lacks, such as {lost}/metrics.json"):
         publish_tier(fewer, folder, False)
     assert contents(Layout(folder)) == before
+    # A run that the grid has no longer may go.
+    narrower = yaml.safe_load(fewer.config.read_text())
+    narrower["experiments"][0]["axes"]["seed"] = [1]
+    fewer.config.write_text(yaml.safe_dump(narrower, sort_keys=False))
+    write_manifest(fewer, PAPER_VALUES)
+    publish_tier(fewer, folder, False)
+    assert f"{lost}/metrics.json" not in contents(Layout(folder))
     # More than before is what publishing again is for.
     shutil.rmtree(folder)
     publish_tier(fewer, folder, False)

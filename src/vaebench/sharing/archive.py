@@ -16,7 +16,7 @@ from vaebench.experiment.tier import load_tier
 from vaebench.files import digest_bytes, write_atomically
 from vaebench.paths import Layout
 from vaebench.provenance.manifest import read_manifest
-from vaebench.runs.record import Manifest
+from vaebench.runs.record import Manifest, read_record
 from vaebench.sharing.adopt import adopt_runs, check_whole
 from vaebench.workflow.rules import datasets
 
@@ -60,7 +60,8 @@ def publish_tier(layout: Layout, folder: Path, weights: bool) -> Path:
 
     Raises:
         UserError: the tier is not whole or shows images that may not be published, or the folder
-            holds something else than a tier, or a tier with runs that this one lacks.
+            holds something else than a tier, or a tier with runs that this one lacks and still
+            plans.
     """
     private = [name for name in datasets(load_tier(layout.config)) if not DATASETS[name].is_public]
     if private:
@@ -71,7 +72,7 @@ def publish_tier(layout: Layout, folder: Path, weights: bool) -> Path:
     check_whole(layout, need_weights=weights)
     if folder.exists() and not (folder / MANIFEST).exists():
         raise UserError(f"{folder} is there, and is no tier: move it away first")
-    if folder.exists() and (lost := sorted(_runs(Layout(folder)) - _runs(layout))):
+    if folder.exists() and (lost := _lost(Layout(folder), layout)):
         raise UserError(
             f"{folder} has {len(lost)} runs that {layout.root} lacks, such as {lost[0]}: move "
             f"{layout.root} away, `vaebench import {folder}`, and run the tier again (runs in the "
@@ -194,9 +195,20 @@ def _write(archive: Path, layout: Layout, manifest: Manifest, name: str, content
     write_atomically(layout.root / name, content)
 
 
-def _runs(layout: Layout) -> set[str]:
-    """The records of a tier's runs, by their paths in its folder."""
-    return {name for name in read_manifest(layout).files if name.endswith("metrics.json")}
+def _lost(published: Layout, layout: Layout) -> list[str]:
+    """The records of published runs that a tier plans and lacks, by their paths in its folder.
+
+    A run may have another place than before, and one that is no longer planned may go.
+    """
+    planned = {run.settings.digest for _, run in load_tier(layout.config).runs}
+    before, now = _runs(published), _runs(layout)
+    return sorted(before[digest] for digest in before.keys() & planned - now.keys())
+
+
+def _runs(layout: Layout) -> dict[str, str]:
+    """The records of a tier's runs by the digest of their settings, each with its path."""
+    names = [name for name in read_manifest(layout).files if name.endswith("metrics.json")]
+    return {read_record(layout.root / name).digests.settings: name for name in names}
 
 
 def _differs(there: Layout, unpacked: Layout) -> bool:
