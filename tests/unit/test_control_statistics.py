@@ -220,7 +220,7 @@ def test_the_page_has_the_answers_of_the_ledger(tmp_path: Path) -> None:
     assert text.count("not run yet") == len(own_claims(TIER))
     assert "| `schedule: cosine` | a constant variance still leads on the training set |" in text
     layout.root.mkdir()
-    found = {
+    found: dict[str, dict[str, Any]] = {
         "cosine-train-low": {"verdict": "reproduced", "value": 2.0, "low": 1.5, "high": 2.5},
         "cosine-train-high": {"verdict": "differs", "value": 0.1, "low": -0.3, "high": 0.5},
         "held-out-stopped-low": {"verdict": "inconclusive", "value": 1, "low": 0.5, "high": 1.5},
