@@ -11,6 +11,9 @@ import pytest
 import torch
 
 from tests.packs import train_steps
+from tests.tiers import train_tier
+from vaebench.claims.registry import compute
+from vaebench.claims.select import Watched
 from vaebench.data.prepared import Arrays, load
 from vaebench.errors import UserError
 from vaebench.execution.checkpoint import (
@@ -21,8 +24,12 @@ from vaebench.execution.checkpoint import (
 )
 from vaebench.execution.session import Resources, Target, train_targets
 from vaebench.experiment.settings import Settings
+from vaebench.experiment.tier import Tier
 from vaebench.numerics.adam import Moments, adam_step
 from vaebench.numerics.weight_decay import decay, decaying
+from vaebench.paths import Layout
+from vaebench.results.collect import collect
+from vaebench.results.read import load_results
 from vaebench.runs.record import LATER_NUMBERS, HistoryPoint, read_record
 from vaebench.training import held_out as module
 from vaebench.training.held_out import split
@@ -273,3 +280,38 @@ def test_a_run_with_all_controls_stops_and_ends_with_the_same_bytes(
     assert record.run == run
     assert all(point.held_out_elbo is not None for point in record.history)
     assert module.held_out_count(1500, 0.1) == 150
+
+
+def test_collected_histories_stop_runs_early(
+    data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From the config to the statistic, against a search through the records."""
+    settings = {
+        "dataset": "digits", "likelihood": "bernoulli", "epochs": 4, "network": "mlp",
+        "hidden_units": 32, "hidden_layers": 1, "batch_size": 20, "learning_rate": 0.1,
+        "held_out": 0.1,
+    }  # fmt: skip
+    axes = {"objective": ["learned", "constant"], "latent_dim": [2], "seed": [0, 1]}
+    experiments = [{"name": "stopped", "settings": settings, "axes": axes}]
+    tier = Tier.model_validate({"tier": "small", "experiments": experiments, "figures": []})
+    layout = Layout(tmp_path / "results" / "small")
+    (tmp_path / "data").symlink_to(data_root)
+    monkeypatch.chdir(tmp_path)
+    train_tier(tier, tmp_path)
+    collect(tier, layout)
+    results = load_results(layout.root)
+    assert results.history[["train_elbo", "held_out_elbo"]].notna().all(axis=None)
+    expected = []
+    for seed in (0, 1):
+        sides = []
+        for objective in ("constant", "learned"):
+            folder = Path(f"objective~{objective}/latent_dim~2/seed~{seed}")
+            history = read_record(layout.run("stopped", folder) / "metrics.json").history
+            best = max(history, key=lambda point: point.held_out_elbo or -1e9)
+            sides.append(best.elbo or 0)
+        expected.append(sides[0] - sides[1])
+    watched = Watched.of_results(results)
+    arguments = {"of": "constant", "minus": "learned", "n": "low"}
+    assert list(compute("stopped_bound_difference", watched, arguments)[""]) == expected
+    # At this step size it matters: a run is best before its end.
+    assert list(compute("bound_difference", watched, arguments)[""]) != expected

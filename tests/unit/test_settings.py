@@ -65,7 +65,7 @@ def test_the_digest_tells_runs_apart_and_nothing_else(settings: MakeSettings) ->
         ({"network": "conv"}, "hidden_layers has no meaning"),
         ({"network": "transformer"}, "network 'transformer' is not one of: mlp, conv"),
         ({"hidden_units": None}, "network 'mlp' needs hidden_units"),
-        ({"schedule": "linear"}, "'constant' or 'constant-cosine'"),
+        ({"schedule": "linear"}, "'constant', 'constant-cosine' or 'cosine'"),
         ({"steps": 5}, "give epochs or steps, one of them"),
         ({"epochs": None}, "give epochs or steps, one of them"),
         ({"epochs": None, "steps": 0}, "greater than or equal to 1"),
