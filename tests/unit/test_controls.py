@@ -311,7 +311,7 @@ def test_collected_histories_stop_runs_early(
             sides.append(best.elbo or 0)
         expected.append(sides[0] - sides[1])
     watched = Watched.of_results(results)
-    arguments = {"of": "constant", "minus": "learned", "n": "low"}
+    arguments: dict[str, object] = {"of": "constant", "minus": "learned", "n": "low"}
     assert list(compute("stopped_bound_difference", watched, arguments)[""]) == expected
     # At this step size it matters: a run is best before its end.
     assert list(compute("bound_difference", watched, arguments)[""]) != expected
