@@ -79,7 +79,8 @@ def sentences(results: Watched) -> list[str]:
         ([2.0, 2.1, 2.2], "is 2.1 nats above learned [1.9, 2.3] at n = 2, 3 paired seeds"),
         ([-2.0, -2.1, -2.2], "is 2.1 nats below learned [−2.3, −1.9] at n = 2, 3 paired seeds"),
         ([0.3, 0.1, -0.1],
-         "against learned is undecided: 0.10 nats above [−0.40, 0.60] at n = 2, 3 paired seeds"),
+         "against learned is undecided: 0.10 nats above [−0.40, 0.60] at n = 2, 3 paired seeds; "
+         "equivalent within 1 nat"),
         ([1.5], "is 1.5 nats above learned at n = 2, one seed: no interval"),
         ([1.5, math.nan], "against learned is not known at n = 2: a run diverged"),
     ],

@@ -15,6 +15,8 @@ from vaebench.results.read import Results, varying
 
 MOST = 12
 """The largest number of comparisons that are said one by one. Of more, only counts are given."""
+EQUIVALENT = 1.0
+"""If the sign is undecided and the interval lies within this many nats of 0, the answer says so."""
 
 WITHOUT = (
     "the baseline's runs differ in a setting that these do not take, or the bounds are of other "
@@ -124,6 +126,8 @@ def _sentence(
         return _answer(pair, f"is {size}", f"{where}, one seed: no interval", "undecided")
     rest = f"[{low}, {high}] {where}, {seeds}"
     if difference.low <= 0 <= difference.high or difference.low == difference.high:
+        if -EQUIVALENT <= difference.low < difference.high <= EQUIVALENT:
+            rest += f"; equivalent within {EQUIVALENT:g} nat"
         return _answer(pair, "against", f"is undecided: {size} {rest}", "undecided")
     return _answer(pair, f"is {size}", rest, "above" if difference.mean > 0 else "below")
 
