@@ -192,9 +192,10 @@ def test_the_encoders_outputs_are_counted_and_not_typed() -> None:
     results = made(rows)
     for n in ("low", "high"):
         half = values_of("encoder_outputs_ratio", results, of="bilbo", over="learned", n=n)
-        assert half == [0.5, 0.5]
+        assert half == pytest.approx([0.5, 0.5])
         same = values_of("encoder_outputs_ratio", results, of="bilbo", over="constant", n=n)
-        assert same == [1.0, 1.0]
+        assert same == pytest.approx([1.0, 1.0])
+    assert verdict_of("abstract-half-outputs", results) == "reproduced"
     # An encoder of a full covariance has n (n + 3) / 2 outputs.
     values = TIER.model_dump()
     values["experiments"][0]["axes"]["objective"] = ["full", "bilbo"]
