@@ -224,7 +224,7 @@ def test_runs_of_fig_8_that_are_missing_are_no_runs_that_diverged() -> None:
     for name in ("unit_std_minus_learned", "learned_is_like_unit_std", "scaled_minus_ratio"):
         with pytest.raises(NotRun, match=r"no runs with the ratio 10, for std 1 at .* 0\.1$"):
             compute(name, without, {"n": "low"})
-    with pytest.raises(NotRun, match="no runs with posterior_std 10$"):
+    with pytest.raises(NotRun, match=r"no runs with posterior_std 10$"):
         compute("matching_std_is_best", without, {"n": "low"})
     unscaled = rows[(rows["objective"] == "bilbo") | (rows["latent_scale"] == 1.0)]
     part = made(unscaled.to_dict("records"))  # type: ignore[arg-type]
