@@ -288,7 +288,7 @@ def test_collected_histories_stop_runs_early(
     """From the config to the statistic, against a search through the records."""
     settings = {
         "dataset": "digits", "likelihood": "bernoulli", "epochs": 4, "network": "mlp",
-        "hidden_units": 32, "hidden_layers": 1, "batch_size": 20, "learning_rate": 0.1,
+        "hidden_units": 32, "hidden_layers": 1, "batch_size": 20, "learning_rate": 0.001,
         "held_out": 0.1,
     }  # fmt: skip
     axes = {"objective": ["learned", "constant"], "latent_dim": [2], "seed": [0, 1]}
@@ -301,17 +301,20 @@ def test_collected_histories_stop_runs_early(
     collect(tier, layout)
     results = load_results(layout.root)
     assert results.history[["train_elbo", "held_out_elbo"]].notna().all(axis=None)
-    expected = []
-    for seed in (0, 1):
-        sides = []
-        for objective in ("constant", "learned"):
-            folder = Path(f"objective~{objective}/latent_dim~2/seed~{seed}")
-            history = read_record(layout.run("stopped", folder) / "metrics.json").history
-            best = max(history, key=lambda point: point.held_out_elbo or -1e9)
-            sides.append(best.elbo or 0)
-        expected.append(sides[0] - sides[1])
-    watched = Watched.of_results(results)
     arguments: dict[str, object] = {"of": "constant", "minus": "learned", "n": "low"}
-    assert list(compute("stopped_bound_difference", watched, arguments)[""]) == expected
-    # At this step size it matters: a run is best before its end.
-    assert list(compute("bound_difference", watched, arguments)[""]) != expected
+    for choose, sign in ((max, 1), (min, -1)):
+        # With the other sign, as if training lowered the held-out bound: the first epoch is best.
+        results.history["held_out_elbo"] *= sign
+        expected = []
+        for seed in (0, 1):
+            bounds = []
+            for objective in ("constant", "learned"):
+                folder = Path(f"objective~{objective}/latent_dim~2/seed~{seed}")
+                history = read_record(layout.run("stopped", folder) / "metrics.json").history
+                held = [point.held_out_elbo or 0.0 for point in history]
+                best = history[held.index(choose(held))]
+                assert best.epoch == (4 if sign > 0 else 1)
+                bounds.append(best.elbo or 0.0)
+            expected.append(bounds[0] - bounds[1])
+        watched = Watched.of_results(results)
+        assert list(compute("stopped_bound_difference", watched, arguments)[""]) == expected
