@@ -20,9 +20,16 @@ TIER = load_tier(PROJECT / "config" / "smoke.yaml")
 
 
 class Made(Watched):
-    """Results made up for a test, with arrays by folder."""
+    """Results made up for a test, with arrays by folder. What was run is what was planned, unless
+    the plan of the tier is asked for.
+    """
 
     made: dict[str, dict[str, Any]]
+    as_planned: bool
+
+    def planned(self, experiment: str, **settings: Any) -> pd.DataFrame:
+        asked = super().planned if self.as_planned else self.of
+        return asked(experiment, **settings)
 
     def arrays(self, row: Any) -> dict[str, Any]:
         return self.made[row["folder"]]
@@ -33,6 +40,7 @@ def made(
     history: list[dict[str, Any]] | None = None,
     arrays: dict[str, dict[str, Any]] | None = None,
     tier: Tier = TIER,
+    as_planned: bool = False,
 ) -> Watched:
     common: dict[str, Any] = {
         "latent_dim": 2, "status": "completed", "test_active_units": 2, "dataset": "digits",
@@ -41,6 +49,7 @@ def made(
     filled = [common | {"folder": str(k), "run_hash": str(k)} | r for k, r in enumerate(rows)]
     results = Made(Layout(Path("nowhere")), tier, pd.DataFrame(filled), pd.DataFrame(history or []))
     object.__setattr__(results, "made", arrays or {})
+    object.__setattr__(results, "as_planned", as_planned)
     return results
 
 

@@ -55,6 +55,12 @@ def with_differences(differences: list[float]) -> Watched:
         ([1.0, 1.1, float("nan")], {"above": 0.0}, "inconclusive"),
         ([1.0 + k / 10 for k in range(12)], {"above": 0.0}, "reproduced"),
         ([1.0, 1.0, 1.0], {"above": 0.0}, "inconclusive"),  # no seed differs: no interval
+        ([1.0, 1.0, 1.0], {"above": 0.0, "counted": True}, "reproduced"),
+        ([1.0, 1.0, 1.0], {"below": 0.0, "counted": True}, "differs"),
+        ([1.0, 1.0, 1.0], {"within": 0.5, "counted": True}, "differs"),
+        ([0.0, 0.0, 0.0], {"within": 0.5, "counted": True}, "reproduced"),
+        ([0.0, 0.0, 0.0], {"above": 0.0, "counted": True}, "differs"),
+        ([1.0, 1.0], {"above": 0.0, "counted": True}, "inconclusive"),
         ([1.0, 1.0, 1.0], {"exactly": 1.0}, "reproduced"),  # a count has no error
         ([1.0, 1.0, 1.5], {"exactly": 1.0}, "differs"),
     ],
@@ -223,10 +229,19 @@ def test_runs_of_fig_8_that_are_missing_are_no_runs_that_diverged() -> None:
     leads = parts_of("matching_std_is_best", results, n="low")
     assert leads["ratio 10"] == pytest.approx([1.0])
     assert leads["ratio 0.1"] == pytest.approx([1.0] * 2)
-    without = made(rows[rows["posterior_std"] != 10.0].to_dict("records"))  # type: ignore[arg-type]
+    no_ten: Any = rows[rows["posterior_std"] != 10.0].to_dict("records")
+    without = made(no_ten, as_planned=True)
     for name in ("unit_std_minus_learned", "learned_is_like_unit_std", "scaled_minus_ratio"):
         with pytest.raises(NotRun, match=r"no runs with the ratio 10, for std 1 at .* 0\.1$"):
             compute(name, without, {"n": "low"})
+    with pytest.raises(NotRun, match=r"no runs with posterior_std 10$"):
+        compute("matching_std_is_best", without, {"n": "low"})
+    is_unscaled = (rows["objective"] == "bilbo") | (rows["latent_scale"] == 1.0)
+    unscaled: Any = rows[is_unscaled].to_dict("records")
+    part = made(unscaled, as_planned=True)
+    for name in ("unit_std_minus_learned", "learned_is_like_unit_std"):
+        with pytest.raises(NotRun, match=r"no runs with latent_scale 0\.1, 10$"):
+            compute(name, part, {"n": "low"})
     shorter = scaling(lambda *_: -130.0, epochs_of_learned=10)
     with pytest.raises(NotRun, match="'constant_variance' and 'latent_scaling' differ in epochs"):
         compute("unit_std_minus_learned", shorter, {"n": "low"})
@@ -264,3 +279,24 @@ def test_runs_that_differ_in_more_than_their_seed_are_not_paired() -> None:
     line = judge_claim(doubled, claim(above=0.0))
     assert line.verdict == Verdict.NOT_RUN
     assert "differ in more than their seed" in line.reason
+
+
+def test_a_part_of_a_sweep_decides_nothing() -> None:
+    def rows(scales: dict[float, tuple[int, ...]]) -> list[dict[str, Any]]:
+        return [
+            {"experiment": "baggins_scale", "likelihood": "baggins", "data_scale": scale,
+             "seed": seed, "test_elbo_data_units": 100.0 + seed + scale, "objective": "bilbo"}
+            for scale, seeds in scales.items()
+            for seed in seeds
+        ]  # fmt: skip
+
+    name = "scale_changes_bound"
+    later = made(rows({0.1: (0, 1), 1.0: (0, 1, 2), 10.0: (0, 1)}))
+    assert parts_of(name, later, n="low") == {
+        "data_scale 0.1": pytest.approx([-0.9] * 2),
+        "data_scale 10": pytest.approx([9.0] * 2),
+    }
+    with pytest.raises(NotRun, match="no seed has runs with all values of data_scale"):
+        compute(name, made(rows({0.1: (0,), 1.0: (1, 2)})), {"n": "low"})
+    with pytest.raises(NotRun, match="no runs with data_scale"):
+        compute(name, made(rows({1.0: (0, 1), 0.7: (0, 1)}), as_planned=True), {"n": "low"})

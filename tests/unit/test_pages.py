@@ -125,7 +125,7 @@ def test_text_shows_as_it_is_on_both_pages(layout: Layout, tmp_path: Path) -> No
     assert parsed.text.count(NASTY) == 5 + 1 + 1
     assert parsed.tags == plain.tags
     row = next(line for line in markdown.splitlines() if line.startswith(f"| {escape(NASTY)} |"))
-    assert row.replace("\\|", "").count("|") == 9 + 1
+    assert row.replace("\\|", "").count("|") == 10 + 1
     assert markdown.count(escape(NASTY)) == markdown.count("p(x\\|z)") > 5
 
 

@@ -23,6 +23,7 @@ from vaebench.claims.select import (
     against,
     by_seed,
     by_seed_and,
+    check_all_values,
     mean_over,
     paired,
     runs_of,
@@ -134,7 +135,8 @@ def scale_changes_bound(results: Watched, n: Dim) -> Values:
     of the unscaled data.
     """
     rows = runs_of(results, BAGGINS_SCALES, n)
-    return {**against(by_seed_and(rows, "data_scale", "test_elbo_data_units"), 1.0, "data_scale")}
+    bounds = by_seed_and(results, rows, "data_scale", "test_elbo_data_units")
+    return {**against(bounds, 1.0, "data_scale")}
 
 
 @statistic
@@ -144,7 +146,7 @@ def matching_std_is_best(results: Watched, n: Dim) -> Values:
 
     The ratio alone decides the bound, see `results/ratio.py`, so this holds at each scale or none.
     """
-    bounds = _by_value(runs_of(results, RATIOS, n), "posterior_std")
+    bounds = _all_values(results, runs_of(results, RATIOS, n), "posterior_std")
     matching = _at(bounds, 1.0, 1.0)
     leads: Values = {
         f"ratio {format_value(ratio)}": paired(matching, rival)
@@ -218,6 +220,12 @@ def _by_value(rows: pd.DataFrame, axis: str) -> Bounds:
     return {float(str(value)): by_seed(group, "test_elbo") for value, group in rows.groupby(axis)}
 
 
+def _all_values(results: Watched, rows: pd.DataFrame, axis: str) -> Bounds:
+    """As `_by_value`, for claims about all planned values of the axis."""
+    check_all_values(results, rows, axis)
+    return _by_value(rows, axis)
+
+
 def _at(bounds: Bounds, std: float, scale: float) -> pd.Series:
     """The bounds of the runs that stand for `std` at `scale`, see `results/ratio.py`."""
     ratio = with_ratio(bounds, std, scale)
@@ -233,7 +241,8 @@ def _ratios_and_learned(results: Watched, n: Dim) -> tuple[Bounds, Bounds]:
     """The bounds of BILBO by ratio of std and scale, and those of `learned` by latent scale."""
     ratios, learned = runs_of(results, RATIOS, n), runs_of(results, SCALED_LEARNED, n)
     _check_alike(ratios, learned)
-    return _by_value(ratios, "posterior_std"), _by_value(learned, "latent_scale")
+    by_scale = _all_values(results, learned, "latent_scale")
+    return _by_value(ratios, "posterior_std"), by_scale
 
 
 def _distance(first: pd.Series, second: pd.Series) -> pd.Series:

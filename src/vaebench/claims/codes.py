@@ -9,7 +9,15 @@ from scipy.spatial import KDTree
 
 from vaebench.claims.needs import BAGGINS_TAUS, CONSTANT_STD, UNIT_T, VARIANCES
 from vaebench.claims.registry import Values, statistic
-from vaebench.claims.select import NotRun, Watched, by_seed, paired, runs_of
+from vaebench.claims.select import (
+    NotRun,
+    Watched,
+    by_seed,
+    check_all_values,
+    of_whole_seeds,
+    paired,
+    runs_of,
+)
 from vaebench.experiment.needs import Need
 from vaebench.experiment.settings import format_value
 
@@ -111,6 +119,7 @@ def std_changes_label_share(results: Watched) -> Values:
     std from 0.1 to 10 minus that at 1, at the same seed.
     """
     rows = _with_measure(results, CONSTANT_STD, label_share)
+    check_all_values(results, rows, "posterior_std")
     near = rows[rows["posterior_std"].between(*STDS_OF_FIG_9)]
     # Not as one table: a run that is not trained yet is no run that diverged.
     shares = {float(str(s)): by_seed(own, "value") for s, own in near.groupby("posterior_std")}
@@ -158,6 +167,7 @@ def _slopes(results: Watched, need: Need, axis: str, measure: Measure) -> Values
     rows = _with_measure(results, need, measure)
     if rows[axis].nunique() < 2:
         raise NotRun(f"{axis} has one value only")
+    rows = of_whole_seeds(results, rows, axis)
     spread = rows[rows["test_active_units"].isna() | (rows["test_active_units"] == 2)]
     slopes = []
     for _, group in spread.groupby("seed"):

@@ -22,6 +22,8 @@ from vaebench.results.intervals import CONFIDENCE, Estimate, estimate
 ONE_SIDED = (1 - CONFIDENCE) / 2
 """The rate of errors of a test in one direction: half of what a 95% interval leaves outside."""
 POWER = 0.8
+FEWEST_COUNTED = 3
+"""Seeds that have to agree on a count for it to be judged without an interval."""
 
 
 class Verdict(StrEnum):
@@ -98,13 +100,14 @@ def judge(claim: Claim, parts: Mapping[str, Sequence[float]]) -> Judgement:
     )
     if equivalent:
         reason += f"; equivalent within ±{margin:g} {claim.unit}"
-    p_values = (max(part.p_for for part in tested), min(against))
+    p_values = [part.p_for for part in tested]
+    is_tested = all(map(isfinite, p_values))
     return Judgement(
         verdict=worst,
         reason=f"{tested[k].name}: {reason}" if tested[k].name else reason,
         part=tested[k].name,
         estimate=tested[k].estimate,
-        p=min(1.0, 2 * min(p_values)) if all(map(isfinite, p_values)) else None,
+        p=min(1.0, 2 * min(max(p_values), min(against))) if is_tested else None,
         equivalent=equivalent,
     )
 
@@ -151,6 +154,8 @@ def _decide(claim: Claim, part: _Part, against: float, parts: int) -> tuple[Verd
         return Verdict.INCONCLUSIVE, "a run diverged, so the mean is not known"
     if mean.count == 1:
         return Verdict.INCONCLUSIVE, "one seed has no interval"
+    if not isfinite(part.p_for) and claim.counted and mean.count >= FEWEST_COUNTED:
+        return _decide_alike(claim, mean.mean)
     if not isfinite(part.p_for):
         return Verdict.INCONCLUSIVE, "all seeds give the same number, so it has no interval"
     is_same = claim.within is not None
@@ -169,6 +174,16 @@ def _decide(claim: Claim, part: _Part, against: float, parts: int) -> tuple[Verd
     if limit == 0:
         return Verdict.INCONCLUSIVE, "the sign is undecided: the interval contains 0"
     return Verdict.INCONCLUSIVE, f"the interval contains {limit:g}"
+
+
+def _decide_alike(claim: Claim, value: float) -> tuple[Verdict, str]:
+    """The verdict on a count that is the same for all seeds."""
+    if claim.within is not None:
+        holds = abs(value) <= claim.within
+    else:
+        holds = value > claim.above if claim.above is not None else value < (claim.below or 0.0)
+    verdict = Verdict.REPRODUCED if holds else Verdict.DIFFERS
+    return verdict, f"all seeds count {value:g}"
 
 
 def _badness(claim: Claim, mean: Estimate) -> float:

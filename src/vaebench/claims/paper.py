@@ -87,6 +87,11 @@ class Claim(Strict):
     exactly: float | None = Field(
         None, description="The claim holds if the statistic, a count without error, equals this."
     )
+    counted: bool = Field(
+        False,
+        description="Whether the statistic counts something. If all seeds then give the same "
+        "number, and they are three or more, this number is judged without an interval.",
+    )
     equivalent_within: Annotated[float, Field(gt=0)] | None = Field(
         None,
         description="If the whole interval lies between minus this and this, the reason says so, "

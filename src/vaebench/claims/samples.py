@@ -136,7 +136,7 @@ def gaussian_minus_bernoulli_high_minus_low(results: Watched) -> Values:
 @statistic
 def regret_of_tau(results: Watched, n: Dim, tau: float) -> Values:
     """Log KID under BAGGINS with this tau minus that with each other tau, at the same seed."""
-    table = by_seed_and(_measured(results, BAGGINS_TAUS, n), "tau", "log_kid")
+    table = by_seed_and(results, _measured(results, BAGGINS_TAUS, n), "tau", "log_kid")
     differences = against(table, tau, "tau")
     return {place: [-value for value in values] for place, values in differences.items()}
 
@@ -144,7 +144,7 @@ def regret_of_tau(results: Watched, n: Dim, tau: float) -> Values:
 @statistic
 def sharpness_on_tau(results: Watched, n: Dim) -> Values:
     """Slope of the samples' sharpness (1 is that of test images) on log10 of tau, BAGGINS."""
-    return _slope(_measured(results, BAGGINS_TAUS, n), "tau", "sample_sharpness")
+    return _slope(results, _measured(results, BAGGINS_TAUS, n), "tau", "sample_sharpness")
 
 
 @statistic
@@ -153,13 +153,13 @@ def sharpness_on_scale(results: Watched, n: Dim) -> Values:
     T = I.
     """
     rows = _measured(results, UNIT_T, n)
-    return _slope(rows, "data_scale", "sample_sharpness")
+    return _slope(results, rows, "data_scale", "sample_sharpness")
 
 
 @statistic
 def components_on_tau(results: Watched, n: Dim) -> Values:
     """Slope of a sample's mean number of connected components on log10 of tau, BAGGINS."""
-    return _slope(_measured(results, BAGGINS_TAUS, n), "tau", "sample_components")
+    return _slope(results, _measured(results, BAGGINS_TAUS, n), "tau", "sample_components")
 
 
 @statistic
@@ -203,11 +203,11 @@ def _measured(results: Watched, need: Need, n: Dim, **settings: object) -> pd.Da
 
 def _unit_variance(results: Watched, n: Dim) -> pd.DataFrame:
     rows = _measured(results, UNIT_T, n)
-    return by_seed_and(rows, "data_scale", "log_kid")
+    return by_seed_and(results, rows, "data_scale", "log_kid")
 
 
 def _bounded(results: Watched, n: Dim) -> pd.DataFrame:
-    return by_seed_and(_measured(results, BAGGINS_SCALES, n), "data_scale", "log_kid")
+    return by_seed_and(results, _measured(results, BAGGINS_SCALES, n), "data_scale", "log_kid")
 
 
 def _bernoulli(results: Watched, n: Dim) -> pd.Series:
@@ -218,7 +218,7 @@ def _bernoulli(results: Watched, n: Dim) -> pd.Series:
 def _gaussians(results: Watched, n: Dim) -> pd.DataFrame:
     """Log KID of all Gaussian likelihoods: seeds by a name for each."""
     unit = _unit_variance(results, n)
-    bounded = by_seed_and(_measured(results, BAGGINS_TAUS, n), "tau", "log_kid")
+    bounded = by_seed_and(results, _measured(results, BAGGINS_TAUS, n), "tau", "log_kid")
     return pd.concat(
         [
             unit.rename(columns=lambda scale: f"T = I, data_scale {format_value(float(scale))}"),
@@ -229,9 +229,9 @@ def _gaussians(results: Watched, n: Dim) -> pd.DataFrame:
     )
 
 
-def _slope(rows: pd.DataFrame, axis: str, column: str) -> Values:
+def _slope(results: Watched, rows: pd.DataFrame, axis: str, column: str) -> Values:
     """The slope of a column on the log of an axis for each seed; NaN if a run diverged."""
-    table = by_seed_and(rows, axis, column)
+    table = by_seed_and(results, rows, axis, column)
     x = np.log10(table.columns.to_numpy(dtype=float))
     return {
         "": [

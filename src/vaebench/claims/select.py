@@ -115,18 +115,54 @@ def by_seed(rows: pd.DataFrame, column: str) -> pd.Series:
     return series
 
 
-def by_seed_and(rows: pd.DataFrame, axis: str, column: str) -> pd.DataFrame:
+def by_seed_and(results: Watched, rows: pd.DataFrame, axis: str, column: str) -> pd.DataFrame:
     """A column as a table with seeds as rows and the values of an axis as columns.
 
+    Seeds that lack a value are left out, since a part of a sweep decides nothing. NaN stands for a
+    diverged run.
+
     Raises:
-        NotRun: the axis has a single value, or the rows also differ in another axis.
+        NotRun: the axis has a single value, the rows also differ in another axis, a planned value
+            of the axis was not run, or no seed has all values.
     """
     if rows[axis].nunique() < 2:
         raise NotRun(f"{axis} has one value only")
     if rows.duplicated(["seed", axis]).any():
         raise NotRun(f"the runs differ in more than their seed and {axis}")
-    table = rows.pivot(index="seed", columns=axis, values=column).astype(float)
+    whole = of_whole_seeds(results, rows, axis)
+    table = whole.pivot(index="seed", columns=axis, values=column).astype(float)
     return table.sort_index().sort_index(axis=1)
+
+
+def of_whole_seeds(results: Watched, rows: pd.DataFrame, axis: str) -> pd.DataFrame:
+    """The rows of those seeds that have runs with all values of an axis.
+
+    Raises:
+        NotRun: a planned value was not run, or no seed has all.
+    """
+    check_all_values(results, rows, axis)
+    values = rows.groupby("seed")[axis].nunique()
+    whole = values.index[values == rows[axis].nunique()]
+    if whole.empty:
+        raise NotRun(f"no seed has runs with all values of {axis}")
+    return rows[rows["seed"].isin(whole)]
+
+
+def check_all_values(results: Watched, rows: pd.DataFrame, axis: str) -> None:
+    """Check that every planned value of an axis has a run, for claims about all of them.
+
+    Raises:
+        NotRun: one has none, so that the others alone would decide.
+    """
+    first = rows.iloc[0]
+    names = [k for k in ("objective", "likelihood", "latent_dim") if k in rows]
+    same = {name: first[name] for name in names}
+    planned = results.planned(str(first["experiment"]), **same)[axis].unique()
+    there = {float(value) for value in rows[axis]}
+    if missing := [value for value in planned if float(value) not in there]:
+        raise NotRun(
+            f"no runs with {axis} {', '.join(format_value(float(value)) for value in missing)}"
+        )
 
 
 def columns_of(table: pd.DataFrame) -> list[float]:

@@ -6,7 +6,7 @@ import pandas as pd
 from vaebench.claims.jackknife import fisher_z, pseudo_values
 from vaebench.claims.needs import UNIT_T, VARIANCES
 from vaebench.claims.registry import Values, statistic
-from vaebench.claims.select import Dim, NotRun, Watched, by_seed, paired, runs_of
+from vaebench.claims.select import Dim, NotRun, Watched, by_seed, check_all_values, paired, runs_of
 from vaebench.claims.spectra import LARGEST, load_spectra
 from vaebench.experiment.settings import format_value
 
@@ -54,6 +54,7 @@ def active_units_minus_predicted(results: Watched, n: Dim) -> Values:
     The eigenvalues of scaled data are lambda^2 times those of config/spectra.yaml.
     """
     rows = runs_of(results, UNIT_T, n)
+    check_all_values(results, rows, "data_scale")
     return {
         f"data_scale {format_value(float(str(scale)))}": _share_off(group, float(str(scale)))
         for scale, group in rows.groupby("data_scale")

@@ -67,7 +67,11 @@ def draw(results: Results, ratios: Selection, learned: Selection) -> Drawing:
         for ax in axes.flat
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)
     }
-    figure.legend(list(handles.values()), list(handles), loc="outside right center", frameon=False)
+    order = [setting_text("posterior_std", std) for std in stds] + ["learned"]
+    labels = [label for label in order if label in handles]
+    figure.legend(
+        [handles[label] for label in labels], labels, loc="outside right center", frameon=False
+    )
     shown = pd.concat(used).drop_duplicates("run_hash")
     if shown.empty:  # what is trained has a ratio that no panel has
         return not_run(shown)
