@@ -36,8 +36,11 @@ from vaebench.errors import UserError
 from vaebench.evidence.gaussians import Gaussians
 from vaebench.likelihoods import Decoded
 from vaebench.models.make import make_vae
+from vaebench.models.mlp import Net
 from vaebench.runs.record import RunRecord
 
+NUMBERS_AT_ONCE = 1 << 24
+"""The largest tensor that a network of dense layers should make, in numbers."""
 Kind = Literal["bernoulli", "gaussian", "other"]
 GAUSSIANS = (
     likelihoods.gaussian,
@@ -70,6 +73,19 @@ class Density:
     def latent_dim(self) -> int:
         """n."""
         return self.vae.network.latent_dim
+
+    @property
+    def rows_at_once(self) -> int:
+        """How many codes to decode at once, so that this takes some 100 MB."""
+        network = self.vae.network
+        return (
+            NUMBERS_AT_ONCE // self.pixels if isinstance(network, Net) else network.images_at_once
+        )
+
+    @property
+    def pixels(self) -> int:
+        """m."""
+        return self.vae.network.pixels
 
     @property
     def log_volume(self) -> float:

@@ -15,7 +15,7 @@ from vaebench.evidence.density import Density
 from vaebench.evidence.gaussians import Gaussians
 
 AT_ONCE = 500
-"""Draws of an image that are decoded at once."""
+"""The most draws of an image that are decoded at once."""
 UNTRUSTWORTHY = 0.7
 """A k-hat above this says that the importance weighted bound is not near the evidence."""
 PRIOR_WEIGHT, PRIOR_SHAPE = 10, 0.5
@@ -46,8 +46,9 @@ def importance_weights(
         generator: of the noise, on the device of x.
     """
     log_w, total = [], x.new_zeros(len(x), dtype=torch.float64)
-    for start in range(0, draws, AT_ONCE):
-        count = min(AT_ONCE, draws - start)
+    at_once = max(1, min(AT_ONCE, density.rows_at_once // len(x)))
+    for start in range(0, draws, at_once):
+        count = min(at_once, draws - start)
         noise = posteriors.mean.new_empty(count, *posteriors.mean.shape)
         noise.normal_(generator=generator)
         z = posteriors.z(noise)

@@ -12,11 +12,8 @@ import torch
 from torch import Tensor
 
 from vaebench.core.log_likelihood import pixel_log_likelihood
-from vaebench.evidence.density import Density
+from vaebench.evidence.density import NUMBERS_AT_ONCE, Density
 from vaebench.numerics.kernels import bernoulli_log_likelihood
-
-NUMBERS_AT_ONCE = 1 << 24
-"""The largest tensor that a likelihood without a product makes, in numbers."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +41,10 @@ class Pairs:
         Args:
             z: shape [B, latent].
         """
+        parts = [self._block(part) for part in z.split(self.density.rows_at_once)]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+
+    def _block(self, z: Tensor) -> Tensor:
         match self.density.kind:
             case "bernoulli":
                 output = self.density.decode(z).output
