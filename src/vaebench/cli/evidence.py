@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
 from vaebench.cli.app import DataOption, app
 from vaebench.cli.options import (
@@ -18,7 +17,7 @@ from vaebench.cli.options import (
     ensure_data,
 )
 from vaebench.errors import UserError
-from vaebench.experiment.evidence import EvidencePlan
+from vaebench.experiment.evidence import EvidencePlan, evidence_plan
 from vaebench.experiment.jobs import chosen_blocks
 from vaebench.experiment.tier import Tier, find_tier, load_tier
 from vaebench.paths import DATA, Layout
@@ -75,12 +74,12 @@ def evidence(
     if config is None or experiment is None:
         if config is not None or experiment is not None or not run or cell or runs:
             raise UserError("give the folders of runs, or --tier with --experiment")
-        targets, plan, mirrors = _of_folders(run), _plan(EvidencePlan(), given), []
+        targets, plan, mirrors = _of_folders(run), evidence_plan(EvidencePlan(), given), []
     else:
         if run:
             raise UserError("give folders of runs or a tier, not both")
         chosen = config.experiment(experiment).evidence_plan or EvidencePlan()
-        targets, plan = _of_tier(config, experiment, cell, runs), _plan(chosen, given)
+        targets, plan = _of_tier(config, experiment, cell, runs), evidence_plan(chosen, given)
         mirrors = config.execution.mirrors
     import torch
 
@@ -94,18 +93,10 @@ def evidence(
     measured = [EvidenceTarget(folder, weights) for folder, weights in targets]
     for dataset in {read_record(t.folder / "metrics.json").run.dataset for t in measured}:
         ensure_data(dataset, data, mirrors)
-    measure_runs(measured, plan, data, where, store)
+    # The store keeps what tiers ask for: without weights, it cannot be measured again.
+    measure_runs(measured, plan, data, where, store, keep=config is not None)
     for target in measured:
         typer.echo(target.folder / "evidence.json")
-
-
-def _plan(plan: EvidencePlan, given: dict[str, Any]) -> EvidencePlan:
-    try:
-        return EvidencePlan.model_validate(plan.model_dump() | given)
-    except ValidationError as error:
-        item = error.errors()[0]
-        name = ".".join(str(part) for part in item["loc"])
-        raise UserError(f"--{name}: {item['msg']} (found {given.get(name)!r})") from None
 
 
 def _of_folders(folders: Iterable[Path]) -> list[tuple[Path, Path]]:

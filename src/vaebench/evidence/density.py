@@ -101,13 +101,15 @@ class Density:
         known = self.vae.likelihood.variance is not None or function in GAUSSIANS
         return "gaussian" if known else "other"
 
-    def data(self, levels: Tensor) -> Tensor:
+    def data(self, images: Tensor) -> Tensor:
         """Scaled data x of images.
 
         Args:
-            levels: 0..255, uint8 of shape [N, pixel].
+            images: levels 0..255 as uint8, or pixels in [0, 1], shape [N, pixel].
         """
-        return self.vae.to_data(to_pixels(levels.to(self.device))[None]).to(self.dtype)[0]
+        there = images.to(self.device)
+        pixels = to_pixels(there) if images.dtype == torch.uint8 else there
+        return self.vae.to_data(pixels[None]).to(self.dtype)[0]
 
     @torch.no_grad()
     def encode(self, x: Tensor) -> Gaussians:
@@ -132,12 +134,12 @@ class Density:
             learned, of the same shape, or broadcastable to it.
         """
         decoded = self.vae.network.decode(self.parameters, z.reshape(1, -1, z.shape[-1]))
-        output = decoded.output[0].unflatten(0, z.shape[:-1])
+        output = decoded.output.reshape(*z.shape[:-1], self.pixels)
         std = decoded.std
         if std is None:
             return Decoded(output, None)
         depends_on_z = std.shape[1] == decoded.output.shape[1] and std.shape[1] > 1
-        return Decoded(output, std[0].unflatten(0, z.shape[:-1]) if depends_on_z else std[0])
+        return Decoded(output, std.reshape(output.shape) if depends_on_z else std[0])
 
     def mean_and_std(self, decoded: Decoded) -> tuple[Tensor, Tensor]:
         """The mean of a Gaussian p(x|z) and its standard deviations, broadcastable to the mean.

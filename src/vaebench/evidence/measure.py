@@ -50,6 +50,7 @@ def measure_runs(
     data: Path,
     device: torch.device,
     store: Path,
+    keep: bool = True,
 ) -> None:
     """Measure the evidence of each run. Runs that are measured in this way already are skipped.
 
@@ -58,8 +59,9 @@ def measure_runs(
         plan: how.
         data: the folder with `prepared/`.
         device: where to compute.
-        store: the store of finished runs. It also keeps their evidence, and finished blocks of
-            measurements that were stopped.
+        store: the store of finished runs. It also keeps finished blocks of measurements that were
+            stopped.
+        keep: whether the store also keeps the evidence, in place of one by another plan.
 
     Raises:
         UserError: weights are missing or are not those that the record of the run names, or the
@@ -78,7 +80,7 @@ def measure_runs(
                 continue
             blocks = KeptBlocks(unfinished_evidence(store, key), f"evidence {target.folder}")
             _measure(target, record, plan, data, device, blocks)
-            if has_run(store, record.run_hash):
+            if keep and has_run(store, record.run_hash):
                 keep_evidence(store, record.run_hash, target.folder)
             blocks.forget()
 

@@ -55,13 +55,13 @@ Floats = NDArray[np.float64]
 
 
 def measure(
-    density: Density, levels: Tensor, plan: EvidencePlan, kept: KeptBlocks
+    density: Density, images: Tensor, plan: EvidencePlan, kept: KeptBlocks
 ) -> tuple[Evidence, Named]:
     """Measure the evidence of a run on the first images of a set.
 
     Args:
         density: of the run.
-        levels: images, uint8 of shape [N, pixel].
+        images: levels 0..255 as uint8, or pixels in [0, 1], shape [N, pixel].
         plan: how.
         kept: keeps finished blocks.
 
@@ -76,19 +76,19 @@ def measure(
     """
     if plan.uses_grid(density.latent_dim):
         try:
-            return _on_grid(density, levels, plan, kept)
+            return _on_grid(density, images, plan, kept)
         except UserError as error:
             if plan.method == "grid":
                 raise
             log.info(f"[{kept.label}] {error}: annealing takes its place")
-    return _by_annealing(density, levels, plan, kept)
+    return _by_annealing(density, images, plan, kept)
 
 
 def _on_grid(
-    density: Density, levels: Tensor, plan: EvidencePlan, kept: KeptBlocks
+    density: Density, images: Tensor, plan: EvidencePlan, kept: KeptBlocks
 ) -> tuple[Evidence, Named]:
-    count = plan.count(len(levels), on_grid=True)
-    x = density.data(levels[:count])
+    count = plan.count(len(images), on_grid=True)
+    x = density.data(images[:count])
     q = density.encode(x)
     # First, since it is refused for more than two dimensions.
     grid = grid_for(density, q)
@@ -110,7 +110,7 @@ def _on_grid(
         smallest_gap=float(gap.min()),
         mean_entropy=float(arrays["entropy"].mean()),
     )
-    found = _evidence(density, levels[:count], "grid", arrays, grid=check, refinement=refinement)
+    found = _evidence(density, images[:count], "grid", arrays, grid=check, refinement=refinement)
     # Moments fill most of the file, and need fewer digits than log p.
     moments = ("posterior_mean", "posterior_covariance", "entropy")
     return found, arrays | {name: arrays[name].astype(np.float32) for name in moments} | parts
@@ -142,10 +142,10 @@ def _fine_grid(
 
 
 def _by_annealing(
-    density: Density, levels: Tensor, plan: EvidencePlan, kept: KeptBlocks
+    density: Density, images: Tensor, plan: EvidencePlan, kept: KeptBlocks
 ) -> tuple[Evidence, Named]:
-    count = plan.count(len(levels), on_grid=False)
-    x = density.data(levels[:count])
+    count = plan.count(len(images), on_grid=False)
+    x = density.data(images[:count])
     q = density.encode(x)
 
     def anneal(rows: slice) -> Named:
@@ -182,7 +182,7 @@ def _by_annealing(
     shapes = arrays["pareto_shape"]
     found = _evidence(
         density,
-        levels[:count],
+        images[:count],
         "ais",
         arrays,
         annealing=Annealing(
@@ -270,18 +270,19 @@ def _posteriors(arrays: Named) -> GridPosteriors:
 
 def _evidence(
     density: Density,
-    levels: Tensor,
+    images: Tensor,
     method: str,
     arrays: Named,
     **checks: object,
 ) -> Evidence:
     """What the record has, from the arrays."""
-    is_black_and_white = bool(((levels == 0) | (levels == 255)).all())
+    white = 255 if images.dtype == torch.uint8 else 1
+    is_black_and_white = bool(((images == 0) | (images == white)).all())
     nothing = {"grid", "annealing", "importance", "bidirectional", "refinement"}
     return Evidence.model_validate(
         {
             "method": method,
-            "images": len(levels),
+            "images": len(images),
             "is_log_likelihood": density.kind != "bernoulli" or is_black_and_white,
             "log_volume": density.log_volume,
             "log_p": summary(arrays["log_p"]),

@@ -1,8 +1,11 @@
 """What an experiment, or the command line, says about how the evidence log p(x) is measured."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from vaebench.errors import UserError
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -56,3 +59,20 @@ class EvidencePlan(BaseModel):
             on_grid: whether they are measured on a grid.
         """
         return min(there, self.images or (ALL_IMAGES if on_grid else ANNEALED_IMAGES))
+
+
+def evidence_plan(plan: EvidencePlan, changes: Mapping[str, Any]) -> EvidencePlan:
+    """A plan with other values for some of its fields.
+
+    Raises:
+        UserError: there is no such field, or the value is not possible.
+    """
+    try:
+        return EvidencePlan.model_validate(plan.model_dump() | dict(changes))
+    except ValidationError as error:
+        item = error.errors()[0]
+        name = ".".join(str(part) for part in item["loc"])
+        known = ", ".join(EvidencePlan.model_fields)
+        raise UserError(
+            f"evidence: {name}: {item['msg']} (found {changes.get(name)!r}; known: {known})"
+        ) from None
