@@ -20,18 +20,20 @@ from vaebench.evidence.importance import importance_weights
 from vaebench.execution.session import Resources, Target, train_targets
 from vaebench.experiment.settings import Settings
 from vaebench.objectives import OBJECTIVES
-from vaebench.runs.record import read_record
+from vaebench.runs.record import RunRecord, read_record
 from vaebench.training.final_metrics import final_metrics
+
+
+def record_with(**fields: Any) -> RunRecord:
+    """A record that has only what `density_of` reads of it."""
+    return RunRecord.model_construct(**fields)
 
 
 def trained(run: Settings, data: Arrays, steps: int = 3) -> tuple[Density, dict[str, Any]]:
     """A hardly trained run, with its test metrics."""
-    from vaebench.runs.record import RunRecord
-
     pack, state = train_steps([run], data, steps)
     (measured,) = final_metrics(pack, state, data)
-    # Only what `density_of` reads of a record.
-    record = RunRecord.model_construct(run=run, status="completed", final=measured.final)
+    record = record_with(run=run, status="completed", final=measured.final)
     weights = {name: tensor.detach()[0] for name, tensor in state.parameters.items()}
     return density_of(record, weights, measured.arrays, CPU), measured.final.test.model_dump()
 
@@ -95,16 +97,14 @@ def test_a_variance_of_a_batch_is_frozen(
 def test_a_frozen_variance_that_is_missing_is_refused(
     settings: MakeSettings, digits: Arrays
 ) -> None:
-    from vaebench.runs.record import RunRecord
-
     run = settings(objective="bilbo", likelihood="gaussian-shared-batch")
     pack, state = train_steps([run], digits, 1)
     (measured,) = final_metrics(pack, state, digits)
     final = measured.final.model_copy(update={"likelihood_variance": None})
-    record = RunRecord.model_construct(run=run, status="completed", final=final)
+    record = record_with(run=run, status="completed", final=final)
     with pytest.raises(UserError, match=r"likelihood_variance in metrics\.json is None"):
         density_of(record, {}, measured.arrays, CPU)
-    record = RunRecord.model_construct(run=run, status="diverged", diverged_step=7, final=final)
+    record = record_with(run=run, status="diverged", diverged_step=7, final=final)
     with pytest.raises(UserError, match="diverged at step 7: its weights have no evidence"):
         density_of(record, {}, measured.arrays, CPU)
 

@@ -16,6 +16,7 @@ from tests.tiers import forge
 from vaebench.cli import app
 from vaebench.errors import UserError
 from vaebench.evidence import method
+from vaebench.evidence.ais import annealed
 from vaebench.evidence.measure import EvidenceTarget, is_measured, measure_runs
 from vaebench.execution.session import Resources, Target, train_targets
 from vaebench.experiment.evidence import EvidencePlan
@@ -106,6 +107,7 @@ def test_records_and_arrays_agree(made: Path, tmp_path: Path) -> None:
         assert set(found) == {f"evidence_{column}" for column in EVIDENCE_COLUMNS}
         assert found["evidence_mean"] == record.log_p.mean
         assert found["evidence_error"] is not None
+    assert record is not None
     assert record.annealing is not None
     assert record.importance is not None
     assert record.bidirectional is not None
@@ -121,11 +123,15 @@ def test_a_measurement_that_was_stopped_goes_on_with_the_same_result(
     measured(root, 3)
     whole = (root / "n3" / "evidence.npz").read_bytes()
     again = copied(made, tmp_path / "again")
-    annealed, done = method.annealed, []
+    done: list[Any] = []
 
     def stopped(*arguments: Any) -> Any:
         if len(done) == 2:
             raise KeyboardInterrupt
+        done.append(arguments)
+        return annealed(*arguments)
+
+    def counted(*arguments: Any) -> Any:
         done.append(arguments)
         return annealed(*arguments)
 
@@ -135,7 +141,7 @@ def test_a_measurement_that_was_stopped_goes_on_with_the_same_result(
     assert not (again / "n3" / "evidence.json").exists()
     assert len(list((again / "store" / "evidence").rglob("annealing-*.npz"))) == 2
     done.append(())  # one block of three is left
-    monkeypatch.setattr(method, "annealed", lambda *a: (done.append(a), annealed(*a))[1])
+    monkeypatch.setattr(method, "annealed", counted)
     measured(again, 3)
     assert len(done) == 4
     assert (again / "n3" / "evidence.npz").read_bytes() == whole
@@ -231,7 +237,7 @@ def test_wrong_options_are_explained(
 
 
 def test_an_experiment_says_how_its_evidence_is_measured(settings: MakeSettings) -> None:
-    values = {
+    values: dict[str, Any] = {
         "name": "x",
         "settings": {k: v for k, v in settings().given().items() if k != "seed"},
         "axes": {"seed": [0]},
