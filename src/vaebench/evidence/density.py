@@ -239,7 +239,7 @@ def density_of(
         record: its metrics.json.
         weights: its trained parameters, as model.safetensors has them.
         arrays: the content of arrays.npz, which has S of the prior in force.
-        device: where to compute.
+        device: where to compute; on a CPU for devices that lack float64.
 
     Raises:
         UserError: the run diverged, or its frozen T is not finite.
@@ -248,6 +248,8 @@ def density_of(
         raise UserError(
             f"the run diverged at step {record.diverged_step}: its weights have no evidence"
         )
+    if device.type == "mps":
+        device = torch.device("cpu")
     vae = make_vae([record.run], arrays["samples"].shape[1:], device)
     variance = None
     if vae.likelihood.variance is not None:

@@ -129,11 +129,12 @@ def _measure(
     device: torch.device,
     blocks: KeptBlocks,
 ) -> None:
-    evidence, content = None, to_npz({})
+    evidence, content, where = None, to_npz({}), device
     if record.status == "completed":
         density = open_density(target, record, device)
         images = load(data / "prepared", record.run.dataset).test_images
         levels = torch.from_numpy(images.reshape(len(images), -1))
+        where = density.device
         evidence, arrays = measure(density, levels, plan, blocks)
         content = to_npz(arrays)
     written = EvidenceRecord.model_validate(
@@ -144,8 +145,8 @@ def _measure(
             "sources": evidence_digest(),
             "arrays": digest_bytes(content),
             "plan": plan,
-            "device": device.type,
-            "processor": describe_device(device),
+            "device": where.type,
+            "processor": describe_device(where),
             "evidence": evidence,
         }
     )
