@@ -161,6 +161,29 @@ def test_the_pareto_shape_of_powers_of_uniform_numbers(k: float) -> None:
     torch.testing.assert_close(pareto_shape(800 - k * u.log()), found)
 
 
+@pytest.mark.parametrize("draws", [25, 100, 1000])
+def test_the_pareto_shape_is_zhang_and_stephens_estimate(draws: int) -> None:
+    """Their formulas with sums written out, for one image, as in the appendix of Vehtari et al."""
+    log_w = 1.5 * torch.randn(draws, 1, generator=torch.Generator().manual_seed(draws)).double()
+    tail = math.ceil(min(draws / 5, 3 * math.sqrt(draws)))
+    weights = sorted(math.exp(value) for value in log_w[:, 0].tolist())
+    y = [weight - weights[-tail - 1] for weight in weights[-tail:]]
+    grid = 30 + int(math.sqrt(tail))
+    theta = [
+        1 / y[-1] + (1 - math.sqrt(grid / (j - 0.5))) / (3 * y[int(tail / 4 + 0.5) - 1])
+        for j in range(1, grid + 1)
+    ]
+
+    def shape(at: float) -> float:
+        return sum(math.log(1 - at * one) for one in y) / tail
+
+    profile = [tail * (math.log(-at / shape(at)) - shape(at) - 1) for at in theta]
+    share = [1 / sum(math.exp(other - own) for other in profile) for own in profile]
+    mean = sum(a * b for a, b in zip(share, theta, strict=True))
+    expected = (tail * shape(mean) + 10 * 0.5) / (tail + 10)
+    assert float(pareto_shape(log_w)) == pytest.approx(expected, rel=1e-9)
+
+
 def test_the_pareto_shape_of_equal_and_of_bounded_weights() -> None:
     assert pareto_shape(torch.full((100, 2), -300.0).double()).tolist() == [0, 0]
     u = torch.rand(5000, 1, generator=torch.Generator().manual_seed(0)).double()
