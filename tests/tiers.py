@@ -9,6 +9,7 @@ import torch
 
 from tests.conftest import PROJECT
 from vaebench.claims.write import write_ledger
+from vaebench.evidence.measure import EvidenceTarget, measure_runs
 from vaebench.execution.session import Resources, targets_of, train_targets
 from vaebench.experiment.grid import expand
 from vaebench.experiment.tier import Tier, dump_tier
@@ -38,7 +39,9 @@ def forge(path: Path, old: str, new: str) -> None:
 
 
 def train_tier(tier: Tier, root: Path) -> list[list[EvaluationTarget]]:
-    """Train all runs of a tier into `root`/results, from the data in `root`/data.
+    """Train all runs of a tier into `root`/results, and measure their evidence if it asks for it.
+
+    Data are from `root`/data.
 
     Returns:
         The runs of each job whose samples are to be measured.
@@ -58,6 +61,10 @@ def train_tier(tier: Tier, root: Path) -> list[list[EvaluationTarget]]:
                         for t in targets
                     ]
                 )
+            if experiment.evidence_plan is not None:
+                runs = [EvidenceTarget(t.folder, t.weights) for t in targets]
+                plan = experiment.evidence_plan
+                measure_runs(runs, plan, resources.data, CPU, resources.store)
     return measured
 
 

@@ -88,6 +88,10 @@ class Layout:
         """What was measured on a run from its weights."""
         return self.run(experiment, folder) / "evaluation.json"
 
+    def evidence(self, experiment: str, folder: Path | str) -> Path:
+        """The evidence of a run, measured from its weights; evidence.npz is beside it."""
+        return self.run(experiment, folder) / "evidence.json"
+
     def classifier(self, dataset: str) -> Path:
         """The record of the classifier that measures samples of a dataset; its weights beside."""
         return self.root / "classifiers" / dataset / "classifier.json"

@@ -40,6 +40,11 @@ def hardly_trained() -> Tier:
                 "learning_rate": 0.003,
             }  # fmt: skip
         experiment["axes"]["seed"] = [0, 1]
+        if "evidence" in experiment:
+            experiment["evidence"] = {
+                **{"method": "ais", "images": 2, "temperatures": 4, "chains": 2, "draws": 25},
+                **{"simulated": 2, "refined": 2},
+            }
     return Tier.model_validate(values)
 
 
@@ -119,6 +124,17 @@ def _stale_measures_are_refused(tier: Tier, layout: Layout) -> None:
         forge(path, f'"{key}": "', f'"{key}": "0')
         with pytest.raises(UserError, match="refused, made with other"):
             collect(tier, layout)
+    path.write_text(text)
+    path = next((layout.root / "runs").rglob("evidence.json"))
+    text = path.read_text()
+    for key in ("run_hash", "weights", "data", "sources", "arrays"):
+        path.write_text(text)
+        forge(path, f'"{key}": "', f'"{key}": "0')
+        with pytest.raises(UserError, match=f"refused, made with other {key.split('_')[0]}"):
+            collect(tier, layout)
+    path.unlink()
+    with pytest.raises(UserError, match=r"evidence\.json is missing: measure it with: vaebench ev"):
+        collect(tier, layout)
     path.write_text(text)
     collect(tier, layout)
 

@@ -16,10 +16,15 @@ from vaebench.api.files import read_arrays, read_run, read_weights, weights_plac
 from vaebench.api.images import Floats, as_codes, as_pixels, check_count
 from vaebench.api.model import Model, floats_prior
 from vaebench.errors import UserError
+from vaebench.evidence.density import Density, density_of
+from vaebench.evidence.kept import KeptBlocks
+from vaebench.evidence.method import measure
 from vaebench.execution.device import choose_device
+from vaebench.experiment.evidence import EvidencePlan, evidence_plan
 from vaebench.experiment.settings import Settings
 from vaebench.paths import DATA
 from vaebench.progress import log
+from vaebench.runs.evidence_record import Evidence
 from vaebench.runs.record import Final, RunRecord
 from vaebench.runs.sources import accepted_sources
 
@@ -37,6 +42,15 @@ class Codes(NamedTuple):
     """Shape [N, latent]."""
     std: Floats
     """Standard deviations in each dimension, shape [N, latent]."""
+
+
+class MeasuredEvidence(NamedTuple):
+    """The evidence of a run."""
+
+    record: Evidence
+    """Means and quantiles in nats, and what says how far they can be trusted."""
+    arrays: dict[str, NDArray[Any]]
+    """Values of each image: `log_p`, `elbo` and more."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -186,6 +200,43 @@ class TrainedRun:
         chosen = random.integers(0, len(train), n)
         pixels = torch.from_numpy(as_pixels(train[chosen], model.image_shape))
         return self.decode(model.draw(pixels, torch.from_numpy(noise)))
+
+    def density(self) -> Density:
+        """p(x, z) and q(z|x) of the run, for measures of your own.
+
+        Raises:
+            UserError: there are no usable weights.
+        """
+        model = self._usable_model()
+        weights = {name: tensor[0] for name, tensor in model.parameters.items()}
+        return density_of(self.record, weights, self.arrays, model.device)
+
+    def evidence(self, images: ArrayLike | None = None, **plan: Any) -> MeasuredEvidence:
+        """Measure the evidence log p(x) and its gap to the evidence lower bound.
+
+        For one or two latent dimensions it is exact, by a grid; else it is estimated by annealed
+        importance sampling.
+
+        Args:
+            images: images to measure, or the number of test images of the run's dataset in `data`.
+                If None, as many as `vaebench evidence` measures.
+            **plan: other options of `vaebench evidence`, such as `temperatures=50`.
+
+        Raises:
+            UserError: an option is unknown or not possible, the images are needed and not there, or
+                there are no usable weights.
+        """
+        density = self.density()
+        if images is None or isinstance(images, int):
+            count, images = images, load_data(self.settings.dataset, self.data).test_images
+            pixels = as_pixels(images, self.image_shape)
+        else:
+            pixels = as_pixels(images, self.image_shape)
+            count = len(pixels)
+        chosen = evidence_plan(EvidencePlan(), {"images": count} | plan)
+        label = "evidence" if self.folder is None else f"evidence {self.folder}"
+        record, arrays = measure(density, torch.from_numpy(pixels), chosen, KeptBlocks(None, label))
+        return MeasuredEvidence(record, arrays)
 
     def _fitted_scale(self, images: ArrayLike | None) -> Floats:
         """S of Eq. 4 on the training set, shape [latent]: as stored, or else computed now.

@@ -18,6 +18,7 @@ from pydantic.config import JsonDict
 
 from vaebench.data.registry import DATASETS
 from vaebench.experiment.comparison import comparison_of
+from vaebench.experiment.evidence import LARGEST_GRID, EvidencePlan
 from vaebench.experiment.settings import (
     AxisValue,
     Name,
@@ -91,6 +92,12 @@ class Experiment(Strict):
         "classifier's features.",
     )
 
+    evidence: bool | EvidencePlan = Field(
+        False,
+        description="Whether the evidence log p(x) of every run is measured from its weights, or "
+        "how, if not as usual.",
+    )
+
     baseline: AxisValue | None = Field(
         None,
         description="The value that the others on its axis are compared with, seed by seed; the "
@@ -122,12 +129,25 @@ class Experiment(Strict):
         comparison_of(self.axes, self.baseline)
         for cell in expand(self):
             dataset = cell.shared.dataset
+            plan, latent = self.evidence_plan, cell.shared.latent_dim
+            if plan is not None and plan.method == "grid" and latent > LARGEST_GRID:
+                raise ValueError(
+                    f"evidence.method: a grid is for 1 or {LARGEST_GRID} latent dimensions (found "
+                    f"latent_dim {latent}): use auto or ais"
+                )
             if self.sample_quality and not DATASETS[dataset].is_labelled:
                 raise ValueError(
                     f"sample_quality: dataset '{dataset}' has no labels, and what measures samples "
                     "are the features of a classifier that learned a dataset's labels: leave it out"
                 )
         return self
+
+    @property
+    def evidence_plan(self) -> EvidencePlan | None:
+        """How the evidence of its runs is measured. None if it is not."""
+        if isinstance(self.evidence, EvidencePlan):
+            return self.evidence
+        return EvidencePlan() if self.evidence else None
 
     @cached_property
     def cells(self) -> list[Cell]:

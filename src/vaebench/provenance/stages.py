@@ -6,7 +6,7 @@ from vaebench.experiment.figures import FIGURES
 from vaebench.files import digest_bytes, digest_file
 from vaebench.paths import SPECTRA
 from vaebench.runs.canonical import PACKAGE, function_digest, modules_digest
-from vaebench.runs.sources import quality_digest
+from vaebench.runs.sources import evidence_digest, quality_digest
 
 READING = (
     "results/intervals.py",
@@ -28,6 +28,7 @@ def code_digests(figures: Iterable[str]) -> dict[str, str]:
     return {
         "collect": collect_digest(),
         "quality": quality_digest(),
+        "evidence": evidence_digest(),
         "tables": table_digest(),
         "claims": claims_digest(),
         "report": report_digest(),
@@ -48,7 +49,7 @@ def figure_digest(name: str) -> str:
 
 def collect_digest() -> str:
     """The digest of the code that collects."""
-    return modules_digest("results/collect.py", "runs/record.py")
+    return modules_digest("results/collect.py", "runs/record.py", "runs/evidence_record.py")
 
 
 def table_digest() -> str:

@@ -16,6 +16,7 @@ from vaebench.provenance.account import read_comment, records_digest
 from vaebench.provenance.figure_metadata import figure_metadata
 from vaebench.provenance.manifest import listed_files, read_manifest
 from vaebench.runs.attestations import Level, check_attestations
+from vaebench.runs.evidence_record import EvidenceRecord
 from vaebench.runs.record import EvaluationRecord, Manifest, RunRecord, read_as, read_record
 from vaebench.runs.run_hash import combine
 from vaebench.runs.sources import accepted_sources
@@ -69,6 +70,7 @@ def verify(layout: Layout, need_weights: bool = False) -> Verification:
         elif basis.level is not None:
             found.attested[basis.level] = found.attested.get(basis.level, 0) + 1
     found.problems += _check_table(layout, records)
+    found.problems += _check_evidence(layout, records)
     found.problems += _check_figures(layout, records)
     found.problems += _check_accounts(layout)
     return found
@@ -151,6 +153,24 @@ def _check_table(layout: Layout, records: dict[str, RunRecord]) -> Iterator[str]
             record = records[name]
             if (measured.run_hash, measured.weights) != (record.run_hash, record.digests.weights):
                 yield f"{folder / 'evaluation.json'}: measured on another run"
+
+
+def _check_evidence(layout: Layout, records: dict[str, RunRecord]) -> Iterator[str]:
+    """Check that the evidence is of these runs' weights, and has the arrays that it names."""
+    for name, record in sorted(records.items()):
+        path = layout.root / "runs" / name / "evidence.json"
+        if not path.exists():
+            continue
+        try:
+            measured = read_as(EvidenceRecord, path, "measure it again")
+        except UserError as error:
+            yield str(error)
+            continue
+        if (measured.run_hash, measured.weights) != (record.run_hash, record.digests.weights):
+            yield f"{path}: measured on another run"
+        arrays = path.with_suffix(".npz")
+        if not arrays.exists() or digest_file(arrays) != measured.arrays:
+            yield f"{path}: names other arrays than those beside it"
 
 
 def _check_figures(layout: Layout, records: dict[str, RunRecord]) -> Iterator[str]:

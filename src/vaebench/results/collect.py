@@ -8,10 +8,11 @@ import pandas as pd
 
 from vaebench.data.prepared import data_digest
 from vaebench.errors import UserError
-from vaebench.experiment.grid import Cell, Run, expand
+from vaebench.experiment.grid import Cell, Experiment, Run, expand
 from vaebench.experiment.tier import Tier
 from vaebench.files import digest_file, write_atomically
 from vaebench.paths import DATA, Layout
+from vaebench.runs.evidence_record import Evidence, EvidenceRecord
 from vaebench.runs.finished import is_finished
 from vaebench.runs.record import (
     LATER_NUMBERS,
@@ -23,7 +24,13 @@ from vaebench.runs.record import (
     read_record,
 )
 from vaebench.runs.run_hash import accepted_hashes
-from vaebench.runs.sources import accepted_quality, accepted_sources
+from vaebench.runs.sources import accepted_quality, accepted_sources, evidence_digest
+
+EVIDENCE_COLUMNS = (
+    *("method", "images", "is_log_likelihood", "mean", "standard_error", "mean_data_units"),
+    *("elbo", "gap", "gap_median", "gap_high", "amortisation", "error"),
+)
+"""The columns about the evidence, after `evidence_`."""
 
 
 def collect(tier: Tier, layout: Layout, finished_only: bool = False) -> None:
@@ -61,6 +68,11 @@ def collect(tier: Tier, layout: Layout, finished_only: bool = False) -> None:
                 if experiment.sample_quality:
                     try:
                         row |= _quality(layout, experiment.name, run, record)
+                    except UserError as error:
+                        refused.append(str(error))
+                if experiment.evidence_plan is not None:
+                    try:
+                        row |= _evidence(layout, experiment, run, record)
                     except UserError as error:
                         refused.append(str(error))
                 rows.append(row)
@@ -117,6 +129,62 @@ def _quality(layout: Layout, experiment: str, run: Run, record: RunRecord) -> di
         measured |= {f"sample_{k}": v for k, v in found.samples.model_dump().items()}
     floor = {f"floor_{name}": value for name, value in found.floor.model_dump().items()}
     return measured | floor | {"test_components": known.test_components}
+
+
+def _evidence(
+    layout: Layout, experiment: Experiment, run: Run, record: RunRecord
+) -> dict[str, Any]:
+    """The evidence of a run, after a check that it is of these weights, this code and this plan."""
+    remedy = (
+        f"measure it with: vaebench evidence --tier {layout.config} --experiment {experiment.name}"
+    )
+    path = layout.evidence(experiment.name, run.folder)
+    found = read_as(EvidenceRecord, path, remedy)
+    arrays = path.with_suffix(".npz")
+    agrees = {
+        "run": found.run_hash == record.run_hash,
+        "weights": found.weights == record.digests.weights,
+        "data": found.data == record.digests.data,
+        "sources": found.sources == evidence_digest(),
+        "plan": found.plan == experiment.evidence_plan,
+        "arrays": arrays.exists() and digest_file(arrays) == found.arrays,
+    }
+    if others := [name for name, same in agrees.items() if not same]:
+        raise UserError(f"{path}: refused, made with other {', '.join(others)}; {remedy}")
+    return evidence_columns(found.evidence)
+
+
+def evidence_columns(found: Evidence | None) -> dict[str, Any]:
+    """The columns of the collected table about the evidence, in nats; None for a diverged run.
+
+    `evidence_mean` is log p(x) of scaled data, comparable with `test_elbo`. `evidence_error` is the
+    error of the method in nats: how far the mean moved with half of the grid's points, or the mean
+    width of the bracket of simulated images.
+    """
+    values: dict[str, Any] = dict.fromkeys(EVIDENCE_COLUMNS)
+    if found is not None:
+        parts = found.refinement
+        values |= {
+            "method": found.method,
+            "images": found.images,
+            "is_log_likelihood": found.is_log_likelihood,
+            "mean": found.log_p.mean,
+            "standard_error": found.log_p.standard_error,
+            "mean_data_units": found.log_p.mean + found.log_volume,
+            "elbo": found.elbo.mean,
+            "gap": found.gap.mean,
+            "gap_median": found.gap.median,
+            "gap_high": found.gap.high,
+            "amortisation": None if parts is None else parts.amortisation.mean,
+            "error": _method_error(found),
+        }
+    return {f"evidence_{name}": value for name, value in values.items()}
+
+
+def _method_error(found: Evidence) -> float | None:
+    if found.grid is not None:
+        return abs(found.grid.mean - found.grid.mean_at_half)
+    return None if found.bidirectional is None else found.bidirectional.width
 
 
 def _remedy(layout: Layout, experiment: str, cell: Cell) -> str:

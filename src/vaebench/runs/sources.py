@@ -1,8 +1,8 @@
 """The code that decides a result, in parts, and which other code is known to compute the same.
 
 A run depends on four parts: the core, its network, its objective and its likelihood. What is
-measured on samples depends on a fifth, `quality`. Adding an objective, a likelihood or a network
-changes no part of another run.
+measured on samples depends on a fifth, `quality`, and the evidence on `evidence/`. Adding an
+objective, a likelihood or a network changes no part of another run.
 
 **An edit in `numerics/`, `core/`, `evaluation/` or `training/` changes the core, and so needs an
 attestation**, see `attestations`. Without one, every run has to be trained again.
@@ -41,6 +41,10 @@ QUALITY = (
 )
 """Modules that decide what is measured on samples. The networks that are measured are in the hashes
 of their runs."""
+EVIDENCE_STREAMS = "numerics/streams.py"
+"""What decides the evidence beside `evidence/` and the sources of a run."""
+NOT_MEASURING = ("__init__.py", "measure.py", "kept.py")
+"""Modules of `evidence/` that find and write files."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,13 @@ def likelihood_part(name: str) -> Lines:
 def quality_digest() -> str:
     """The digest of the code that measures sample quality."""
     return modules_digest(*QUALITY)
+
+
+def evidence_digest() -> str:
+    """The digest of the code that measures the evidence, but for the networks of runs."""
+    files = sorted(path.name for path in (PACKAGE / "evidence").glob("*.py"))
+    own = [f"evidence/{name}" for name in files if name not in NOT_MEASURING]
+    return modules_digest(*own, EVIDENCE_STREAMS)
 
 
 def accepted_sources(run: Settings) -> dict[str, Basis]:

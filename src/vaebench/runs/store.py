@@ -21,6 +21,8 @@ from vaebench.runs.record import RunRecord, read_record
 
 WEIGHTS = "model.safetensors"
 EVALUATION = "evaluation.json"
+EVIDENCE = ("evidence.npz", "evidence.json")
+"""The files of the evidence of a run. The record is the last."""
 STAGED = "metrics.staged.json"
 START_OVER = "--start-over (or VAEBENCH_START_OVER=1 before snakemake)"
 """The option that discards unusable saved states and damaged runs. Messages name it."""
@@ -113,13 +115,35 @@ def keep_evaluation(store: Path, run_hash: str, evaluation: Path) -> None:
     write_atomically(kept_evaluation(store, run_hash), evaluation.read_bytes())
 
 
+def kept_evidence(store: Path, run_hash: str) -> Path:
+    """The path of the record of the evidence of a finished run. The file may not exist."""
+    return run_folder(store, run_hash) / EVIDENCE[-1]
+
+
+def keep_evidence(store: Path, run_hash: str, folder: Path) -> None:
+    """Keep the evidence of a finished run, which cannot be measured again without weights.
+
+    Args:
+        store: the store of finished runs.
+        run_hash: the hash of the run.
+        folder: where the files of its evidence are.
+    """
+    for name in EVIDENCE:
+        write_atomically(run_folder(store, run_hash) / name, (folder / name).read_bytes())
+
+
+def unfinished_evidence(store: Path, key: str) -> Path:
+    """The folder of the finished parts of a measurement of evidence that is not complete."""
+    return store / "evidence" / key
+
+
 def remove_run(store: Path, run_hash: str) -> None:
     """Remove a finished run from the store. The record is removed first.
 
     Without its record, a run does not count as finished.
     """
     folder = run_folder(store, run_hash)
-    for name in ("metrics.json", STAGED, EVALUATION, "arrays.npz", WEIGHTS):
+    for name in ("metrics.json", STAGED, EVALUATION, *reversed(EVIDENCE), "arrays.npz", WEIGHTS):
         (folder / name).unlink(missing_ok=True)
 
 

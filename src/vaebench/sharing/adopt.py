@@ -23,10 +23,12 @@ from vaebench.runs.record import Manifest, read_record
 from vaebench.runs.sources import accepted_quality
 from vaebench.runs.store import (
     EVALUATION,
+    EVIDENCE,
     FinishedRun,
     has_run,
     has_weights,
     keep_evaluation,
+    keep_evidence,
     put_run,
 )
 from vaebench.workflow.rules import note_plan
@@ -50,6 +52,8 @@ def adopt_runs(layout: Layout, store: Path) -> int:
         known = has_run(store, record.run_hash)
         if (path.parent / EVALUATION).exists():
             keep_evaluation(store, record.run_hash, path.parent / EVALUATION)
+        if all((path.parent / name).exists() for name in EVIDENCE):
+            keep_evidence(store, record.run_hash, path.parent)
         if known and (content is None or has_weights(store, record.run_hash)):
             continue
         arrays = (path.parent / "arrays.npz").read_bytes()
@@ -152,6 +156,9 @@ def _files(layout: Layout, kind: str) -> Iterator[Path]:
         case "quality":
             yield from (layout.root / "runs").rglob("evaluation.json")
             yield from (layout.root / "classifiers").rglob("classifier.json")
+        case "evidence":
+            for name in EVIDENCE:
+                yield from (layout.root / "runs").rglob(name)
         case "tables":
             yield from (layout.root / "tables").glob("*")
         case "claims":

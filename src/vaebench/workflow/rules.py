@@ -22,7 +22,8 @@ from vaebench.experiment.tier import Tier, dump_tier, find_tier
 from vaebench.files import digest_bytes, write_atomically
 from vaebench.paths import DATA, Layout
 from vaebench.runs.run_hash import combine, run_hash
-from vaebench.runs.sources import lasting_source_digest
+from vaebench.runs.sources import evidence_digest, lasting_source_digest
+from vaebench.runs.store import EVIDENCE
 
 DEFAULT_TIER = "paper"
 
@@ -92,7 +93,11 @@ def run_files(layout: Layout, runs: Iterable[tuple[Experiment, Run]]) -> list[Pa
     return [
         layout.run(experiment.name, run.folder) / name
         for experiment, run in runs
-        for name in [*names, *(["evaluation.json"] if experiment.sample_quality else [])]
+        for name in [
+            *names,
+            *(["evaluation.json"] if experiment.sample_quality else []),
+            *([] if experiment.evidence_plan is None else EVIDENCE),
+        ]
     ]
 
 
@@ -176,6 +181,12 @@ def job_made_from(experiment: Experiment) -> Callable[[Job], str]:
         return combine(digest_bytes(shared.encode()), sources, dataset_digest(run.settings.dataset))
 
     return digest
+
+
+def evidence_made_from(experiment: Experiment) -> str:
+    """One digest of what decides the evidence of runs beside their weights: its plan and code."""
+    plan = experiment.evidence_plan
+    return digest_bytes(f"{plan.model_dump_json() if plan else ''}\n{evidence_digest()}".encode())
 
 
 def _first(job: Job) -> Run:
