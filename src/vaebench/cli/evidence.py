@@ -8,7 +8,6 @@ import typer
 
 from vaebench.cli.app import DataOption, app
 from vaebench.cli.options import (
-    STORE,
     CellOption,
     DeviceOption,
     RunsOption,
@@ -20,7 +19,7 @@ from vaebench.errors import UserError
 from vaebench.experiment.evidence import EvidencePlan, evidence_plan
 from vaebench.experiment.jobs import chosen_blocks
 from vaebench.experiment.tier import Tier, find_tier, load_tier
-from vaebench.paths import DATA, Layout
+from vaebench.paths import DATA, STORE, Layout
 
 Fields = EvidencePlan.model_fields
 
