@@ -1,4 +1,4 @@
-"""Eqs. 4, 23, 24 and 28 to 30: the prior of a set, and the objectives that have it in closed form."""
+"""Eqs. 4, 23, 24 and 28 to 30: the prior of a set, and objectives that have it in closed form."""
 
 from __future__ import annotations
 
