@@ -92,6 +92,15 @@ class Layout:
         """The evidence of a run, measured from its weights; evidence.npz is beside it."""
         return self.run(experiment, folder) / "evidence.json"
 
+    def equations(self, experiment: str, folder: Path | str) -> Path:
+        """The paper's equations on a run; equations.npz is beside it."""
+        return self.run(experiment, folder) / "equations.json"
+
+    @property
+    def equation_values(self) -> Path:
+        """The collected statistics of equations, one row a run, state and statistic."""
+        return self.root / "equations.parquet"
+
     def classifier(self, dataset: str) -> Path:
         """The record of the classifier that measures samples of a dataset; its weights beside."""
         return self.root / "classifiers" / dataset / "classifier.json"

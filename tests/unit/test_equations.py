@@ -28,14 +28,14 @@ def random_like(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).double()
 
 
-def network(likelihood: str, **settings: Any) -> Model:
+def network(likelihood: str, shape: tuple[int, int] = (7, 1), **settings: Any) -> Model:
     """An untrained run with two hidden layers of random weights and biases."""
     values = {
         **{"dataset": "digits", "likelihood": likelihood, "objective": "learned"},
         **{"latent_dim": 3, "network": "mlp", "hidden_units": 11, "hidden_layers": 2},
         **{"batch_size": 100, "learning_rate": 0.001, "epochs": 1, "seed": 0, "latent_scale": 2.0},
     }
-    vae = make_vae([Settings.model_validate(values | settings)], (7, 1), CPU)
+    vae = make_vae([Settings.model_validate(values | settings)], shape, CPU)
     parameters = {
         name: random_like(*tensor.shape, seed=k)
         for k, (name, tensor) in enumerate(
@@ -74,9 +74,7 @@ def test_gradient_and_information_of_the_likelihood(likelihood: str) -> None:
     def value(at: Tensor) -> Tensor:
         if likelihood == "bernoulli":  # the kernel of this package has no second derivative
             logits = model.density.decode(at).output
-            return (
-                torch.distributions.Bernoulli(logits=logits, validate_args=False).log_prob(x).sum()
-            )
+            return (x * logits - torch.nn.functional.softplus(logits)).sum()
         return model.density.log_likelihood(x, at).sum()
 
     torch.testing.assert_close(
@@ -89,8 +87,8 @@ def test_gradient_and_information_of_the_likelihood(likelihood: str) -> None:
 
 
 def test_networks_and_likelihoods_without_these_products_are_refused() -> None:
-    with pytest.raises(UserError, match=r"network 'conv': the Jacobian .* no product"):
-        network("bernoulli", network="conv", **{"hidden_units": None, "hidden_layers": None})
+    with pytest.raises(UserError, match=r"network 'conv': the Jacobian .* is no product"):
+        network("bernoulli", (8, 8), network="conv", hidden_units=None, hidden_layers=None)
     with pytest.raises(UserError, match=r"'gaussian-learned': .* T does not depend on z"):
         network("gaussian-learned")
 
@@ -127,7 +125,7 @@ def test_a_linear_decoder_with_the_best_posterior_meets_every_equation(latent: i
     torch.testing.assert_close(found.ratio_averaged, ones, **EXACT)
     # Stein's identity has noise: A e e' in place of A.
     torch.testing.assert_close(found.ratio_exact.mean(), ones[0, 0], atol=0.05, rtol=0)
-    tolerance = 1e-8 if latent == 2 else 0.2  # there are more than two dimensions for quadrature
+    tolerance = 1e-6 if latent == 2 else 1.0  # beyond two dimensions the bound has noise
     gap = run.log_p(x) - found.elbo
     assert (found.elbo_17.abs() < tolerance).all()
     assert (found.gap_point - gap).abs().max() < tolerance
@@ -302,7 +300,7 @@ def test_the_penalty_of_a_constant_sigma_is_predicted_for_quadratic_bounds(full:
     factor = torch.where(torch.arange(400) % 2 == 0, 4.0, 0.25)[:, None, None].double()
     wrong = constant_sigma(model, x, mean, a * factor, 0, "test", full)
     assert wrong.predicted > 0.5
-    assert wrong.misfit > 1
+    assert wrong.misfit(wrong.predicted) > 1
 
 
 def test_the_penalty_on_a_network_whose_curvature_varies() -> None:
@@ -321,15 +319,14 @@ def test_the_penalty_on_a_network_whose_curvature_varies() -> None:
     found = constant_sigma(model, x, mode, a, 0, "test", True)
     assert found.predicted > 0.1
     assert found.predicted == pytest.approx(found.measured, rel=0.05)
-    assert found.misfit < 1
+    assert found.misfit(found.predicted) < 1
 
 
 def test_bounds_lose_the_second_order_when_variances_change() -> None:
     run, model, x = linear(2)
     q = run.density.encode(x)
-    exact = (
-        2 * 0.5 * 0.5 * ((2 - 1 - torch.tensor(2.0).log()) + (0.5 - 1 + torch.tensor(2.0).log()))
-    )
+    # n/2 (s - 1 - log s) for each factor s of the variance; the logs of 2 and 1/2 cancel.
+    exact = ((2 - 1) + (0.5 - 1)) / 2
     found = insensitivity(model, x, q, 0, "test")
     elbo = per_image(model, x, q, run.log_p(x), 0, "test").elbo.mean()
     assert found * abs(float(elbo)) == pytest.approx(exact, rel=1e-6)

@@ -6,12 +6,12 @@ are fast.
 
 import sys
 
-from vaebench.cli import attestation, evidence, quality, results, sharing, training
+from vaebench.cli import attestation, equations, evidence, quality, results, sharing, training
 from vaebench.cli.app import app
 from vaebench.errors import UserError
 from vaebench.progress import show_log_lines
 
-__all__ = ["app", "attestation", "evidence", "main", "quality", "results", "sharing", "training"]
+__all__ = ["app", "attestation", "equations", "evidence", "main", "quality", "results", "sharing", "training"]
 
 
 def main() -> None:

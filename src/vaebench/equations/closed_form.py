@@ -11,7 +11,7 @@ the decoder has then memorised the training set, and says nothing about other im
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -70,6 +70,10 @@ class ClosedForm:
         log_scale = posteriors.factor.double().expand_as(mean).log().sum(-1)
         own = 0.5 * (mean.square() * precision).sum(-1)
         return ClosedForm(images, centre, mean, precision, log_scale + own)
+
+    def in_double(self) -> ClosedForm:
+        """The same with images in float64."""
+        return replace(self, images=self.images.double())
 
     def _weights(self, z: Tensor) -> Iterator[tuple[slice, Tensor]]:
         """Blocks of codes with their weights, float64 of shape [Q, N]."""

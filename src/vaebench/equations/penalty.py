@@ -18,6 +18,8 @@ from vaebench.evidence.grid import exact_elbo
 from vaebench.numerics.streams import generator as stream
 
 PAIRS = 16
+LEAST_NATS = 0.01
+"""A prediction that is off by less is not wrong: one Sigma may even be better than A^-1."""
 
 
 @dataclass(frozen=True)
@@ -32,15 +34,14 @@ class Penalty:
     second_order: float
     """Eq. 22."""
 
-    @property
-    def misfit(self) -> float:
-        """How far the prediction is off. It holds if this is below 1.
+    def misfit(self, predicted: float) -> float:
+        """How far a prediction is off. It holds if this is below 1.
 
-        |predicted - measured| over two standard errors, or over a quarter of what is measured if
-        that is larger.
+        |predicted - measured| over two standard errors, a quarter of what is measured, or 0.01
+        nats, whichever is largest.
         """
-        allowed = max(2 * self.error, 0.25 * abs(self.measured))
-        return abs(self.predicted - self.measured) / allowed
+        allowed = max(2 * self.error, 0.25 * abs(self.measured), LEAST_NATS)
+        return abs(predicted - self.measured) / allowed
 
 
 def constant_sigma(

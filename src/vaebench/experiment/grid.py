@@ -18,6 +18,7 @@ from pydantic.config import JsonDict
 
 from vaebench.data.registry import DATASETS
 from vaebench.experiment.comparison import comparison_of
+from vaebench.experiment.equations import EquationsPlan
 from vaebench.experiment.evidence import LARGEST_GRID, EvidencePlan
 from vaebench.experiment.settings import (
     AxisValue,
@@ -97,6 +98,11 @@ class Experiment(Strict):
         description="Whether the evidence log p(x) of every run is measured from its weights, or "
         "how, if not as usual.",
     )
+    equations: bool | EquationsPlan = Field(
+        False,
+        description="Whether the paper's Equations 4 to 30 are measured on every run, from its "
+        "weights, or how, if not as usual.",
+    )
 
     baseline: AxisValue | None = Field(
         None,
@@ -148,6 +154,13 @@ class Experiment(Strict):
         if isinstance(self.evidence, EvidencePlan):
             return self.evidence
         return EvidencePlan() if self.evidence else None
+
+    @property
+    def equations_plan(self) -> EquationsPlan | None:
+        """How the equations are measured on its runs. None if they are not."""
+        if isinstance(self.equations, EquationsPlan):
+            return self.equations
+        return EquationsPlan() if self.equations else None
 
     @cached_property
     def cells(self) -> list[Cell]:

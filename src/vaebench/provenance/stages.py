@@ -6,7 +6,7 @@ from vaebench.experiment.figures import FIGURES
 from vaebench.files import digest_bytes, digest_file
 from vaebench.paths import SPECTRA
 from vaebench.runs.canonical import PACKAGE, function_digest, modules_digest
-from vaebench.runs.sources import evidence_digest, quality_digest
+from vaebench.runs.sources import equations_digest, evidence_digest, quality_digest
 
 READING = (
     "results/intervals.py",
@@ -29,6 +29,7 @@ def code_digests(figures: Iterable[str]) -> dict[str, str]:
         "collect": collect_digest(),
         "quality": quality_digest(),
         "evidence": evidence_digest(),
+        "equations": equations_digest(),
         "tables": table_digest(),
         "claims": claims_digest(),
         "report": report_digest(),
@@ -49,7 +50,13 @@ def figure_digest(name: str) -> str:
 
 def collect_digest() -> str:
     """The digest of the code that collects."""
-    return modules_digest("results/collect.py", "runs/record.py", "runs/evidence_record.py")
+    return modules_digest(
+        "results/collect.py",
+        "results/equations.py",
+        "runs/record.py",
+        "runs/evidence_record.py",
+        "runs/equations_record.py",
+    )
 
 
 def table_digest() -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from vaebench.data.described import FolderDataset, NpzDataset
+from vaebench.experiment.equations import EquationsPlan
 from vaebench.experiment.evidence import EvidencePlan
 from vaebench.experiment.grid import Experiment, Override
 from vaebench.experiment.settings import REGISTRIES, Settings
@@ -33,6 +34,7 @@ def config_reference() -> str:
         ("An experiment", Experiment),
         ("An override of an experiment", Override),
         ("`evidence` of an experiment", EvidencePlan),
+        ("`equations` of an experiment", EquationsPlan),
         ("`execution`", Execution),
         ("A dataset of a file: `npz`", NpzDataset),
         ("A dataset of a folder: `folder`", FolderDataset),

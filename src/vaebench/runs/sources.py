@@ -44,7 +44,11 @@ of their runs."""
 EVIDENCE_STREAMS = "numerics/streams.py"
 """What decides the evidence beside `evidence/` and the sources of a run."""
 NOT_MEASURING = ("__init__.py", "measure.py", "kept.py")
-"""Modules of `evidence/` that find and write files."""
+"""Modules of `evidence/` and `equations/` that find and write files."""
+EVIDENCE_OF_EQUATIONS = (
+    *("ais.py", "density.py", "gaussians.py", "grid.py", "importance.py", "pairs.py", "refine.py"),
+)
+"""Modules of `evidence/` that decide the equations' statistics."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,14 @@ def evidence_digest() -> str:
     files = sorted(path.name for path in (PACKAGE / "evidence").glob("*.py"))
     own = [f"evidence/{name}" for name in files if name not in NOT_MEASURING]
     return modules_digest(*own, EVIDENCE_STREAMS)
+
+
+def equations_digest() -> str:
+    """The digest of the code that measures the equations, but for the networks of runs."""
+    files = sorted(path.name for path in (PACKAGE / "equations").glob("*.py"))
+    own = [f"equations/{name}" for name in files if name not in NOT_MEASURING]
+    used = [f"evidence/{name}" for name in EVIDENCE_OF_EQUATIONS]
+    return modules_digest(*own, *used, EVIDENCE_STREAMS)
 
 
 def accepted_sources(run: Settings) -> dict[str, Basis]:

@@ -23,11 +23,13 @@ from vaebench.runs.record import Manifest, read_record
 from vaebench.runs.sources import accepted_quality
 from vaebench.runs.store import (
     EVALUATION,
+    EQUATIONS,
     EVIDENCE,
     FinishedRun,
     has_run,
     has_weights,
     keep_evaluation,
+    keep_equations,
     keep_evidence,
     put_run,
 )
@@ -54,6 +56,8 @@ def adopt_runs(layout: Layout, store: Path) -> int:
             keep_evaluation(store, record.run_hash, path.parent / EVALUATION)
         if all((path.parent / name).exists() for name in EVIDENCE):
             keep_evidence(store, record.run_hash, path.parent)
+        if all((path.parent / name).exists() for name in EQUATIONS):
+            keep_equations(store, record.run_hash, path.parent)
         if known and (content is None or has_weights(store, record.run_hash)):
             continue
         arrays = (path.parent / "arrays.npz").read_bytes()
@@ -158,6 +162,9 @@ def _files(layout: Layout, kind: str) -> Iterator[Path]:
             yield from (layout.root / "classifiers").rglob("classifier.json")
         case "evidence":
             for name in EVIDENCE:
+                yield from (layout.root / "runs").rglob(name)
+        case "equations":
+            for name in EQUATIONS:
                 yield from (layout.root / "runs").rglob(name)
         case "tables":
             yield from (layout.root / "tables").glob("*")
