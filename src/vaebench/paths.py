@@ -101,6 +101,10 @@ class Layout:
         """The collected statistics of equations, one row a run, state and statistic."""
         return self.root / "equations.parquet"
 
+    def equation_table(self, extension: str) -> Path:
+        """The table of the equations of all experiments on which they are measured."""
+        return self.root / f"equations.{extension}"
+
     def classifier(self, dataset: str) -> Path:
         """The record of the classifier that measures samples of a dataset; its weights beside."""
         return self.root / "classifiers" / dataset / "classifier.json"

@@ -6,6 +6,7 @@ rule claims:
         LAYOUT.runs,
         LAYOUT.history,
         PLAN.config,
+        collected_equations(TIER, LAYOUT),
         paper_values=PAPER_VALUES,
     output:
         LAYOUT.claims("json"),

@@ -1,4 +1,5 @@
 # The gate: every run is checked against settings, sources and data before anything shows it.
+from vaebench.workflow.rules import collected_equations
 
 
 rule collect:
@@ -10,6 +11,7 @@ rule collect:
     output:
         LAYOUT.runs,
         LAYOUT.history,
+        collected_equations(TIER, LAYOUT),
     log:
         LAYOUT.log("collect"),
     conda:

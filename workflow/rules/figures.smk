@@ -7,6 +7,7 @@ rule figure:
         LAYOUT.runs,
         LAYOUT.history,
         PLAN.config,
+        collected_equations(TIER, LAYOUT),
     output:
         LAYOUT.figure("{figure}", "svg"),
         LAYOUT.figure("{figure}", "png"),

@@ -1,4 +1,5 @@
 # The page that shows everything the tier made.
+from vaebench.workflow.rules import equation_tables
 
 
 rule report:
@@ -16,6 +17,7 @@ rule report:
             for experiment in TIER.experiments
             for extension in TABLE_FORMATS
         ],
+        equation_tables(TIER, LAYOUT),
         [LAYOUT.claims(extension) for extension in CLAIM_FORMATS],
     output:
         LAYOUT.report,

@@ -22,7 +22,7 @@ Statistic = Callable[..., Values]
 """Takes the results and the claim's arguments. Raises `NotRun` if the tier lacks the runs."""
 
 MODULES = (
-    *("bounds", "curves", "units", "priors", "codes", "samples", "faces", "outputs"),
+    *("bounds", "curves", "units", "priors", "codes", "equations", "samples", "faces", "outputs"),
     "controls",
 )
 """The modules here that have statistics."""

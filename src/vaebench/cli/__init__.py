@@ -11,7 +11,17 @@ from vaebench.cli.app import app
 from vaebench.errors import UserError
 from vaebench.progress import show_log_lines
 
-__all__ = ["app", "attestation", "equations", "evidence", "main", "quality", "results", "sharing", "training"]
+__all__ = [
+    "app",
+    "attestation",
+    "equations",
+    "evidence",
+    "main",
+    "quality",
+    "results",
+    "sharing",
+    "training",
+]
 
 
 def main() -> None:

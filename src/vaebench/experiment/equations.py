@@ -5,9 +5,12 @@ The list is read without torch. `equations/measure.py` computes the numbers.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from vaebench.errors import UserError
 
 Count = Annotated[int, Field(ge=1)]
 State = Literal["trained", "refined", "initial"]
@@ -33,6 +36,20 @@ class EquationsPlan(BaseModel):
     )
     chains: Count = Field(8, description="C of annealing.")
     seed: Annotated[int, Field(ge=0)] = Field(0, description="Of the random numbers.")
+
+
+def equations_plan(plan: EquationsPlan, given: Mapping[str, Any]) -> EquationsPlan:
+    """A plan with some values changed.
+
+    Raises:
+        UserError: a value is wrong.
+    """
+    try:
+        return EquationsPlan.model_validate(plan.model_dump() | dict(given))
+    except ValidationError as error:
+        item = error.errors()[0]
+        name = ".".join(str(part) for part in item["loc"])
+        raise UserError(f"{name}: {item['msg']} (found {given.get(name)!r})") from None
 
 
 class EquationStatistic(NamedTuple):

@@ -9,10 +9,8 @@ from vaebench.runs.canonical import PACKAGE, function_digest, modules_digest
 from vaebench.runs.sources import equations_digest, evidence_digest, quality_digest
 
 READING = (
-    "results/intervals.py",
-    "results/ratio.py",
-    "results/read.py",
-    "experiment/needs.py",
+    *("results/intervals.py", "results/ratio.py", "results/read.py", "results/equations.py"),
+    *("experiment/needs.py", "experiment/equations.py"),
 )
 """What every figure, table and claim chooses, reads and averages runs with."""
 COMPARING = ("experiment/comparison.py", "results/compare.py")
@@ -61,7 +59,10 @@ def collect_digest() -> str:
 
 def table_digest() -> str:
     """The digest of the code that makes tables."""
-    own = ("reporting/tables.py", "reporting/text.py", "claims/paper.py")
+    own = (
+        *("reporting/tables.py", "reporting/equations.py", "reporting/text.py"),
+        *("claims/paper.py", "claims/judge.py"),
+    )
     return modules_digest(*own, *COMPARING, *READING)
 
 

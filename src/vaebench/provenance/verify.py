@@ -16,6 +16,7 @@ from vaebench.provenance.account import read_comment, records_digest
 from vaebench.provenance.figure_metadata import figure_metadata
 from vaebench.provenance.manifest import listed_files, read_manifest
 from vaebench.runs.attestations import Level, check_attestations
+from vaebench.runs.equations_record import EquationsRecord
 from vaebench.runs.evidence_record import EvidenceRecord
 from vaebench.runs.record import EvaluationRecord, Manifest, RunRecord, read_as, read_record
 from vaebench.runs.run_hash import combine
@@ -70,7 +71,8 @@ def verify(layout: Layout, need_weights: bool = False) -> Verification:
         elif basis.level is not None:
             found.attested[basis.level] = found.attested.get(basis.level, 0) + 1
     found.problems += _check_table(layout, records)
-    found.problems += _check_evidence(layout, records)
+    found.problems += _check_evidence(layout, records, "evidence.json", EvidenceRecord)
+    found.problems += _check_evidence(layout, records, "equations.json", EquationsRecord)
     found.problems += _check_figures(layout, records)
     found.problems += _check_accounts(layout)
     return found
@@ -155,14 +157,19 @@ def _check_table(layout: Layout, records: dict[str, RunRecord]) -> Iterator[str]
                 yield f"{folder / 'evaluation.json'}: measured on another run"
 
 
-def _check_evidence(layout: Layout, records: dict[str, RunRecord]) -> Iterator[str]:
-    """Check that the evidence is of these runs' weights, and has the arrays that it names."""
+def _check_evidence(
+    layout: Layout,
+    records: dict[str, RunRecord],
+    file: str,
+    model: type[EvidenceRecord | EquationsRecord],
+) -> Iterator[str]:
+    """Check that what was measured is of these runs' weights, and has the arrays that it names."""
     for name, record in sorted(records.items()):
-        path = layout.root / "runs" / name / "evidence.json"
+        path = layout.root / "runs" / name / file
         if not path.exists():
             continue
         try:
-            measured = read_as(EvidenceRecord, path, "measure it again")
+            measured = read_as(model, path, "measure it again")
         except UserError as error:
             yield str(error)
             continue

@@ -12,6 +12,7 @@ from vaebench.experiment.grid import Cell, Experiment, Run, expand
 from vaebench.experiment.tier import Tier
 from vaebench.files import digest_file, write_atomically
 from vaebench.paths import DATA, Layout
+from vaebench.results.equations import COLUMNS, equation_rows
 from vaebench.runs.evidence_record import Evidence, EvidenceRecord
 from vaebench.runs.finished import is_finished
 from vaebench.runs.record import (
@@ -51,6 +52,7 @@ def collect(tier: Tier, layout: Layout, finished_only: bool = False) -> None:
     """
     rows: list[dict[str, Any]] = []
     points: list[dict[str, Any]] = []
+    equations: list[dict[str, Any]] = []
     refused: list[str] = []
     for experiment in tier.experiments:
         for cell in expand(experiment):
@@ -75,6 +77,11 @@ def collect(tier: Tier, layout: Layout, finished_only: bool = False) -> None:
                         row |= _evidence(layout, experiment, run, record)
                     except UserError as error:
                         refused.append(str(error))
+                if experiment.equations_plan is not None:
+                    try:
+                        equations += equation_rows(layout, experiment, run, record)
+                    except UserError as error:
+                        refused.append(str(error))
                 rows.append(row)
                 points += _points(experiment.name, run, record)
             if problems:
@@ -85,6 +92,8 @@ def collect(tier: Tier, layout: Layout, finished_only: bool = False) -> None:
         raise UserError(f"no run of tier '{tier.tier}' is trained")
     _write(pd.DataFrame(rows), layout.runs)
     _write(pd.DataFrame(points), layout.history)
+    if any(experiment.equations_plan is not None for experiment in tier.experiments):
+        _write(pd.DataFrame(equations, columns=list(COLUMNS)), layout.equation_values)
 
 
 def _checked(folder: Path, run: Run) -> RunRecord:

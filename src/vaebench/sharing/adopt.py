@@ -13,7 +13,7 @@ from pathlib import Path
 from vaebench.errors import UserError
 from vaebench.experiment.tier import Tier, find_tier, load_tier
 from vaebench.files import digest_file
-from vaebench.paths import Layout
+from vaebench.paths import TABLE_FORMATS, Layout
 from vaebench.progress import log
 from vaebench.provenance.manifest import read_manifest
 from vaebench.provenance.stages import code_digests
@@ -22,14 +22,14 @@ from vaebench.runs.finished import AS_IT_IS, FINISHED_ONLY, is_partial
 from vaebench.runs.record import Manifest, read_record
 from vaebench.runs.sources import accepted_quality
 from vaebench.runs.store import (
-    EVALUATION,
     EQUATIONS,
+    EVALUATION,
     EVIDENCE,
     FinishedRun,
     has_run,
     has_weights,
-    keep_evaluation,
     keep_equations,
+    keep_evaluation,
     keep_evidence,
     put_run,
 )
@@ -156,7 +156,7 @@ def _outdated(tier: Tier, manifest: Manifest, paper_values: Path) -> list[str]:
 def _files(layout: Layout, kind: str) -> Iterator[Path]:
     match kind:
         case "collect":
-            yield from (layout.runs, layout.history)
+            yield from (layout.runs, layout.history, layout.equation_values)
         case "quality":
             yield from (layout.root / "runs").rglob("evaluation.json")
             yield from (layout.root / "classifiers").rglob("classifier.json")
@@ -168,6 +168,7 @@ def _files(layout: Layout, kind: str) -> Iterator[Path]:
                 yield from (layout.root / "runs").rglob(name)
         case "tables":
             yield from (layout.root / "tables").glob("*")
+            yield from map(layout.equation_table, TABLE_FORMATS)
         case "claims":
             yield from (layout.claims("json"), layout.claims("md"))
         case "report":

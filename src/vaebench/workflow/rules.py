@@ -20,10 +20,10 @@ from vaebench.experiment.grid import Experiment, Run
 from vaebench.experiment.jobs import Job, JobRule, shared_settings
 from vaebench.experiment.tier import Tier, dump_tier, find_tier
 from vaebench.files import digest_bytes, write_atomically
-from vaebench.paths import DATA, Layout
+from vaebench.paths import DATA, TABLE_FORMATS, Layout
 from vaebench.runs.run_hash import combine, run_hash
-from vaebench.runs.sources import evidence_digest, lasting_source_digest
-from vaebench.runs.store import EVIDENCE
+from vaebench.runs.sources import equations_digest, evidence_digest, lasting_source_digest
+from vaebench.runs.store import EQUATIONS, EVIDENCE
 
 DEFAULT_TIER = "paper"
 
@@ -97,6 +97,7 @@ def run_files(layout: Layout, runs: Iterable[tuple[Experiment, Run]]) -> list[Pa
             *names,
             *(["evaluation.json"] if experiment.sample_quality else []),
             *([] if experiment.evidence_plan is None else EVIDENCE),
+            *([] if experiment.equations_plan is None else EQUATIONS),
         ]
     ]
 
@@ -187,6 +188,24 @@ def evidence_made_from(experiment: Experiment) -> str:
     """One digest of what decides the evidence of runs beside their weights: its plan and code."""
     plan = experiment.evidence_plan
     return digest_bytes(f"{plan.model_dump_json() if plan else ''}\n{evidence_digest()}".encode())
+
+
+def equations_made_from(experiment: Experiment) -> str:
+    """The same of what decides the equations."""
+    plan = experiment.equations_plan
+    return digest_bytes(f"{plan.model_dump_json() if plan else ''}\n{equations_digest()}".encode())
+
+
+def collected_equations(tier: Tier, layout: Layout) -> list[Path]:
+    """The table of equations, if the tier measures them on an experiment."""
+    measured = any(experiment.equations_plan is not None for experiment in tier.experiments)
+    return [layout.equation_values] if measured else []
+
+
+def equation_tables(tier: Tier, layout: Layout) -> list[Path]:
+    """The files of the table of equations, if there is one."""
+    formats = TABLE_FORMATS if collected_equations(tier, layout) else ()
+    return [layout.equation_table(extension) for extension in formats]
 
 
 def _first(job: Job) -> Run:

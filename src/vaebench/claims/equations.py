@@ -1,0 +1,94 @@
+"""Statistics of the paper's equations, as they are measured on runs (`docs/equations.md`)."""
+
+from typing import Literal, get_args
+
+import pandas as pd
+
+from vaebench.claims.needs import BAGGINS_SCALES, BERNOULLI, UNIT_T
+from vaebench.claims.registry import Values, statistic
+from vaebench.claims.select import Dim, NotPlanned, NotRun, Watched, by_seed, paired, runs_of
+from vaebench.errors import UserError
+from vaebench.experiment.equations import EQUATION_STATISTICS, STATES, State
+from vaebench.results.equations import equation_values
+
+Runs = Literal["bernoulli", "gaussian", "baggins"]
+OBJECTIVES = ("learned", "bilbo")
+
+
+@statistic
+def equation(
+    results: Watched,
+    name: str,
+    n: Dim,
+    runs: Runs = "bernoulli",
+    objective: str = "",
+    state: State = "trained",
+) -> Values:
+    """A statistic of an equation, measured on the networks of runs: a number for each seed.
+
+    Args:
+        results: the tier's results.
+        name: the statistic, one of `EQUATION_STATISTICS`.
+        n: low or high.
+        runs: on which: those of Figs. 4 and 5, with a part for each objective; or the Gaussian with
+            T = I, or BAGGINS, of unscaled data.
+        objective: that of the only part, under the Bernoulli likelihood. Empty for all.
+        state: trained, refined (each image's best q) or initial (the untrained network).
+
+    Raises:
+        UserError: an argument is unknown.
+        NotRun: the tier has no such runs, or measures no equations on them.
+    """
+    _check(name, state, runs)
+    return {
+        part: _values(results, rows, name, state).tolist()
+        for part, rows in _parts(results, n, runs, objective).items()
+    }
+
+
+@statistic
+def equation_error_falls(
+    results: Watched, name: str, n: Dim, runs: Runs = "bernoulli", objective: str = ""
+) -> Values:
+    """How much larger a statistic of an equation is in size after training than before its first
+    step, at the same seed: below 0 if training brings the networks nearer to the equation.
+
+    Arguments and errors as in `equation`.
+    """
+    _check(name, "trained", runs)
+    found: Values = {}
+    for part, rows in _parts(results, n, runs, objective).items():
+        trained, initial = (_values(results, rows, name, s).abs() for s in ("trained", "initial"))
+        found[part] = paired(trained, initial)
+    return found
+
+
+def _check(name: str, state: str, runs: str) -> None:
+    for value, known in ((name, EQUATION_STATISTICS), (state, STATES), (runs, get_args(Runs))):
+        if value not in known:
+            raise UserError(f"equation: '{value}' is not one of: {', '.join(known)}")
+
+
+def _parts(results: Watched, n: Dim, runs: Runs, objective: str) -> dict[str, pd.DataFrame]:
+    """The runs of each part of a claim."""
+    if runs != "bernoulli":
+        need = UNIT_T if runs == "gaussian" else BAGGINS_SCALES
+        return {"": runs_of(results, need, n, data_scale=1.0)}
+    chosen = (objective,) if objective else OBJECTIVES
+    need = BERNOULLI.having(objective=chosen)
+    parts = {each: runs_of(results, need, n, objective=each) for each in chosen}
+    return {"": parts[objective]} if objective else parts
+
+
+def _values(results: Watched, rows: pd.DataFrame, name: str, state: str) -> pd.Series:
+    """The statistic by seed. NaN for a diverged run."""
+    experiment = results.tier.experiment(str(rows["experiment"].iloc[0]))
+    if experiment.equations_plan is None:
+        raise NotPlanned(f"'{experiment.name}' does not measure equations")
+    table = equation_values(results)
+    own = table[(table["state"] == state) & (table["statistic"] == name)]
+    wide = rows.merge(own[["experiment", "folder", "value"]], how="left")
+    measured = wide["folder"].isin(own["folder"]) | (wide["status"] == "diverged")
+    if not measured.any():
+        raise NotRun(f"'{experiment.name}' has no {name} of {state} networks")
+    return by_seed(wide[measured], "value")
