@@ -21,7 +21,7 @@ from vaebench.evidence.gaussians import Gaussians
 from vaebench.experiment.settings import Settings
 from vaebench.models.make import make_vae
 
-EXACT = {"rtol": 1e-9, "atol": 1e-9}
+EXACT: dict[str, Any] = {"rtol": 1e-9, "atol": 1e-9}
 
 
 def random_like(*shape: int, seed: int = 0) -> Tensor:
@@ -205,7 +205,7 @@ def test_no_other_decoder_has_a_higher_bound(likelihood: str) -> None:
     def value(nu: Tensor) -> Tensor:
         """The integrand of the bound's expected log-likelihood, over the grid."""
         if likelihood == "gaussian":
-            each = -0.5 * (images - nu[:, None]).square().sum(-1)
+            each: Tensor = -0.5 * (images - nu[:, None]).square().sum(-1)
         else:
             p = nu[:, None]
             each = (images.xlogy(p) + (1 - images).xlogy(1 - p)).sum(-1)

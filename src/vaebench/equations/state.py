@@ -25,7 +25,10 @@ from vaebench.evidence.grid import converged_grid, grid_for, integrate
 from vaebench.evidence.refine import refine
 from vaebench.experiment.equations import EquationsPlan
 from vaebench.numerics.streams import generator as stream
+from vaebench.progress import log
 
+MOST_POINTS = 2400
+"""Of a grid, in each dimension."""
 ANNEALED_AT_ONCE = 50
 REFINED_AT_ONCE = 100
 FEW = 5
@@ -110,14 +113,17 @@ def _encode_all(density: Density, levels: Tensor) -> Gaussians:
 def exact_evidence(
     density: Density, x: Tensor, q: Gaussians, plan: EquationsPlan, name: str
 ) -> Tensor:
-    """log p(x), float64 of shape [N] on the CPU: by a grid, or by annealing.
+    """log p(x), float64 of shape [N] on the CPU.
 
-    Raises:
-        UserError: a grid would have to be finer than is possible.
+    By a grid for one or two latent dimensions, unless it would have to be too fine. Else by
+    annealing.
     """
     if density.latent_dim <= 2:
-        grid, _ = converged_grid(density, x, q, grid_for(density, q))
-        return integrate(density, x, q, grid).log_p
+        try:
+            grid, _ = converged_grid(density, x, q, grid_for(density, q), MOST_POINTS)
+            return integrate(density, x, q, grid).log_p
+        except UserError as error:
+            log.info(f"[equations] {error}: annealing takes its place")
     found = []
     for start in range(0, len(x), ANNEALED_AT_ONCE):
         rows = slice(start, start + ANNEALED_AT_ONCE)

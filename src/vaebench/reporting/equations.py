@@ -57,9 +57,10 @@ def equations_table(results: Results, claims: list[Claim]) -> pd.DataFrame:
         own = values[values["experiment"] == experiment.name].merge(runs, on="folder")
         if own.empty:
             continue
-        for group, rows in own.groupby(axes, sort=False, dropna=False) if axes else [((), own)]:
-            named = zip(axes, group, strict=True)
-            text = ", ".join(f"{a} {format_value(v)}" for a, v in named if not pd.isna(v))
+        groups: Any = own.groupby(axes, sort=False, dropna=False) if axes else [((), own)]
+        for group, rows in groups:
+            named = dict(zip(axes, group, strict=True)).items()
+            text = ", ".join(f"{a} {format_value(v)}" for a, v in named if v == v)
             for name in EQUATION_STATISTICS:
                 of_name = rows[rows["statistic"] == name]
                 if not of_name.empty:

@@ -1,0 +1,49 @@
+"""The exact evidence of each image against the bound, and the gap against that of Eq. 18."""
+
+import numpy as np
+from matplotlib import pyplot as plt
+
+from vaebench.figures.measured import groups, measured, nothing_measured
+from vaebench.figures.style import Drawing, first_seeds, objective_colours, runs_text
+from vaebench.results.equations import equation_arrays
+from vaebench.results.read import Results, Selection
+
+LEAST = 1e-2
+"""Gaps below this, in nats, are drawn there."""
+
+
+def draw(results: Results, shown: Selection) -> Drawing:
+    """A column for each objective and number of latent dimensions."""
+    rows = first_seeds(measured(results, shown))
+    if rows.empty:
+        return nothing_measured(shown)
+    named = groups(rows)
+    colours = objective_colours(rows["objective"].tolist())
+    figure, axes = plt.subplots(
+        *(2, len(named)), figsize=(2.6 * len(named) + 0.6, 5.2), layout="constrained", squeeze=False
+    )
+    for column, (name, own) in enumerate(named):
+        row = own.iloc[0]
+        arrays = equation_arrays(results.layout, row)
+        colour = colours[row["objective"]]
+        above, below = axes[:, column]
+        pairs = ((above, arrays["elbo"], arrays["log_p"]),)
+        pairs += ((below, *(np.maximum(arrays[k], LEAST) for k in ("gap", "gap_predicted"))),)
+        for ax, x, y in pairs:
+            ax.scatter(x, y, s=7, alpha=0.6, linewidths=0, color=colour)
+            both = np.concatenate([x, y])
+            ends = [both.min(), both.max()]
+            ax.plot(ends, ends, color="0.6", linewidth=0.8, zorder=0)
+        below.set(xscale="log", yscale="log", xlabel="gap log p(x) − bound (nats)")
+        above.set(xlabel="bound (nats)")
+        above.set_title(f"{name}\nmean gap {arrays['gap'].mean():.2f} nats")
+    axes[0, 0].set_ylabel("log p(x) (nats)")
+    axes[1, 0].set_ylabel("gap by Eq. 18, averaged A (nats)")
+    caption = (
+        "Above: the exact log evidence of test images against the evidence lower bound; on the "
+        "grey line they are equal. Below: the gap between the two against the right side of Eq. "
+        "18, the divergence of two Gaussians with the same mean. Under a Bernoulli likelihood of "
+        "grey images, log p(x) is the log of the integral of exp(−cross entropy). "
+        f"Shown: {runs_text(rows)}."
+    )
+    return Drawing(figure, caption, rows)
