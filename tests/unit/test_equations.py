@@ -209,7 +209,8 @@ def test_no_other_decoder_has_a_higher_bound(likelihood: str) -> None:
         else:
             p = nu[:, None]
             each = (images.xlogy(p) + (1 - images).xlogy(1 - p)).sum(-1)
-        return (density * each).sum(1)
+        total: Tensor = (density * each).sum(1)
+        return total
 
     best = ClosedForm.of(images, q).mean_at(z)[0]
     for seed in range(5):

@@ -27,8 +27,8 @@ def draw(results: Results, shown: Selection) -> Drawing:
         arrays = equation_arrays(results.layout, row)
         colour = colours[row["objective"]]
         above, below = axes[:, column]
-        pairs = ((above, arrays["elbo"], arrays["log_p"]),)
-        pairs += ((below, *(np.maximum(arrays[k], LEAST) for k in ("gap", "gap_predicted"))),)
+        gap, predicted = (np.maximum(arrays[key], LEAST) for key in ("gap", "gap_predicted"))
+        pairs = ((above, arrays["elbo"], arrays["log_p"]), (below, gap, predicted))
         for ax, x, y in pairs:
             ax.scatter(x, y, s=7, alpha=0.6, linewidths=0, color=colour)
             both = np.concatenate([x, y])

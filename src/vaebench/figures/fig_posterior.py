@@ -15,15 +15,13 @@ def draw(results: Results, shown: Selection) -> Drawing:
     rows = first_seeds(measured(results, shown))
     if rows.empty:
         return nothing_measured(shown)
-    named = [
-        (name, own, equation_arrays(results.layout, own.iloc[0])) for name, own in groups(rows)
-    ]
-    images = len(named[0][2]["encoder_mean"])
+    named = [(name, equation_arrays(results.layout, own.iloc[0])) for name, own in groups(rows)]
+    images = len(named[0][1]["encoder_mean"])
     figure, axes = plt.subplots(
         *(len(named), images), figsize=(1.9 * images, 2.1 * len(named)), layout="constrained",
         squeeze=False,
     )  # fmt: skip
-    for place, (name, _, arrays) in zip(axes, named, strict=True):
+    for place, (name, arrays) in zip(axes, named, strict=True):
         for k, ax in enumerate(place):
             joint = arrays["posterior_log_joint"][k].astype(float)
             extent = arrays["posterior_extent"][k]

@@ -34,10 +34,10 @@ def draw(results: Results, shown: Selection) -> Drawing:
                 ax.vlines(place, quarter, three, color=colour, linewidth=5, alpha=0.5)
             table = states[state]
             if not table.empty:
-                values = table[table["folder"].isin(own["folder"])]
+                seeds = table[table["folder"].isin(own["folder"])]
                 # Shifted a little, so that seeds do not hide the spread over images.
                 for column, marker in (("eq12_averaged", "o"), ("eq12_exact", "x")):
-                    y = 1 + values[column].to_numpy()
+                    y = 1 + seeds[column].to_numpy()
                     x = np.full(len(y), place + (0.15 if marker == "o" else 0.3))
                     ax.scatter(x, y, marker=marker, s=16, color=colour, linewidths=1)
         ax.axhline(1, color="0.6", linewidth=0.8, zorder=0)
