@@ -1,0 +1,380 @@
+"""The equations of finished runs: records, the command, the table, claims and identities."""
+
+import json
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from tests.linear_runs import CPU
+from tests.made_results import PAPER, made
+from vaebench.claims.equations import equation, equation_error_falls
+from vaebench.claims.paper import load_paper_values
+from vaebench.claims.select import NotRun
+from vaebench.cli import app
+from vaebench.core.batch import Batch, Clock
+from vaebench.core.log_likelihood import batch_log_likelihood
+from vaebench.core.posterior import DiagonalPosterior
+from vaebench.equations import priors, state
+from vaebench.equations.measure import is_measured, measure_runs
+from vaebench.equations.states import untrained
+from vaebench.errors import UserError
+from vaebench.evidence.gaussians import Gaussians
+from vaebench.evidence.measure import EvidenceTarget
+from vaebench.execution.session import Resources, Target, train_targets
+from vaebench.experiment.equations import EQUATION_STATISTICS, EquationsPlan
+from vaebench.experiment.settings import Settings
+from vaebench.experiment.tier import Tier
+from vaebench.likelihoods import LIKELIHOODS
+from vaebench.objectives import OBJECTIVES
+from vaebench.paths import Layout
+from vaebench.reporting.equations import equations_table, margins, to_markdown
+from vaebench.results import equations as collected
+from vaebench.runs.equations_record import Equations, EquationsRecord
+from vaebench.runs.record import read_as, read_record
+
+FAST: dict[str, Any] = {
+    "images": 6, "refined": 4, "regressed": 5, "temperatures": 6, "chains": 2,
+}  # fmt: skip
+PLAN = EquationsPlan(**FAST)
+RUNS: dict[str, dict[str, Any]] = {
+    "learned": {"objective": "learned", "likelihood": "bernoulli", "latent_dim": 2},
+    "bilbo": {"objective": "bilbo", "likelihood": "gaussian", "latent_dim": 3},
+    "baggins": {"objective": "bilbo", "likelihood": "baggins", "tau": 0.2, "latent_dim": 3},
+    "other": {"objective": "learned", "likelihood": "gaussian-learned", "latent_dim": 2},
+}
+
+
+def settings(name: str) -> Settings:
+    own: dict[str, Any] = {"network": "mlp", "hidden_units": 16, "hidden_layers": 2}
+    rest = {"dataset": "digits", "batch_size": 100, "learning_rate": 0.001, "epochs": 1, "seed": 0}
+    return Settings.model_validate(RUNS[name] | own | rest)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory, data_root: Path) -> Path:
+    """A folder with data, a store and runs, with equations."""
+    root = tmp_path_factory.mktemp("runs")
+    shutil.copytree(data_root, root / "data")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vaebench.evidence.grid.POINTS", {1: 300, 2: 60})
+        patch.setattr(state, "MOST_POINTS", 240)
+        for name in RUNS:
+            folder = root / name
+            target = Target(settings(name), folder, folder / "model.safetensors")
+            assert train_targets("x", [target], Resources(CPU, root / "data", root / "store", 10))
+        measure_runs([target_of(root, name) for name in RUNS], PLAN, root / "data", CPU, None)
+    return root
+
+
+def target_of(root: Path, name: str) -> EvidenceTarget:
+    return EvidenceTarget(root / name, root / name / "model.safetensors")
+
+
+def record_of(root: Path, name: str) -> EquationsRecord:
+    return read_as(EquationsRecord, root / name / "equations.json", "")
+
+
+def equations_of(root: Path, name: str) -> Equations:
+    found = record_of(root, name).equations
+    assert found is not None
+    return found
+
+
+def test_every_statistic_is_measured_where_it_has_a_meaning(runs: Path) -> None:
+    constant = {name for name in EQUATION_STATISTICS if name.startswith(("eq23", "eq24"))}
+    bounded = {name for name in EQUATION_STATISTICS if name.startswith(("eq28", "eq30"))}
+    for name, lacking in (
+        ("learned", constant | bounded),
+        ("bilbo", bounded),
+        ("baggins", set[str]()),
+    ):
+        found = equations_of(runs, name)
+        expected = set(EQUATION_STATISTICS) - lacking
+        assert set(found.trained) == set(found.initial) == expected
+        assert set(found.refined) == {k for k in expected if k[:4] in {"eq9_"} or k[:4] in (
+            "eq11", "eq12", "eq16", "eq17", "eq18")}  # fmt: skip
+        assert all(value is not None for value in found.trained.values())
+        assert found.images == 6
+        assert found.refined_images == 4
+
+
+def test_identities_hold_to_rounding_before_and_after_training(runs: Path) -> None:
+    for name in ("bilbo", "baggins"):
+        found = equations_of(runs, name)
+        for values in (found.trained, found.initial):
+            for key in ("eq4_deviation", "eq4_gain", "eq23_error", "eq24_error", "eq20_error"):
+                assert abs(values[key] or 0) < 1e-6, key
+            assert (values["eq26_error"] or 0) < 1e-3
+            assert (values["eq7_check"] or 0) < 1e-4
+    assert abs(equations_of(runs, "baggins").trained["eq30_error"] or 0) < 1e-6
+
+
+def test_theorems_hold_on_trained_runs(runs: Path) -> None:
+    for name in ("learned", "bilbo", "baggins"):
+        found = equations_of(runs, name)
+        assert (found.trained["eq6_train_gain"] or 0) > 0
+        assert (found.trained["eq22_predicted"] or 0) >= 0
+        assert (found.trained["eq12_diagonal_loss"] or 0) >= 0
+        # Refined, the bound is higher and the mean is stationary.
+        assert (found.refined["eq9_gradient"] or 0) < (found.trained["eq9_gradient"] or 0)
+
+
+def test_a_likelihood_with_other_terms_is_refused_with_the_reason(runs: Path) -> None:
+    record = record_of(runs, "other")
+    assert record.equations is None
+    assert "likelihood 'gaussian-learned'" in str(record.refused)
+    assert is_measured(runs / "other", read_record(runs / "other" / "metrics.json"), PLAN)
+
+
+def test_initial_weights_are_those_that_training_started_from(runs: Path) -> None:
+    from vaebench.data.prepared import load
+    from vaebench.models.make import make_vae
+
+    images = load(runs / "data" / "prepared", "digits").train_images
+    levels = torch.from_numpy(images.reshape(len(images), -1))[:200]
+    density = untrained(settings("baggins"), levels, (28, 28), CPU)
+    vae = make_vae([settings("baggins")], (28, 28), CPU)
+    for name, tensor in vae.network.initialise([settings("baggins")], CPU).items():
+        assert torch.equal(density.parameters[name], tensor)
+    whole = density.encode(density.data(levels))
+    fitted = priors.fit(whole).variances
+    torch.testing.assert_close(density.prior.variance[0, 0], fitted, rtol=1e-6, atol=0)
+    assert density.variance is not None
+    assert 0 < density.variance < 1
+
+
+def test_arrays_have_what_figures_need(runs: Path) -> None:
+    with np.load(runs / "learned" / "equations.npz") as arrays:
+        assert arrays["log_p"].shape == (6,)
+        assert arrays["ratio"].shape == arrays["ratio_initial"].shape == (6, 2)
+        assert arrays["closed_manifold"].shape == arrays["network_manifold"].shape == (144, 28, 28)
+        joint, extent = arrays["posterior_log_joint"], arrays["posterior_extent"]
+        assert joint.shape == (6, 121, 121)
+        left, right, bottom, top = extent[0]
+        mean, std = arrays["encoder_mean"][0], arrays["encoder_std"][0]
+        assert [left, right] == pytest.approx([mean[0] - 6 * std[0], mean[0] + 6 * std[0]])
+        assert [bottom, top] == pytest.approx([mean[1] - 6 * std[1], mean[1] + 6 * std[1]])
+    with np.load(runs / "bilbo" / "equations.npz") as arrays:
+        assert "closed_manifold" not in arrays
+
+
+def test_a_run_that_is_measured_is_skipped_and_one_by_another_plan_is_not(
+    runs: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(runs / "bilbo", tmp_path / "bilbo")
+    record = read_record(tmp_path / "bilbo" / "metrics.json")
+    assert is_measured(tmp_path / "bilbo", record, PLAN)
+    assert not is_measured(tmp_path / "bilbo", record, EquationsPlan(**FAST | {"images": 7}))
+    path = tmp_path / "bilbo" / "equations.json"
+    path.write_text(path.read_text().replace('"images": 6', '"images": 5'))
+    assert not is_measured(tmp_path / "bilbo", record, PLAN)
+
+
+def test_changed_weights_are_refused(runs: Path, tmp_path: Path) -> None:
+    shutil.copytree(runs / "bilbo", tmp_path / "bilbo")
+    (tmp_path / "bilbo" / "equations.json").unlink()
+    (tmp_path / "bilbo" / "model.safetensors").write_bytes(b"other")
+    with pytest.raises(UserError, match="is missing or not the file"):
+        measure_runs([target_of(tmp_path, "bilbo")], PLAN, runs / "data", CPU, None)
+
+
+def test_the_command_says_what_is_wrong() -> None:
+    runner = CliRunner()
+    for arguments, text in (
+        ([], "give the folders of runs, or --tier"),
+        (["--tier", "smoke", "--images", "3"], "give --experiment to measure its runs"),
+        (["x", "--tier", "smoke", "--experiment", "posterior_variance"], "not both"),
+    ):
+        found = runner.invoke(app, ["equations", *arguments])
+        assert text in str(found.exception), arguments
+
+
+# Identities of objectives, against the package's own
+
+
+def batch_of(images: int, latent: int) -> tuple[Gaussians, torch.Tensor]:
+    random = torch.Generator().manual_seed(1)
+    mean = torch.randn(images, latent, generator=random).double() * torch.tensor([3.0, 0.5, 1.0])
+    std = torch.full((latent,), 0.8).double()
+    return Gaussians(mean, std.expand_as(mean)), std
+
+
+def test_equations_29_and_30_are_the_packages_baggins() -> None:
+    q, std = batch_of(50, 3)
+    squared = 5 + torch.rand(50, generator=torch.Generator().manual_seed(2)).double()
+    of_24, of_30 = priors.bilbo_with_29(q, std, squared, 20, 0.2)
+    posterior = DiagonalPosterior(q.mean[None], std[None, None])
+    u = torch.tensor([[priors.information(q, std)]], dtype=torch.float64)
+    tau = torch.tensor([[0.2]], dtype=torch.float64)
+    log_likelihood = batch_log_likelihood(
+        LIKELIHOODS["baggins"], squared[None], 20, u, {"tau": tau}
+    )
+    batch = Batch(
+        *(q.mean[None], posterior, q.mean[None], log_likelihood, "floating", 50, Clock(1, 1, 1))
+    )
+    expected = float(OBJECTIVES["bilbo"].bound(batch))
+    assert of_24 == pytest.approx(expected, rel=1e-12)
+    assert of_30 == pytest.approx(expected, rel=1e-12)
+
+
+def test_equations_2_23_and_24_agree_on_rates() -> None:
+    q, std = batch_of(50, 3)
+    second = priors.fit(q).second
+    assert priors.rate_of_2(q, second, full=False) == pytest.approx(priors.rate_of_24(q, std))
+    assert priors.rate_of_2(q, second, full=True) == pytest.approx(priors.rate_of_23(q, std))
+    # A full S^2 costs less by what the fitted moments say.
+    gain = priors.rate_of_24(q, std) - priors.rate_of_23(q, std)
+    assert gain == pytest.approx(priors.fit(q).full_gain)
+    assert gain > 1e-3
+
+
+def test_small_batches_flatter_equation_24() -> None:
+    random = torch.Generator().manual_seed(3)
+    mean = torch.randn(60_000, 3, generator=random).double() * torch.tensor([3.0, 0.5, 1.0])
+    std = torch.full((3,), 0.8).double()
+    q = Gaussians(mean, std.expand_as(mean))
+    moment = mean.square().mean(0)
+    share = moment / (moment + std.square())
+    predicted = 0.5 * float(share.square().sum()) / 100
+    assert priors.batch_bias(q, std, 100) == pytest.approx(predicted, rel=0.15)
+
+
+def test_the_best_information_solves_its_equation() -> None:
+    assert priors.best_information(100, 784, 0.2) == pytest.approx(0.2 * 684)
+    assert priors.best_information(100, 784, 0.1) == 100
+    u = priors.best_information(100, 784, 0.2, units=30)
+    assert 30 / (30 + u - 100) + 1 / 0.2 == pytest.approx(784 / u)
+
+
+# Claims and the table, on made values
+
+
+def tier() -> Tier:
+    text = json.dumps(
+        {
+            "tier": "x",
+            "figures": [],
+            "experiments": [
+                {
+                    "name": "posterior_variance",
+                    "equations": True,
+                    "settings": {
+                        **{"dataset": "digits", "likelihood": "bernoulli", "epochs": 1},
+                        **{"batch_size": 100, "learning_rate": 0.001, "network": "mlp"},
+                        **{"hidden_units": 8, "hidden_layers": 1},
+                    },
+                    "axes": {
+                        "objective": ["learned", "bilbo"],
+                        "latent_dim": [2, 5],
+                        "seed": [0, 1, 2],
+                    },
+                }
+            ],
+        }
+    )
+    return Tier.model_validate(json.loads(text))
+
+
+@pytest.fixture
+def results(monkeypatch: pytest.MonkeyPatch) -> Any:
+    rows, values = [], []
+    for objective in ("learned", "bilbo"):
+        for seed in (0, 1, 2):
+            folder = f"{objective}/{seed}"
+            status = "diverged" if (objective, seed) == ("bilbo", 2) else "completed"
+            rows.append(
+                {
+                    **{"experiment": "posterior_variance", "folder": folder, "seed": seed},
+                    **{"objective": objective, "status": status, "metrics_digest": folder},
+                }
+            )
+            if status == "completed":
+                for state_name, value in (("trained", 0.1 * seed), ("initial", -0.5 - seed)):
+                    key = {"experiment": "posterior_variance", "folder": folder}
+                    named = {"state": state_name, "statistic": "eq12_exact", "value": value}
+                    values.append(key | named | {"arrays_digest": "", "refused": None})
+    table = pd.DataFrame(values)
+    for module in ("vaebench.claims.equations", "vaebench.reporting.equations"):
+        monkeypatch.setattr(f"{module}.equation_values", lambda _: table)
+    monkeypatch.setattr(collected, "equation_values", lambda _: table)
+    return made(rows, tier=tier())
+
+
+def test_a_statistic_has_a_number_for_each_seed_and_part(results: Any) -> None:
+    parts = equation(results, "eq12_exact", "low")
+    assert list(parts) == ["learned", "bilbo"]
+    assert list(parts["learned"]) == pytest.approx([0, 0.1, 0.2])
+    assert list(parts["bilbo"])[:2] == pytest.approx([0, 0.1])
+    assert math.isnan(parts["bilbo"][2])
+    one = equation(results, "eq12_exact", "low", objective="learned", state="initial")
+    assert list(one[""]) == [-0.5, -1.5, -2.5]
+    falls = equation_error_falls(results, "eq12_exact", "low", objective="learned")
+    assert list(falls[""]) == pytest.approx([-0.5, -1.4, -2.3])
+
+
+def test_what_is_not_measured_or_unknown_is_no_number(results: Any) -> None:
+    with pytest.raises(NotRun, match="has no eq9_gradient of trained networks"):
+        equation(results, "eq9_gradient", "low")
+    with pytest.raises(UserError, match="'eq99' is not one of"):
+        equation(results, "eq99", "low")
+
+
+def test_claims_name_known_statistics_and_states() -> None:
+    claims = [c for c in load_paper_values(PAPER).claims if c.statistic.startswith("equation")]
+    assert len(claims) > 50
+    for claim in claims:
+        assert claim.arguments["name"] in EQUATION_STATISTICS, claim.id
+        assert claim.arguments.get("state", "trained") in ("trained", "refined", "initial")
+    # Both latent dimensions, and the table's margins, are those of one criterion.
+    for name, first in margins(claims).items():
+        same = [c for c in claims if c.arguments["name"] == name and c.statistic == "equation"]
+        assert {c.expects for c in same} == {first.expects}, name
+
+
+def test_the_table_says_what_holds_and_what_held_before_training(results: Any) -> None:
+    table = equations_table(results, load_paper_values(PAPER).claims)
+    by = table.set_index("runs")
+    (learned,) = [key for key in by.index if "learned" in key]
+    row = by.loc[learned]
+    assert row["trained_mean"] == pytest.approx(0.1)
+    assert row["trained_seeds"] == 3
+    assert row["holds_trained"] == "undecided"
+    assert row["margin"] == "within ±0.1"
+    assert row["initial_mean"] == pytest.approx(-1.5)
+    text = to_markdown(table)
+    assert "10, 12" in text
+    assert "0.1 (-0.148 to 0.348): undecided" in text
+
+
+def test_collected_statistics_have_to_be_of_the_run(runs: Path, tmp_path: Path) -> None:
+    """A record of other weights, plan or arrays is refused."""
+    from vaebench.experiment.grid import Experiment, Run
+
+    layout = Layout(tmp_path)
+    experiment = Experiment.model_validate(
+        {
+            "name": "x",
+            "equations": FAST,
+            "settings": {k: v for k, v in settings("bilbo").given().items() if k != "seed"},
+            "axes": {"seed": [0]},
+        }
+    )
+    run = Run(settings("bilbo"), Path("run"))
+    shutil.copytree(runs / "bilbo", layout.run("x", "run"))
+    record = read_record(layout.run("x", "run") / "metrics.json")
+    rows = collected.equation_rows(layout, experiment, run, record)
+    assert {row["state"] for row in rows} == {"trained", "refined", "initial"}
+    assert {row["statistic"] for row in rows} <= set(EQUATION_STATISTICS)
+    other = experiment.model_copy(update={"equations": True})
+    with pytest.raises(UserError, match="made with other plan"):
+        collected.equation_rows(layout, other, run, record)
+    (layout.run("x", "run") / "equations.npz").write_bytes(b"")
+    with pytest.raises(UserError, match="made with other arrays"):
+        collected.equation_rows(layout, experiment, run, record)
