@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from tests.linear_runs import CPU
 from tests.made_results import PAPER, made
-from vaebench.claims.equations import equation, equation_error_falls
+from vaebench.claims.equations import equation, equation_error_falls, equation_violations
 from vaebench.claims.paper import load_paper_values
 from vaebench.claims.select import NotRun
 from vaebench.cli import app
@@ -307,6 +307,25 @@ def results(monkeypatch: pytest.MonkeyPatch) -> Any:
     return made(rows, tier=tier())
 
 
+@pytest.mark.parametrize(
+    "name", ["fig_gap", "fig_stationarity", "fig_penalty", "fig_decoder", "fig_posterior",
+             "fig_evidence"],
+)  # fmt: skip
+def test_a_figure_without_measurements_says_so(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from importlib import import_module
+
+    from vaebench.results.read import Selection
+
+    rows = [{"experiment": "posterior_variance", "folder": "x", "objective": "bilbo", "seed": 0}]
+    results = made(rows, tier=tier())
+    empty = pd.DataFrame(columns=list(collected.COLUMNS))
+    monkeypatch.setattr(collected, "equation_values", lambda _: empty)
+    shown = Selection("posterior_variance", (), results.runs, results.runs)
+    drawn = import_module(f"vaebench.figures.{name}").draw(results, shown)
+    assert "equations: true" in drawn.caption
+    assert drawn.shown.empty
+
+
 def test_a_statistic_has_a_number_for_each_seed_and_part(results: Any) -> None:
     parts = equation(results, "eq12_exact", "low")
     assert list(parts) == ["learned", "bilbo"]
@@ -315,6 +334,9 @@ def test_a_statistic_has_a_number_for_each_seed_and_part(results: Any) -> None:
     assert math.isnan(parts["bilbo"][2])
     one = equation(results, "eq12_exact", "low", objective="learned", state="initial")
     assert list(one[""]) == [-0.5, -1.5, -2.5]
+    violations = equation_violations(results, "eq12_exact", "low", 0.15)
+    assert list(violations["learned"]) == [0, 0, 1]
+    assert math.isnan(violations["bilbo"][2])
     falls = equation_error_falls(results, "eq12_exact", "low", objective="learned")
     assert list(falls[""]) == pytest.approx([-0.5, -1.4, -2.3])
 

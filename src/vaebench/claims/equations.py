@@ -63,6 +63,27 @@ def equation_error_falls(
     return found
 
 
+@statistic
+def equation_violations(
+    results: Watched,
+    name: str,
+    n: Dim,
+    margin: float,
+    runs: Runs = "bernoulli",
+    objective: str = "",
+) -> Values:
+    """Whether an identity is off by more than rounding: 1 if it is, for each seed, else 0.
+
+    Arguments and errors as in `equation`. NaN for a diverged run.
+    """
+    _check(name, "trained", runs)
+    found: Values = {}
+    for part, rows in _parts(results, n, runs, objective).items():
+        values = _values(results, rows, name, "trained")
+        found[part] = (values.abs() > margin).astype(float).where(values.notna()).tolist()
+    return found
+
+
 def _check(name: str, state: str, runs: str) -> None:
     for value, known in ((name, EQUATION_STATISTICS), (state, STATES), (runs, get_args(Runs))):
         if value not in known:

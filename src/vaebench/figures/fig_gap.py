@@ -2,6 +2,7 @@
 
 import numpy as np
 from matplotlib import pyplot as plt
+from matplotlib.ticker import NullFormatter
 
 from vaebench.figures.measured import groups, measured, nothing_measured
 from vaebench.figures.style import Drawing, first_seeds, objective_colours, runs_text
@@ -35,8 +36,14 @@ def draw(results: Results, shown: Selection) -> Drawing:
             ends = [both.min(), both.max()]
             ax.plot(ends, ends, color="0.6", linewidth=0.8, zorder=0)
         below.set(xscale="log", yscale="log", xlabel="gap log p(x) − bound (nats)")
+        for axis in (below.xaxis, below.yaxis):
+            axis.set_minor_formatter(NullFormatter())
         above.set(xlabel="bound (nats)")
         above.set_title(f"{name}\nmean gap {arrays['gap'].mean():.2f} nats")
+    # Panels of one scale, with the decades that all of them need.
+    ends = [f(line.get_xdata()) for ax in axes[1] for line in ax.lines for f in (min, max)]
+    for ax in axes[1]:
+        ax.set(xlim=(0.7 * min(ends), 1.4 * max(ends)), ylim=(0.7 * min(ends), 1.4 * max(ends)))
     axes[0, 0].set_ylabel("log p(x) (nats)")
     axes[1, 0].set_ylabel("gap by Eq. 18, averaged A (nats)")
     caption = (

@@ -11,7 +11,7 @@ KINDS = (
     ("eq22_predicted", "o", "½(log|E A| − E log|A|)"),
     ("eq22_second_order", "^", "Eq. 22: ¼ tr CV²"),
 )
-LEAST = 1e-4
+LEAST = 1e-3
 
 
 def draw(results: Results, shown: Selection) -> Drawing:

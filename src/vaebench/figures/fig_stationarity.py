@@ -2,12 +2,14 @@
 
 import numpy as np
 from matplotlib import pyplot as plt
+from matplotlib.ticker import NullFormatter
 
 from vaebench.figures.measured import groups, measured, nothing_measured
 from vaebench.figures.style import PALETTE, Drawing, runs_text
 from vaebench.results.equations import equation_arrays
 from vaebench.results.read import Results, Selection
 
+TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10)
 STATES = ("initial", "trained", "refined")
 
 
@@ -42,6 +44,8 @@ def draw(results: Results, shown: Selection) -> Drawing:
                     ax.scatter(x, y, marker=marker, s=16, color=colour, linewidths=1)
         ax.axhline(1, color="0.6", linewidth=0.8, zorder=0)
         ax.set(yscale="log", xticks=range(len(STATES)), xticklabels=STATES, title=name)
+        ax.set_yticks(TICKS, [f"{tick:g}" for tick in TICKS])
+        ax.yaxis.set_minor_formatter(NullFormatter())
         ax.set_xlim(-0.4, len(STATES) - 0.4)
     np.atleast_1d(axes)[0].set_ylabel("$\\Sigma_{jj} A_{jj}$")
     caption = (

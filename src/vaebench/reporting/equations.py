@@ -19,6 +19,8 @@ from vaebench.results.read import Results, varying
 
 WORDS = {Verdict.REPRODUCED: "holds", Verdict.DIFFERS: "does not hold"}
 UNDECIDED = "undecided"
+IDENTITY = "equation_violations"
+"""The statistic of claims that an identity holds to rounding, in each run."""
 
 
 def write_equations(results: Results, paper_values: Path) -> None:
@@ -33,12 +35,16 @@ def write_equations(results: Results, paper_values: Path) -> None:
 
 
 def margins(claims: list[Claim]) -> dict[str, Claim]:
-    """The claim of each statistic whose margin the table uses: the first that names it, trained."""
+    """The claim of each statistic whose margin the table uses: the first that names it, trained.
+
+    That of an identity is only used if there is no other.
+    """
     found: dict[str, Claim] = {}
-    for claim in claims:
-        given = claim.arguments
-        if claim.statistic == "equation" and given.get("state", "trained") == "trained":
-            found.setdefault(str(given["name"]), claim)
+    for statistic in ("equation", IDENTITY):
+        for claim in claims:
+            given = claim.arguments
+            if claim.statistic == statistic and given.get("state", "trained") == "trained":
+                found.setdefault(str(given["name"]), claim)
     return found
 
 
@@ -69,6 +75,12 @@ def equations_table(results: Results, claims: list[Claim]) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
+def _margin(claim: Claim) -> str:
+    if claim.statistic == IDENTITY:
+        return f"±{float(claim.arguments['margin']):g}, each run"
+    return claim.expects
+
+
 def _line(name: str, rows: pd.DataFrame, claim: Claim | None) -> dict[str, Any]:
     """What a line has on one statistic."""
     known = EQUATION_STATISTICS[name]
@@ -77,7 +89,7 @@ def _line(name: str, rows: pd.DataFrame, claim: Claim | None) -> dict[str, Any]:
         "statistic": name,
         "says": known.says,
         "unit": known.unit,
-        "margin": claim.expects if claim else "",
+        "margin": _margin(claim) if claim else "",
     }
     for state in STATES:
         sample = rows[rows["state"] == state].sort_values("seed")["value"].astype(float).tolist()
@@ -94,6 +106,11 @@ def _line(name: str, rows: pd.DataFrame, claim: Claim | None) -> dict[str, Any]:
 
 def holds(claim: Claim, values: list[float]) -> str:
     """Whether the values of seeds meet the claim: holds, does not hold, or undecided."""
+    if claim.statistic == IDENTITY:
+        limit = float(claim.arguments["margin"])
+        return WORDS[
+            Verdict.REPRODUCED if all(abs(v) <= limit for v in values) else Verdict.DIFFERS
+        ]
     return WORDS.get(judge(claim, {"": values}).verdict, UNDECIDED)
 
 
