@@ -2,7 +2,6 @@
 # training leaves beside its results.
 from vaebench.workflow.rules import collected_equations, equations_made_from
 
-
 for each in JOB_RULES:
     if TIER.experiment(each.experiment).equations_plan is not None:
 

@@ -2,7 +2,6 @@
 # training leaves beside its results.
 from vaebench.workflow.rules import evidence_made_from
 
-
 for each in JOB_RULES:
     if TIER.experiment(each.experiment).evidence_plan is not None:
 
