@@ -7,7 +7,6 @@ import typer
 
 from vaebench.cli.app import DataOption, app
 from vaebench.cli.options import (
-    STORE,
     CellOption,
     DeviceOption,
     RunsOption,
@@ -20,7 +19,7 @@ from vaebench.cli.run_folders import runs_in_folders, runs_of_tier
 from vaebench.errors import UserError
 from vaebench.experiment.equations import EquationsPlan, equations_plan
 from vaebench.experiment.tier import find_layout, find_tier, load_tier
-from vaebench.paths import DATA, PAPER_VALUES
+from vaebench.paths import DATA, PAPER_VALUES, STORE
 
 Fields = EquationsPlan.model_fields
 
