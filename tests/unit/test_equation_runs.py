@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from tests.linear_runs import CPU
 from tests.made_results import PAPER, made
-from vaebench.claims.equations import equation, equation_error_falls, equation_violations
+from vaebench.claims.equations import equation, equation_violations
 from vaebench.claims.paper import load_paper_values
 from vaebench.claims.select import NotRun
 from vaebench.cli import app
@@ -337,8 +337,6 @@ def test_a_statistic_has_a_number_for_each_seed_and_part(results: Any) -> None:
     violations = equation_violations(results, "eq12_exact", "low", 0.15)
     assert list(violations["learned"]) == [0, 0, 1]
     assert math.isnan(violations["bilbo"][2])
-    falls = equation_error_falls(results, "eq12_exact", "low", objective="learned")
-    assert list(falls[""]) == pytest.approx([-0.5, -1.4, -2.3])
 
 
 def test_what_is_not_measured_or_unknown_is_no_number(results: Any) -> None:
@@ -357,7 +355,8 @@ def test_claims_name_known_statistics_and_states() -> None:
     # Both latent dimensions, and the table's margins, are those of one criterion.
     for name, first in margins(claims).items():
         same = [c for c in claims if c.arguments["name"] == name and c.statistic == "equation"]
-        assert {c.expects for c in same} == {first.expects}, name
+        if same:  # others are identities
+            assert {c.expects for c in same} == {first.expects}, name
 
 
 def test_the_table_says_what_holds_and_what_held_before_training(results: Any) -> None:

@@ -15,6 +15,8 @@ ON_A_TIER = {
         "run",
         "classifier",
         "evaluate",
+        "evidence",
+        "equations",
         "config",
         "data",
         "collect",

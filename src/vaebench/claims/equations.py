@@ -6,7 +6,7 @@ import pandas as pd
 
 from vaebench.claims.needs import BAGGINS_SCALES, BERNOULLI, UNIT_T
 from vaebench.claims.registry import Values, statistic
-from vaebench.claims.select import Dim, NotPlanned, NotRun, Watched, by_seed, paired, runs_of
+from vaebench.claims.select import Dim, NotPlanned, NotRun, Watched, by_seed, runs_of
 from vaebench.errors import UserError
 from vaebench.experiment.equations import EQUATION_STATISTICS, STATES, State
 from vaebench.results.equations import equation_values
@@ -44,23 +44,6 @@ def equation(
         part: _values(results, rows, name, state).tolist()
         for part, rows in _parts(results, n, runs, objective).items()
     }
-
-
-@statistic
-def equation_error_falls(
-    results: Watched, name: str, n: Dim, runs: Runs = "bernoulli", objective: str = ""
-) -> Values:
-    """How much larger a statistic of an equation is in size after training than before its first
-    step, at the same seed: below 0 if training brings the networks nearer to the equation.
-
-    Arguments and errors as in `equation`.
-    """
-    _check(name, "trained", runs)
-    found: Values = {}
-    for part, rows in _parts(results, n, runs, objective).items():
-        trained, initial = (_values(results, rows, name, s).abs() for s in ("trained", "initial"))
-        found[part] = paired(trained, initial)
-    return found
 
 
 @statistic
