@@ -1,12 +1,13 @@
 """Statistics of the paper's equations, as they are measured on runs (`docs/equations.md`)."""
 
+from dataclasses import replace
 from typing import Literal, get_args
 
 import pandas as pd
 
 from vaebench.claims.needs import BAGGINS_SCALES, BERNOULLI, UNIT_T
 from vaebench.claims.registry import Values, statistic
-from vaebench.claims.select import Dim, NotPlanned, NotRun, Watched, by_seed, runs_of
+from vaebench.claims.select import Dim, NotMeasured, NotRun, Watched, by_seed, runs_of
 from vaebench.errors import UserError
 from vaebench.experiment.equations import EQUATION_STATISTICS, STATES, State
 from vaebench.results.equations import equation_values
@@ -39,7 +40,7 @@ def equation(
         UserError: an argument is unknown.
         NotRun: the tier has no such runs, or measures no equations on them.
     """
-    _check(name, state, runs)
+    _check(results, name, state, runs)
     return {
         part: _values(results, rows, name, state).tolist()
         for part, rows in _parts(results, n, runs, objective).items()
@@ -59,7 +60,7 @@ def equation_violations(
 
     Arguments and errors as in `equation`. NaN for a diverged run.
     """
-    _check(name, "trained", runs)
+    _check(results, name, "trained", runs)
     found: Values = {}
     for part, rows in _parts(results, n, runs, objective).items():
         values = _values(results, rows, name, "trained")
@@ -67,16 +68,19 @@ def equation_violations(
     return found
 
 
-def _check(name: str, state: str, runs: str) -> None:
+def _check(results: Watched, name: str, state: str, runs: str) -> None:
     for value, known in ((name, EQUATION_STATISTICS), (state, STATES), (runs, get_args(Runs))):
         if value not in known:
             raise UserError(f"equation: '{value}' is not one of: {', '.join(known)}")
+    if all(experiment.equations_plan is None for experiment in results.tier.experiments):
+        raise NotMeasured("the tier does not measure equations")
 
 
 def _parts(results: Watched, n: Dim, runs: Runs, objective: str) -> dict[str, pd.DataFrame]:
     """The runs of each part of a claim."""
     if runs != "bernoulli":
-        need = UNIT_T if runs == "gaussian" else BAGGINS_SCALES
+        # Unscaled data are enough here; another tier may have them alone.
+        need = replace(UNIT_T if runs == "gaussian" else BAGGINS_SCALES, varies=frozenset())
         return {"": runs_of(results, need, n, data_scale=1.0)}
     chosen = (objective,) if objective else OBJECTIVES
     need = BERNOULLI.having(objective=chosen)
@@ -88,7 +92,7 @@ def _values(results: Watched, rows: pd.DataFrame, name: str, state: str) -> pd.S
     """The statistic by seed. NaN for a diverged run."""
     experiment = results.tier.experiment(str(rows["experiment"].iloc[0]))
     if experiment.equations_plan is None:
-        raise NotPlanned(f"'{experiment.name}' does not measure equations")
+        raise NotMeasured(f"'{experiment.name}' does not measure equations")
     table = equation_values(results)
     own = table[(table["state"] == state) & (table["statistic"] == name)]
     wide = rows.merge(own[["experiment", "folder", "value"]], how="left")

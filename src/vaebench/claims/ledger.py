@@ -18,7 +18,7 @@ from vaebench.claims.paper import (
 )
 from vaebench.claims.printed import judge_printed, predict
 from vaebench.claims.registry import Values, compute, describe
-from vaebench.claims.select import LOW, Dim, NotPlanned, NotRun, Watched
+from vaebench.claims.select import LOW, Dim, NotMeasured, NotPlanned, NotRun, Watched
 from vaebench.experiment.grid import Strict
 from vaebench.experiment.needs import planned_settings
 from vaebench.experiment.settings import AxisValue
@@ -85,9 +85,9 @@ def judge_all(results: Results, paper: PaperValues) -> list[Judged]:
     """
     own = own_claims(results.tier)
     numbers = [line for number in paper.numbers for line in judge_number(results, number)]
-    of_paper = numbers + [judge_claim(results, c, paper.trainings) for c in paper.claims]
-    if _is_planned(results, paper.trainings):
-        of_paper = [line.model_copy(update={"bears": True}) for line in of_paper]
+    whole = _is_planned(results, paper.trainings)
+    of_paper = [line.model_copy(update={"bears": whole or line.bears}) for line in numbers]
+    of_paper += [judge_claim(results, claim, paper.trainings, whole) for claim in paper.claims]
     return corrected(of_paper) + corrected([judge_claim(results, claim) for claim in own])
 
 
@@ -153,16 +153,29 @@ def judge_number(results: Results, number: Number) -> list[Judged]:
 
 
 def judge_claim(
-    results: Results, claim: Claim, trainings: Sequence[dict[str, AxisValue]] = ()
+    results: Results,
+    claim: Claim,
+    trainings: Sequence[dict[str, AxisValue]] = (),
+    bears_on_all: bool = False,
 ) -> Judged:
-    """Judge a claim by its statistic over seeds, see `judge.py`."""
+    """Judge a claim by its statistic over seeds, see `judge.py`.
+
+    Args:
+        results: the tier's results.
+        claim: the paper's or the tier's own.
+        trainings: the settings of the paper's runs.
+        bears_on_all: whether the tier bears on claims whose runs it does not plan. It never bears
+            on those that are about a measurement that it does not ask for.
+    """
     own = isinstance(claim, OwnClaim)
     watched = Watched.of_results(results, claim.experiment if isinstance(claim, OwnClaim) else None)
     parts, reason, bears = Values(), "", True
     try:
         parts = compute(claim.statistic, watched, dict(claim.arguments))
     except NotRun as lacking:
-        reason, bears = str(lacking), not isinstance(lacking, NotPlanned)
+        bears = not isinstance(lacking, NotPlanned)
+        bears = bears or (bears_on_all and not isinstance(lacking, NotMeasured))
+        reason = str(lacking)
     used = pd.concat(watched.used).drop_duplicates("run_hash") if watched.used else None
     line = Judged(
         id=claim.id,

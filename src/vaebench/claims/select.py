@@ -25,6 +25,10 @@ class NotPlanned(NotRun):
     """The tier's config has no runs that could decide the claim, so it does not bear on it."""
 
 
+class NotMeasured(NotPlanned):
+    """The tier does not ask for the measurement that the claim is about. No tier has to."""
+
+
 @dataclass(frozen=True)
 class Paired(Sequence[float]):
     """Differences at shared seeds. Both sides are kept, to tell what the pairing has brought."""
