@@ -9,6 +9,7 @@ import torch
 
 from tests.conftest import PROJECT
 from vaebench.claims.write import write_ledger
+from vaebench.equations.measure import measure_runs as measure_equations
 from vaebench.evidence.measure import EvidenceTarget, measure_runs
 from vaebench.execution.session import Resources, targets_of, train_targets
 from vaebench.experiment.grid import expand
@@ -39,7 +40,8 @@ def forge(path: Path, old: str, new: str) -> None:
 
 
 def train_tier(tier: Tier, root: Path) -> list[list[EvaluationTarget]]:
-    """Train all runs of a tier into `root`/results, and measure their evidence if it asks for it.
+    """Train all runs of a tier into `root`/results, and measure their evidence and equations if it
+    asks for them.
 
     Data are from `root`/data.
 
@@ -61,10 +63,13 @@ def train_tier(tier: Tier, root: Path) -> list[list[EvaluationTarget]]:
                         for t in targets
                     ]
                 )
+            runs = [EvidenceTarget(t.folder, t.weights) for t in targets]
             if experiment.evidence_plan is not None:
-                runs = [EvidenceTarget(t.folder, t.weights) for t in targets]
                 plan = experiment.evidence_plan
                 measure_runs(runs, plan, resources.data, CPU, resources.store)
+            if experiment.equations_plan is not None:
+                measures = experiment.equations_plan
+                measure_equations(runs, measures, resources.data, CPU, resources.store)
     return measured
 
 
