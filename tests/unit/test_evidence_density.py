@@ -65,6 +65,11 @@ def test_the_mean_bound_is_that_of_the_metrics(
     assert q.is_full == (posterior == "full")
     assert q.factor.shape[:2] == (len(x), 2)
     assert isinstance(density.prior, FullPrior) == (prior == "floating-full")
+    codes = density.encode(density.data(torch.from_numpy(digits.train_images.reshape(-1, 784))))
+    square = (codes.std.square() + codes.mean.square()).double().mean(0)
+    expected = torch.ones_like(square) if prior == "standard" else square
+    assert (square - 1).abs().max() > 0.05
+    torch.testing.assert_close(density.prior.variance[0, 0], expected, rtol=1e-4, atol=0)
     # The metrics have one draw of each image; S^2 is that of the training set.
     found = importance_weights(density, x, q, 4, torch.Generator()).log_w.mean()
     assert float(found) == pytest.approx(metrics["elbo_frozen_prior"], abs=1)
@@ -163,6 +168,10 @@ def test_gaussians_agree_with_torch_distributions(is_full: bool) -> None:
     torch.testing.assert_close(q.log_density_of_noise(noise), normal.log_prob(z))
     torch.testing.assert_close(q.noise(z), noise)
     torch.testing.assert_close(q.std.square(), normal.covariance_matrix.diagonal(dim1=1, dim2=2))
+    direction = torch.randn(4, 3, generator=random).double()
+    free = noise[0].clone().requires_grad_()
+    (slope,) = torch.autograd.grad((q.z(free) * direction).sum(), free)
+    torch.testing.assert_close(q.gradient_by_noise(direction), slope)
     prior = linear_run(3, 4).density.prior
     on = torch.distributions.MultivariateNormal(mean[0] * 0, torch.diag(prior.variance[0, 0]))
     torch.testing.assert_close(q.kl(prior), torch.distributions.kl_divergence(normal, on))

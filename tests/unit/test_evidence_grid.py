@@ -130,6 +130,10 @@ def test_a_grid_that_is_too_coarse_is_doubled_or_refused() -> None:
     gap = integrate(density, x, q, coarse).log_p - exact_elbo(density, x, q)
     with pytest.raises(UserError, match=r"the grid is too coarse for \d+ images: with 10 points"):
         check_gaps(gap, coarse)
+    check_gaps(torch.tensor([0.5, -0.009]), coarse)
+    for wrong in (-0.02, float("nan")):
+        with pytest.raises(UserError, match="the grid is too coarse for 1 images"):
+            check_gaps(torch.tensor([0.5, wrong]), coarse)
 
 
 def test_a_grid_reaches_prior_and_posteriors() -> None:

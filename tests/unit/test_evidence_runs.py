@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 import vaebench
@@ -122,6 +123,14 @@ def test_a_measurement_that_was_stopped_goes_on_with_the_same_result(
     monkeypatch.setattr(method, "CHAINS_AT_ONCE", {"cpu": 4})  # blocks of two images
     measured(root, 3)
     whole = (root / "n3" / "evidence.npz").read_bytes()
+    with np.load(root / "n3" / "evidence.npz") as arrays:
+        second = arrays["log_p"][2:4]
+    # A block is of the images that it says.
+    density = vaebench.load_run(root / "n3", device="cpu").density()
+    images = np.load(root / "data/prepared/digits/test_images.npy")[2:4].reshape(2, -1)
+    x = density.data(torch.from_numpy(images))
+    by_hand = annealed(density, x, density.encode(x), 8, 2, 0, "2").log_p
+    np.testing.assert_allclose(second, by_hand.numpy(), rtol=1e-6)
     again = copied(made, tmp_path / "again")
     done: list[Any] = []
 
