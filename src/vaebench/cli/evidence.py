@@ -1,6 +1,5 @@
 """The command that measures the evidence log p(x) of trained runs."""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -15,11 +14,11 @@ from vaebench.cli.options import (
     ThreadsOption,
     ensure_data,
 )
+from vaebench.cli.run_folders import runs_in_folders, runs_of_tier
 from vaebench.errors import UserError
 from vaebench.experiment.evidence import EvidencePlan, evidence_plan
-from vaebench.experiment.jobs import chosen_blocks
-from vaebench.experiment.tier import Tier, find_tier, load_tier
-from vaebench.paths import DATA, STORE, Layout
+from vaebench.experiment.tier import find_tier, load_tier
+from vaebench.paths import DATA, STORE
 
 Fields = EvidencePlan.model_fields
 
@@ -73,12 +72,12 @@ def evidence(
     if config is None or experiment is None:
         if config is not None or experiment is not None or not run or cell or runs:
             raise UserError("give the folders of runs, or --tier with --experiment")
-        targets, plan, mirrors = _of_folders(run), evidence_plan(EvidencePlan(), given), []
+        targets, plan, mirrors = runs_in_folders(run), evidence_plan(EvidencePlan(), given), []
     else:
         if run:
             raise UserError("give folders of runs or a tier, not both")
         chosen = config.experiment(experiment).evidence_plan or EvidencePlan()
-        targets, plan = _of_tier(config, experiment, cell, runs), evidence_plan(chosen, given)
+        targets, plan = runs_of_tier(config, experiment, cell, runs), evidence_plan(chosen, given)
         mirrors = config.execution.mirrors
     import torch
 
@@ -96,27 +95,3 @@ def evidence(
     measure_runs(measured, plan, data, where, store, keep=config is not None)
     for target in measured:
         typer.echo(target.folder / "evidence.json")
-
-
-def _of_folders(folders: Iterable[Path]) -> list[tuple[Path, Path]]:
-    """Each folder of a run with the path of its weights."""
-    from vaebench.api.files import read_run, weights_places
-
-    found = []
-    for folder in folders:
-        read_run(folder)
-        places = weights_places(folder)
-        found.append((folder, next((path for path in places if path.exists()), places[0])))
-    return found
-
-
-def _of_tier(
-    config: Tier, experiment: str, cell: list[str] | None, runs: str | None
-) -> list[tuple[Path, Path]]:
-    layout = Layout.of(config.tier)
-    packs = chosen_blocks([config.experiment(experiment)], cell or None, runs)
-    return [
-        (layout.run(experiment, run.folder), layout.weights(experiment, run.folder))
-        for _, pack in packs
-        for run in pack.runs
-    ]
