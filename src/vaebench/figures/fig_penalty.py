@@ -19,7 +19,7 @@ def draw(results: Results, shown: Selection) -> Drawing:
     rows, initial = (measured(results, shown, state) for state in ("trained", "initial"))
     if rows.empty:
         return nothing_measured(shown)
-    figure, ax = plt.subplots(figsize=(5.4, 3.8), layout="constrained")
+    figure, ax = plt.subplots(figsize=(6.4, 4.0), layout="constrained")
     everything = [LEAST]
     for k, (name, own) in enumerate(groups(rows)):
         colour = PALETTE[k % len(PALETTE)]
