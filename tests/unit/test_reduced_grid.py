@@ -45,10 +45,6 @@ def hardly_trained() -> Tier:
                 **{"method": "ais", "images": 2, "temperatures": 4, "chains": 2, "draws": 25},
                 **{"simulated": 2, "refined": 2},
             }
-        if "equations" in experiment:
-            experiment["equations"] = {
-                **{"images": 2, "refined": 2, "regressed": 4, "temperatures": 2, "chains": 2},
-            }
     return Tier.model_validate(values)
 
 
@@ -91,7 +87,8 @@ def test_every_figure_table_and_claim_of_the_reduced_grid(
         # The paper's numbers are of MNIST, two seeds have no spread and no correlation, and hardly
         # trained codes may collapse.
         may_lack = line.expects.endswith("in the prediction")
-        may_lack = may_lack or any(word in line.reason for word in ("collapsed", "fewer than"))
+        reasons = ("collapsed", "fewer than", "the tier does not measure equations")
+        may_lack = may_lack or any(words in line.reason for words in reasons)
         assert line.verdict != "not run" or may_lack, line
     ledger = read_json(layout.claims("json"))
     assert ledger["tier"] == "smoke"
@@ -148,9 +145,8 @@ def test_each_figure_experiment_and_axis_of_the_paper_tier_has_its_counterpart()
     paper, celeba, smoke = (
         load_tier(PROJECT / "config" / f"{t}.yaml") for t in ("paper", "celeba", "smoke")
     )
-    evidence = load_tier(PROJECT / "config" / "evidence.yaml")
-    assert smoke.figures == [*sorted([*paper.figures, *celeba.figures]), *evidence.figures]
-    assert smoke.figures[:17] == [f"fig{k:02}" for k in range(1, 18)]
+    assert smoke.figures == sorted([*paper.figures, *celeba.figures])
+    assert smoke.figures == [f"fig{k:02}" for k in range(1, 18)]
     experiments = [*paper.experiments, *celeba.experiments]
     assert [e.name for e in smoke.experiments] == [e.name for e in experiments]
     for of_paper, reduced in zip(experiments, smoke.experiments, strict=True):
