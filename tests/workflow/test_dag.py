@@ -19,25 +19,6 @@ from vaebench.runs.attestations import Attestation, AttestedPart
 pytestmark = pytest.mark.workflow
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The tiny tier, run once."""
-    project = copy_project(tmp_path_factory.mktemp("finished"))
-    assert project.jobs() == [
-        *("claims", "collect", "data", "figure", "manifest", "report", "table"),
-        *["train_posterior_variance"] * 2,
-    ]
-    return project
-
-
-@pytest.fixture
-def project(finished: Project, tmp_path: Path) -> Project:
-    """A copy of the finished tiny tier, dates of files and snakemake's metadata included."""
-    root = tmp_path / "project"
-    shutil.copytree(finished.root, root, symlinks=True)
-    return Project(root)
-
-
 def test_one_command_makes_everything(finished: Project) -> None:
     results = finished.results
     for objective in ("learned", "bilbo"):
@@ -273,41 +254,6 @@ def test_sample_quality_is_measured_by_a_classifier_that_the_workflow_trains(
     done = project.snakemake("--", again)
     assert done.returncode != 0
     assert "samples are drawn from the weights" in done.stdout + done.stderr
-
-
-def test_the_evidence_is_measured_where_an_experiment_asks_for_it(project: Project) -> None:
-    values = yaml.safe_load((project.root / "tiny.yaml").read_text())
-    plan = {"images": 4, "temperatures": 8, "chains": 2, "draws": 50, "simulated": 2, "refined": 2}
-    values["experiments"].append(
-        values["experiments"][0]
-        | {
-            "name": "evident",
-            "axes": {"objective": ["learned"], "latent_dim": [2, 3], "seed": [0, 1]},
-            "evidence": plan,
-        }
-    )
-    (project.root / "tiny.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
-    rules = project.jobs("--", RUNS)
-    assert rules.count("evidence_evident") == 2  # n = 2 was trained before, for another experiment
-    assert "evidence_posterior_variance" not in rules
-    assert project.planned("--", RUNS) == set()
-    rows = pd.read_parquet(project.root / RUNS)
-    asked = rows["experiment"] == "evident"
-    assert sorted(rows[asked]["evidence_method"]) == ["ais", "ais", "grid", "grid"]
-    assert rows[~asked]["evidence_mean"].isna().all()
-    assert (rows[asked]["evidence_gap"] > 0).all()
-    # Another plan, or other code that measures: the evidence is measured again, nothing is trained.
-    project.edit("evidence/ais.py", "STEEPNESS = 4.0", "STEEPNESS = 3.0")
-    assert project.planned("--", RUNS) == {"collect", "evidence_evident"}
-    project.edit("evidence/ais.py", "STEEPNESS = 3.0", "STEEPNESS = 4.0")
-    # Without the weights, what is measured stands, and is in the store.
-    shutil.rmtree(project.results / "weights" / "evident")
-    assert project.planned("--", RUNS) == set()
-    record = next((project.results / "runs" / "evident").rglob("evidence.json"))
-    before = record.read_bytes()
-    record.unlink()
-    assert project.jobs("--", record.relative_to(project.root).as_posix()) == ["evidence_evident"]
-    assert record.read_bytes() == before
 
 
 def test_stale_runs_are_refused_in_a_clone_without_metadata(project: Project) -> None:
