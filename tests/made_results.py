@@ -25,7 +25,7 @@ class Made(Watched):
     """
 
     made: dict[str, dict[str, Any]]
-    as_planned: bool
+    as_planned: bool = False
 
     def planned(self, experiment: str, **settings: Any) -> pd.DataFrame:
         asked = super().planned if self.as_planned else self.of

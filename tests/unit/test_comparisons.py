@@ -65,7 +65,7 @@ def compared(
                 "samples": np.zeros((32, 8, 8), np.uint8), "labels": np.arange(10, dtype=np.uint8),
                 "posterior_mean": np.random.default_rng(seed).standard_normal((10, 2)),
             }  # fmt: skip
-    return made(rows, history, arrays, tier)
+    return made(rows, history, arrays, tier, as_planned=True)
 
 
 def sentences(results: Watched) -> list[str]:

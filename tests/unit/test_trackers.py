@@ -58,10 +58,12 @@ def expected(record: RunRecord) -> list[tuple[int, dict[str, float]]]:
     def known(values: Mapping[str, float | None], prefix: str) -> dict[str, float]:
         return {prefix + name: value for name, value in values.items() if value is not None}
 
-    points = [
-        (point.step, known(point.model_dump(exclude={"epoch", "step"}), "test/"))
-        for point in record.history
-    ]
+    others = {"train_elbo": "train/elbo", "held_out_elbo": "held_out/elbo"}
+    points = []
+    for point in record.history:
+        of_test = known(point.model_dump(exclude={"epoch", "step", *others}), "test/")
+        of_others = {others[name]: value for name, value in point if name in others}
+        points.append((point.step, of_test | known(of_others, "")))
     final = known(record.final.test.model_dump(), "final/test/")
     final |= known(record.final.train.model_dump(), "final/train/")
     return [*points, (record.history[-1].step, final)]

@@ -97,7 +97,7 @@ def test_a_part_is_shown_shared_and_completed(
     assert {"figure", "claims", "report", "manifest"} <= elsewhere.planned()
 
 
-def test_a_run_that_is_trained_later_is_shown_and_one_that_is_gone_is_not(
+def test_a_run_that_is_trained_later_is_shown_and_one_that_is_lost_is_not(
     tmp_path: Path, data_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = copy_project(tmp_path, data_root)
@@ -117,7 +117,14 @@ def test_a_run_that_is_trained_later_is_shown_and_one_that_is_gone_is_not(
     assert "*not run*" in table()
     train("bilbo")
     assert "*not run*" not in table()
+    # A run whose place is empty comes from the store, unless it is lost there too.
+    before = table()
     shutil.rmtree(project.run("bilbo", 1))
+    project.jobs("--", shown)
+    assert project.run("bilbo", 1).exists()
+    assert table() == before
+    shutil.rmtree(project.run("bilbo", 1))
+    shutil.rmtree(project.root / ".vaebench" / "runs")
     assert project.jobs("--", shown) == ["collect", "table"]
     assert "| 1 of 2 " in table()
 
