@@ -196,7 +196,7 @@ def test_a_change_in_the_claims_judges_and_retrains_nothing(project: Project) ->
     assert path.read_text() != before
     # The tables stand beside the paper's numbers, which the same file holds.
     assert project.jobs() == ["claims", "manifest", "report", "table"]
-    project.edit("claims/bounds.py", "0.1 * history", "0.2 * history")
+    project.edit("claims/curves.py", "0.1 * history", "0.2 * history")
     assert project.planned() == {"claims", "manifest", "report"}
 
 
