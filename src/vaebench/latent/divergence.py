@@ -7,7 +7,7 @@ With q_N the aggregated posterior of the N training images (Hoffman and Johnson,
 That of the population, KL(q | p), lies between
 
 - KL(q_N | p), which is larger in expectation over training sets since KL is convex, and
-- E log q_N(z) - log p(z) for z of the posteriors of *test* images, which is KL(q | p) - KL(q | q_N).
+- E log q_N(z) - log p(z) for z of the posteriors of *test* images: KL(q | p) - KL(q | q_N).
 
 The lower end is at once what the test set's evidence lower bound gains if p is replaced by q_N. As
 I_N saturates at log N, the two are far apart, and N images do not say what KL(q | p) is.
@@ -39,7 +39,9 @@ class Mean:
     def of(values: Tensor) -> Mean:
         """Of a number for each image, shape [N]."""
         many = len(values) > 1
-        return Mean(float(values.mean()), float(values.std() / len(values) ** 0.5) if many else None)
+        return Mean(
+            float(values.mean()), float(values.std() / len(values) ** 0.5) if many else None
+        )
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,8 @@ def gaussian_gain(posteriors: Gaussians, fitted: Moments) -> Tensor:
     ]
     under_fitted = sum(each.square().sum((1, 2)) for each in solved)
     under_prior = posteriors.mean.square().sum(1) + posteriors.factor.square().flatten(1).sum(1)
-    return 0.5 * (under_prior - under_fitted) - lower.diagonal().log().sum()
+    found: Tensor = 0.5 * (under_prior - under_fitted) - lower.diagonal().log().sum()
+    return found
 
 
 def gaussian_log_density(z: Tensor, fitted: Moments) -> Tensor:
@@ -133,14 +136,17 @@ def gaussian_log_density(z: Tensor, fitted: Moments) -> Tensor:
     lower = torch.linalg.cholesky(fitted.covariance)
     solved = torch.linalg.solve_triangular(lower, (z - fitted.mean).T, upper=False)
     latent = z.shape[1]
-    return -0.5 * (latent * LOG_TWO_PI + solved.square().sum(0)) - lower.diagonal().log().sum()
+    square: Tensor = latent * LOG_TWO_PI + solved.square().sum(0)
+    log_det: Tensor = lower.diagonal().log().sum()
+    return -0.5 * square - log_det
 
 
 def by_image(values: Tensor, images: Tensor) -> Tensor:
     """The mean of the draws of each image: draws of one image are not independent."""
     _, place, counts = images.unique(return_inverse=True, return_counts=True)
     sums = torch.zeros(len(counts), dtype=values.dtype, device=values.device)
-    return sums.index_add_(0, place, values) / counts
+    means: Tensor = sums.index_add_(0, place, values) / counts
+    return means
 
 
 def _drawn(codes: Codes, draws: int, random: torch.Generator) -> tuple[Tensor, Tensor]:

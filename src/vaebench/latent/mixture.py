@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from vaebench.core.posterior import LOG_TWO_PI
+from vaebench.evidence.density import Density
 from vaebench.evidence.gaussians import Gaussians
-from vaebench.latent.codes import Codes
+from vaebench.latent.codes import Codes, codes_of, unwhitened
 
 CODES_AT_ONCE = 2048
 NEAR = 9.0
@@ -66,6 +67,22 @@ def moments(codes: Codes) -> Moments:
     covariance /= count
     kurtosis = fourth / count / covariance.diagonal().square() - 3
     return Moments(mean, covariance, of_means / count, kurtosis, kl / count)
+
+
+def fitted_gaussian(density: Density, levels: Tensor) -> tuple[Tensor, Tensor]:
+    """m and an L with C = L L' of the aggregated posterior, for codes as they are.
+
+    Args:
+        density: of the run.
+        levels: images, shape [N, pixel].
+
+    Returns:
+        Float64 on the CPU, shapes [latent] and [latent, latent].
+    """
+    fitted = moments(codes_of(density, levels))
+    lower = torch.linalg.cholesky(fitted.covariance)
+    turned = unwhitened(lower.T, density.prior).T
+    return unwhitened(fitted.mean, density.prior).cpu(), turned.cpu()
 
 
 @torch.no_grad()
