@@ -8,56 +8,50 @@ stands for the precision: it is exact for a linear decoder, and the matrix of th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
-
 import torch
 from torch import Tensor
 
-from vaebench.core.prior import FullPrior
+from vaebench.core.prior import FullPrior, Prior
 from vaebench.equations.local import antithetic, averaged_curvature, model_of
 from vaebench.evidence.density import Density
 from vaebench.evidence.gaussians import Gaussians
-from vaebench.evidence.grid import POINTS, converged_grid, grid_for, integrate
+from vaebench.evidence.grid import converged_grid, grid_for, integrate
 
 PAIRS = 8
 """Antithetic pairs of draws of q for the mean of J'WJ."""
-Source = Literal["grid", "curvature"]
 
 
-@dataclass(frozen=True)
-class Exact:
-    """The precisions of exact posteriors, or what stands for them."""
-
-    precision: Tensor
-    """In whitened coordinates, float64 of shape [N, latent, latent]."""
-    source: Source
-
-
-def exact_precisions(density: Density, levels: Tensor, random: torch.Generator) -> Exact:
-    """The precisions of p(z|x) of some images.
+def curvature_precisions(density: Density, levels: Tensor, random: torch.Generator) -> Tensor:
+    """A of some images in whitened coordinates, float64 of shape [N, latent, latent].
 
     Raises:
-        UserError: n > 2 and the network or the likelihood is not one whose curvature is known; or
-            the grid does not converge.
+        UserError: the network or the likelihood is not one whose curvature is known.
+    """
+    model, posteriors = model_of(density), density.encode(density.data(levels))
+    noise = antithetic(PAIRS, posteriors.mean, random)
+    return _whitened(averaged_curvature(model, posteriors, noise), density.prior)
+
+
+def grid_precisions(density: Density, levels: Tensor) -> Tensor:
+    """The inverse covariances of p(z|x) for n <= 2. Arguments and result as above.
+
+    Raises:
+        UserError: there are more dimensions, or the grid does not converge.
     """
     x = density.data(levels)
     posteriors = density.encode(x)
-    source: Source
-    if density.latent_dim in POINTS:
-        grid, _ = converged_grid(density, x, posteriors, grid_for(density, posteriors))
-        precision, source = integrate(density, x, posteriors, grid).covariance.inverse(), "grid"
-    else:
-        model = model_of(density)
-        noise = antithetic(PAIRS, posteriors.mean, random)
-        precision, source = averaged_curvature(model, posteriors, noise), "curvature"
-    # z = S u for whitened u, so that precisions of u are S' A S.
-    prior = density.prior
+    grid, _ = converged_grid(density, x, posteriors, grid_for(density, posteriors))
+    covariance = integrate(density, x, posteriors, grid).covariance.to(x.device)
+    return _whitened(covariance.inverse(), density.prior)
+
+
+def _whitened(precisions: Tensor, prior: Prior) -> Tensor:
+    """S' A S, since z = S u for whitened u."""
     if isinstance(prior, FullPrior):
-        lower = prior.cholesky[0].to(precision)
-        return Exact(lower.T @ precision @ lower, source)
-    std = prior.variance[0, 0].sqrt().to(precision)
-    return Exact(std[:, None] * precision * std, source)
+        lower = prior.cholesky[0].to(precisions)
+        return lower.T @ precisions @ lower
+    std = prior.variance[0, 0].sqrt().to(precisions)
+    return std[:, None] * precisions * std
 
 
 def mean_correlation(covariances: Tensor) -> float | None:

@@ -18,7 +18,12 @@ from vaebench.evidence.grid import Grid
 from vaebench.experiment.evidence import LARGEST_GRID
 from vaebench.experiment.latent import LatentPlan
 from vaebench.latent.codes import Codes, codes_of, unwhitened
-from vaebench.latent.correlation import covariances, exact_precisions, mean_correlation
+from vaebench.latent.correlation import (
+    covariances,
+    curvature_precisions,
+    grid_precisions,
+    mean_correlation,
+)
 from vaebench.latent.divergence import Divergence, Mean, divergence, gaussian_kl
 from vaebench.latent.mixture import Moments, log_density_on_tile, moments
 from vaebench.latent.mmd import squared_mmd
@@ -245,27 +250,42 @@ def _axes(
     if not count or int(active.sum()) < 2:
         missing["axes"] = "not asked for" if not count else "fewer than two active dimensions"
         return None
-    random = generator(plan.seed, "samples", "latent axes", density.device)
-    try:
-        exact = exact_precisions(density, levels[:count], random)
-    except UserError as error:
-        missing["axes"] = str(error)
-        return None
     log.info(f"[latent] axes of {count} posteriors")
-    pairs = active.nonzero()[:, 0]
-    inner = exact.precision[:, pairs][:, :, pairs]
-    found = rotation(inner, random)
-    sigma = covariances(test.make(slice(count)))[:, pairs][:, :, pairs]
-    wide = exact.precision.inverse()[:, pairs][:, :, pairs]
-    return AxesOfPosteriors(
-        images=count,
-        source=exact.source,
-        correlation=mean_correlation(sigma),
-        correlation_exact=mean_correlation(wide),
-        loss=found.loss,
-        random=found.random,
-        best=found.best,
-        alignment=found.alignment,
+    random = generator(plan.seed, "samples", "latent axes", density.device)
+    known: dict[str, Tensor] = {}
+    reasons = []
+    try:
+        known["curvature"] = curvature_precisions(density, levels[:count], random)
+    except UserError as error:
+        reasons.append(str(error))
+    if density.latent_dim <= LARGEST_GRID:
+        try:
+            known["grid"] = grid_precisions(density, levels[:count])
+        except UserError as error:
+            reasons.append(str(error))
+    if not known:
+        missing["axes"] = "; ".join(reasons)
+        return None
+    exact_source, loss_source = next(reversed(known)), next(iter(known))
+    kept = active.nonzero()[:, 0]
+
+    def of_active(matrices: Tensor) -> Tensor:
+        return matrices[:, kept][:, :, kept]
+
+    found = rotation(of_active(known[loss_source]), random)
+    sigma = covariances(test.make(slice(count)))
+    return AxesOfPosteriors.model_validate(
+        {
+            "images": count,
+            "source": exact_source,
+            "loss_source": loss_source,
+            "correlation": mean_correlation(of_active(sigma)),
+            "correlation_exact": mean_correlation(of_active(known[exact_source].inverse())),
+            "loss": found.loss,
+            "random": found.random,
+            "best": found.best,
+            "alignment": found.alignment,
+        }
     )
 
 

@@ -24,6 +24,8 @@ ANGLES = 24
 SWEEPS = 8
 LEAST_GAIN = 1e-4
 """The search ends with a sweep that gains less, in nats."""
+LEAST_SPAN = 1e-3
+"""If the best axes gain less than so many nats against random ones, no axes are better."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,9 @@ class Rotation:
 
     @property
     def alignment(self) -> float | None:
-        """1 - loss / random: 1 if the axes are perfect, 0 if they are as good as random ones."""
-        return None if self.random < LEAST_GAIN else 1 - self.loss / self.random
+        """1 for the best axes, 0 for axes as good as random ones; None if all are alike."""
+        span = self.random - self.best
+        return None if span < LEAST_SPAN else (self.random - self.loss) / span
 
 
 def rotation(precisions: Tensor, random: torch.Generator) -> Rotation:

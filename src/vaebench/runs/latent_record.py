@@ -105,7 +105,9 @@ class AxesOfPosteriors(Record):
 
     images: int
     source: Literal["grid", "curvature"]
-    """Where exact posteriors' covariances are from: exact, or Gauss-Newton curvature."""
+    """Where the covariances of `correlation_exact` are from: exact, or Gauss-Newton curvature."""
+    loss_source: Literal["grid", "curvature"]
+    """The same of A in `loss`: curvature where it is known."""
     correlation: float | None
     """The mean |correlation| of q(z|x), over pairs of active dimensions."""
     correlation_exact: float | None
@@ -117,7 +119,7 @@ class AxesOfPosteriors(Record):
     best: float
     """Along the best axes that were found."""
     alignment: float | None
-    """1 - loss / random. Null if a rotation changes nothing."""
+    """(random - loss) / (random - best). Null if no axes are better than others."""
 
 
 class Latent(Record):
