@@ -93,7 +93,12 @@ def test_records_arrays_and_columns_agree(made: Path, tmp_path: Path) -> None:
             covariance = arrays["covariance"]
             assert {x.shape for x in samples.values()} == {(48, 28, 28)}
             assert ("log_density" in arrays.files) == (name == "n2")
-            assert arrays["kl"].sum() >= found.rate - 1e-6 or name == "n3"
+            if name == "n3":
+                # By Eq. 4 a full floating prior has the second moments of the codes.
+                second = covariance + np.outer(arrays["mean"], arrays["mean"])
+                np.testing.assert_allclose(second, np.eye(3), atol=1e-3)
+            else:
+                assert arrays["kl"].sum() == pytest.approx(found.rate)
         mean_variance = np.trace(covariance) / int(name[1])
         assert latent.moments.variance_mean_all == pytest.approx(mean_variance)
         columns = latent_columns(latent)
@@ -116,8 +121,6 @@ def test_records_arrays_and_columns_agree(made: Path, tmp_path: Path) -> None:
     assert two.evidence is not None
     assert three.evidence is None
     assert "one or two" in three.not_measured["evidence"]
-    # A floating prior has the second moments of the codes, by Eq. 4: all but their mean.
-    assert three.mismatch.linear < 0.5
     assert three.mismatch.linear_from_standard > three.mismatch.linear
     assert set(latent_columns(None).values()) == {None}
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 from matplotlib import pyplot as plt
+from matplotlib.patches import Circle
 
 from vaebench.figures.latent import latent_arrays, measured, nothing_measured
 from vaebench.figures.style import Drawing, first_seeds, runs_text
@@ -40,7 +41,7 @@ def draw(results: Results, shown: Selection) -> Drawing:
             )  # fmt: skip
             for share in SHARES:
                 radius = np.sqrt(-2 * np.log(1 - share))
-                ax.add_patch(plt.Circle((0, 0), radius, fill=False, color="C3", linewidth=0.9))
+                ax.add_patch(Circle((0, 0), radius, fill=False, color="C3", linewidth=0.9))
             low, high = row["latent_kl_held_out"], row["latent_kl"]
             text = f"KL {low:.2f} to {high:.2f}".replace("-", "−")
             ax.set_title(f"{depth} layers, {int(epochs)} epochs: {text}", fontsize="small")

@@ -1,5 +1,7 @@
 """A full covariance matrix against a diagonal one: bound, loss by the axes, correlations."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
@@ -72,10 +74,10 @@ def _lead(rows: pd.DataFrame, objective: str, n: int) -> list[float]:
     return differences
 
 
-def _points(ax: Axes, values: list[list[float]], shift: float, style: dict[str, object]) -> None:
+def _points(ax: Axes, values: list[list[float]], shift: float, style: dict[str, Any]) -> None:
     """A mean with its interval for each n."""
     found = [estimate(each) if each else None for each in values]
     means = [np.nan if one is None else one.mean for one in found]
     halves = [0.0 if one is None or np.isnan(one.low) else one.mean - one.low for one in found]
     x = np.arange(len(values)) + shift
-    ax.errorbar(x, means, halves, fmt="o", markersize=4, capsize=2, **style)  # type: ignore[arg-type]
+    ax.errorbar(x, means, halves, fmt="o", markersize=4, capsize=2, **style)

@@ -1,4 +1,4 @@
-"""Samples of one run side by side: z from the prior, the fitted Gaussian, the aggregated posterior."""
+"""Samples of one run side by side: z from the prior, fitted Gaussian, aggregated posterior."""
 
 from matplotlib import pyplot as plt
 

@@ -1,5 +1,7 @@
 """The mismatch of the aggregated posterior and the prior against depth, training and dimensions."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
@@ -24,7 +26,8 @@ def draw(results: Results, shown: Selection) -> Drawing:  # noqa: ARG001 - all f
     if rows.empty:
         return nothing_measured(shown)
     dims = sorted(int(n) for n in rows["latent_dim"].unique())
-    kinds = list(rows.groupby(["hidden_layers", "epochs"]).groups)
+    pairs = zip(rows["hidden_layers"], rows["epochs"], strict=True)
+    kinds = sorted({(int(depth), int(epochs)) for depth, epochs in pairs})
     depths = sorted({depth for depth, _ in kinds})
     lengths = sorted({epochs for _, epochs in kinds})
     figure, axes = plt.subplots(1, len(PANELS), figsize=(12.5, 3), layout="constrained")
@@ -34,7 +37,7 @@ def draw(results: Results, shown: Selection) -> Drawing:  # noqa: ARG001 - all f
             style = {
                 "color": PALETTE[lengths.index(epochs) % len(PALETTE)],
                 "linestyle": ("-", "--", ":", "-.")[depths.index(depth) % 4],
-                "label": f"{depth} layers, {int(epochs)} epochs",
+                "label": f"{depth} layers, {epochs} epochs",
             }
             shift = 0.06 * (k - (len(kinds) - 1) / 2)
             _line(ax, own, column, dims, shift, style)
@@ -55,7 +58,7 @@ def draw(results: Results, shown: Selection) -> Drawing:  # noqa: ARG001 - all f
 
 
 def _line(
-    ax: Axes, rows: pd.DataFrame, column: str, dims: list[int], shift: float, style: dict[str, str]
+    ax: Axes, rows: pd.DataFrame, column: str, dims: list[int], shift: float, style: dict[str, Any]
 ) -> None:
     means, lows, highs = [], [], []
     for n in dims:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from vaebench.errors import UserError
@@ -126,7 +127,7 @@ def checked_latent(
     return latent_columns(found.latent)
 
 
-def latent_arrays(layout: Layout, row: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+def latent_arrays(layout: Layout, row: Mapping[str, Any] | pd.Series) -> dict[str, NDArray[Any]]:
     """The arrays of a run, see `latent/method.py`.
 
     Raises:
