@@ -60,15 +60,15 @@ def prior_evidence(
     latent = density.latent_dim
     reach = [(q.mean.abs() + 8 * q.std).amax(0) for q in (train, test)]
     widths = torch.maximum(*reach).clamp(min=6).tolist()
-    grid, most, few = Grid(tuple(widths), POINTS[latent]), MOST_POINTS[latent], x[:CHECKED_IMAGES]
-    coarse = _on_grid(density, few, train, fitted, grid.with_points(grid.points // 2)).mean(1)
+    grid, most = Grid(tuple(widths), POINTS[latent]), MOST_POINTS[latent]
+    few = slice(0, CHECKED_IMAGES)
     while True:
-        fine = _on_grid(density, few, train, fitted, grid).mean(1)
-        moved = float((fine - coarse).abs().max())
+        found = _on_grid(density, x, train, fitted, grid)
+        half = _on_grid(density, x[few], train, fitted, grid.with_points(grid.points // 2))
+        moved = float((found[:, few].mean(1) - half.mean(1)).abs().max())
         if moved < MOST_MOVED or 2 * grid.points > most:
-            break
-        grid, coarse = grid.with_points(2 * grid.points), fine
-    return PriorEvidence(grid.points, moved, _on_grid(density, x, train, fitted, grid).cpu())
+            return PriorEvidence(grid.points, moved, found.cpu())
+        grid = grid.with_points(2 * grid.points)
 
 
 def log_densities(tile: Tensor, train: Gaussians, fitted: Moments) -> Tensor:
