@@ -84,6 +84,7 @@ def write_questions(tier: Tier, layout: Layout, page: Path, check: bool = False)
         answers={name: make(ledger) for name, make in ANSWERS.items()},
         pictures={name: _picture(layout, name, page.parent) for name in tier.figures},
         outputs=list(_outputs(tier, layout)),
+        settings=tier.experiment("covariance").settings,
     )
     if page.exists() and page.read_text() == text:
         return []
@@ -148,7 +149,7 @@ def _values(ledger: Ledger, prefix: str, dims: Sequence[int], unit: str) -> str:
         line = _known(ledger, f"{prefix}-{n}")
         if line is not None:
             interval = "" if line.low is None else f" [{shown(line.low)}, {shown(line.high)}]"
-            parts.append(f"n = {n}: {shown(line.value)}{interval} {unit}")
+            parts.append(f"n = {n}: {shown(line.value)}{interval} {unit}".rstrip())
     return ", ".join(parts)
 
 
@@ -162,16 +163,14 @@ def _summary(ledger: Ledger, claims: Sequence[str]) -> str:
     lines = [line for claim in claims if (line := _known(ledger, claim)) is not None]
     if len(lines) < len(claims):
         return "is not run yet"
-    counts = [
+    holds, fails = (
         sum(line.verdict == v for line in lines) for v in (Verdict.REPRODUCED, Verdict.DIFFERS)
-    ]
-    if counts[0] == len(lines):
-        return "holds in all of its tests"
-    if counts[1] == len(lines):
-        return "fails in all of its tests"
-    return (
-        f"holds in {counts[0]}, fails in {counts[1]} of {len(lines)} tests; the rest is undecided"
     )
+    undecided = len(lines) - holds - fails
+    return f"holds in {holds} and fails in {fails} of {len(lines)} tests, {undecided} undecided"
+
+
+AXES = "On the way from random axes (0) to the best ones (1), those of runs with diagonal matrices"
 
 
 def _covariance(ledger: Ledger) -> list[str]:
@@ -189,15 +188,16 @@ def _covariance(ledger: Ledger) -> list[str]:
     for prefix, text, unit in (
         ("full-evidence", "The evidence of the model changes by", "nats"),
         ("diagonal-loss", "What the best diagonal matrix loses is", "nats"),
-        ("axes-diagonal", "Diagonal matrices turn the latent space: on the way from random axes (0) "
-         "to the best (1), the run's are at", ""),
-    ):  # fmt: skip
+        ("axes-diagonal", f"{AXES} are at", ""),
+    ):
         if values := _values(ledger, prefix, dims, unit):
-            said.append(f"{text} {values.replace('] ,', '],').rstrip()}.")
+            said.append(f"{text} {values}.")
     return said
 
 
 def _match(ledger: Ledger) -> list[str]:
+    if not any(_known(ledger, f"training-{n}") for n in MATCHED):
+        return [NOT_RUN]
     depth = [f"{kind}-{n}" for n in MATCHED for kind in ("depth", "depth-linear")]
     more = [f"dimensions-{k}" for k in ("kl", "held-out", "mmd", "linear", "variance")]
     training = [f"training-{n}" for n in MATCHED]
@@ -208,7 +208,7 @@ def _match(ledger: Ledger) -> list[str]:
     ]
     safe = [f"safe-{k}-{n}-2" for n in MATCHED for k in ("aggregated", "gaussian")]
     said.append(
-        f"“It is safe to sample from N(0, I)”, as no other prior is better by 1 nat on test images, "
+        "“It is safe to sample from N(0, I)”, as no other prior is better by 1 nat on test images, "
         f"{_summary(ledger, safe)}."
     )
     if values := _values(ledger, "upper", (2,), "nats"):
