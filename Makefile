@@ -36,7 +36,7 @@ publish: setup  ## show what is trained of the paper's grid: results/published, 
 	$(BIN)/vaebench verify --tier results/published/paper
 	$(BIN)/vaebench pages
 
-pages: setup  ## write docs/results.md, docs/controls.md and the README's part from results/published
+pages: setup  ## write docs/results.md, docs/controls.md, docs/questions.md and the README's part from results/published
 	$(BIN)/vaebench pages
 
 test: setup  ## run all tests that need no downloaded data

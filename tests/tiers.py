@@ -16,6 +16,7 @@ from vaebench.experiment.grid import expand
 from vaebench.experiment.tier import Tier, dump_tier
 from vaebench.figures.draw import draw_figure
 from vaebench.files import write_atomically
+from vaebench.latent.measure import measure_runs as measure_latent
 from vaebench.paths import Layout
 from vaebench.provenance.manifest import write_manifest
 from vaebench.quality import classifier as classifiers
@@ -40,8 +41,7 @@ def forge(path: Path, old: str, new: str) -> None:
 
 
 def train_tier(tier: Tier, root: Path) -> list[list[EvaluationTarget]]:
-    """Train all runs of a tier into `root`/results, and measure their evidence and equations if it
-    asks for them.
+    """Train all runs of a tier into `root`/results, and measure on them what it asks for.
 
     Data are from `root`/data.
 
@@ -70,6 +70,9 @@ def train_tier(tier: Tier, root: Path) -> list[list[EvaluationTarget]]:
             if experiment.equations_plan is not None:
                 measures = experiment.equations_plan
                 measure_equations(runs, measures, resources.data, CPU, resources.store)
+            if experiment.latent_plan is not None:
+                latent = experiment.latent_plan
+                measure_latent(runs, latent, resources.data, CPU, resources.store)
     return measured
 
 

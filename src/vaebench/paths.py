@@ -96,6 +96,10 @@ class Layout:
         """The paper's equations on a run; equations.npz is beside it."""
         return self.run(experiment, folder) / "equations.json"
 
+    def latent(self, experiment: str, folder: Path | str) -> Path:
+        """The aggregated posterior of a run against its prior; latent.npz is beside it."""
+        return self.run(experiment, folder) / "latent.json"
+
     @property
     def equation_values(self) -> Path:
         """The collected statistics of equations, one row a run, state and statistic."""

@@ -17,6 +17,7 @@ ON_A_TIER = {
         "evaluate",
         "evidence",
         "equations",
+        "latent",
         "config",
         "data",
         "collect",

@@ -21,18 +21,24 @@ from vaebench.evidence.kept import KeptBlocks
 from vaebench.evidence.method import measure
 from vaebench.execution.device import choose_device
 from vaebench.experiment.evidence import EvidencePlan, evidence_plan
+from vaebench.experiment.latent import LatentPlan, latent_plan
 from vaebench.experiment.settings import Settings
+from vaebench.latent.method import Sources
+from vaebench.latent.method import measure as measure_latent
+from vaebench.latent.mixture import fitted_gaussian
+from vaebench.latent.report import Report, report
 from vaebench.paths import DATA
 from vaebench.progress import log
 from vaebench.runs.evidence_record import Evidence
+from vaebench.runs.latent_record import Latent
 from vaebench.runs.record import Final, RunRecord
 from vaebench.runs.sources import accepted_sources
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Prior = Literal["standard", "fitted", "aggregated"]
-PRIORS: tuple[Prior, ...] = ("standard", "fitted", "aggregated")
+Prior = Literal["standard", "fitted", "gaussian", "aggregated"]
+PRIORS: tuple[Prior, ...] = ("standard", "fitted", "gaussian", "aggregated")
 
 
 class Codes(NamedTuple):
@@ -51,6 +57,17 @@ class MeasuredEvidence(NamedTuple):
     """Means and quantiles in nats, and what says how far they can be trusted."""
     arrays: dict[str, NDArray[Any]]
     """Values of each image: `log_p`, `elbo` and more."""
+
+
+class MeasuredLatent(NamedTuple):
+    """The aggregated posterior of a run against its prior."""
+
+    report: Report
+    """Whether it is safe to sample from the prior, what to do if not, and why: print it."""
+    record: Latent
+    """The numbers behind it, in nats."""
+    arrays: dict[str, NDArray[Any]]
+    """`mean` and `covariance` of the aggregated posterior, where the prior is N(0, I), and more."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -175,11 +192,13 @@ class TrainedRun:
                 `standard`: N(0, I).
                 `fitted`: N(0, S^2), with S^2 of Eq. 4 on the training set. It is the prior that
                 objectives with a floating prior were trained with, and fits the codes of others.
+                `gaussian`: N(m, C), with mean and covariance of the aggregated posterior of the
+                training set.
                 `aggregated`: q(z|x) of an image x that is drawn from the training set.
             seed: of the random numbers.
-            images: the training images, for `aggregated`, and for `fitted` if the run's files do
-                not have S. If None, the prepared dataset of the run in `data` is used; a dataset
-                that is embedded needs no files.
+            images: the training images, for `gaussian` and `aggregated`, and for `fitted` if the
+                run's files do not have S. If None, the prepared dataset of the run in `data` is
+                used; a dataset that is embedded needs no files.
 
         Raises:
             UserError: `n` or the prior is not possible, or the training images are needed and not
@@ -197,6 +216,10 @@ class TrainedRun:
             scale = self._fitted_scale(images)
             return self.decode(noise * scale if scale.ndim == 1 else noise @ scale.T)
         train = self._training_images(images)
+        if prior == "gaussian":
+            pixels = torch.from_numpy(as_pixels(train, model.image_shape))
+            mean, factor = fitted_gaussian(self.density(), pixels.flatten(1))
+            return self.decode(mean.float().numpy() + noise @ factor.float().numpy().T)
         chosen = random.integers(0, len(train), n)
         pixels = torch.from_numpy(as_pixels(train[chosen], model.image_shape))
         return self.decode(model.draw(pixels, torch.from_numpy(noise)))
@@ -237,6 +260,25 @@ class TrainedRun:
         label = "evidence" if self.folder is None else f"evidence {self.folder}"
         record, arrays = measure(density, torch.from_numpy(pixels), chosen, KeptBlocks(None, label))
         return MeasuredEvidence(record, arrays)
+
+    def latent(self, **plan: Any) -> MeasuredLatent:
+        """Measure how well the codes of all training images match the prior of the run.
+
+        The images are those of the run's dataset in `data`.
+
+        Args:
+            **plan: options of `vaebench latent`, such as `samples=5000`. Samples are not measured
+                if they are not asked for, since that trains a classifier of the dataset.
+
+        Raises:
+            UserError: an option is unknown or not possible, the images are not there, or there are
+                no usable weights.
+        """
+        density, dataset = self.density(), self.settings.dataset
+        chosen = latent_plan(LatentPlan(samples=0), plan)
+        sources = Sources(dataset, self.data, None, load_data(dataset, self.data))
+        record, arrays = measure_latent(density, sources, chosen)
+        return MeasuredLatent(report(record), record, arrays)
 
     def _fitted_scale(self, images: ArrayLike | None) -> Floats:
         """S of Eq. 4 on the training set, shape [latent]: as stored, or else computed now.

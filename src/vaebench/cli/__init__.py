@@ -6,7 +6,16 @@ are fast.
 
 import sys
 
-from vaebench.cli import attestation, equations, evidence, quality, results, sharing, training
+from vaebench.cli import (
+    attestation,
+    equations,
+    evidence,
+    latent,
+    quality,
+    results,
+    sharing,
+    training,
+)
 from vaebench.cli.app import app
 from vaebench.errors import UserError
 from vaebench.progress import show_log_lines
@@ -16,6 +25,7 @@ __all__ = [
     "attestation",
     "equations",
     "evidence",
+    "latent",
     "main",
     "quality",
     "results",

@@ -16,6 +16,7 @@ from vaebench.files import write_atomically
 from vaebench.paths import DATA, PAPER_VALUES, PUBLISHED, Layout
 
 CONTROLS = "controls"
+QUESTIONS = "questions"
 """The tier whose page `pages` writes beside that of the published one."""
 PaperValuesOption = Annotated[Path, typer.Option(help="The paper's numbers and claims.")]
 
@@ -207,15 +208,20 @@ def pages(
     """Write the page of results and the README's part from a published tier.
 
     Where there is a config/controls.yaml, also docs/controls.md, from results/published/controls.
+    For a config/questions.yaml likewise.
     """
     from vaebench.reporting.controls import write_controls
     from vaebench.reporting.published import write_pages
+    from vaebench.reporting.questions import write_questions
     from vaebench.results.read import load_results
 
     changed = write_pages(load_results(find_layout(tier).root), page, readme, check)
     if (config := find_tier(CONTROLS)).exists():
         layout = Layout(PUBLISHED.with_name(CONTROLS))
         changed += write_controls(load_tier(config), layout, Path("docs/controls.md"), check)
+    if (config := find_tier(QUESTIONS)).exists():
+        layout = Layout(PUBLISHED.with_name(QUESTIONS))
+        changed += write_questions(load_tier(config), layout, Path("docs/questions.md"), check)
     for path in changed:
         typer.echo(f"{path}: not what {tier} gives; `make pages` writes it" if check else path)
     if check and changed:

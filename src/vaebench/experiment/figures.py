@@ -77,6 +77,19 @@ _FIRST = Need("posterior_variance", {"latent_dim": 2}, apart=frozenset(), pick=l
 _SECOND = Need("posterior_variance", {"latent_dim": 2}, apart=frozenset(), pick=bilbo_or_second)
 _FACES = (Need("celeba", {"network": "conv"}, apart=frozenset({"objective", "posterior_std"})),)
 
+_MATCHED = (
+    Need(
+        "latent_match",
+        {"objective": "learned"},
+        apart=frozenset({"latent_dim", "hidden_layers", "epochs"}),
+    ),
+)
+_COVARIANCE = (
+    Need("covariance", apart=frozenset({"latent_dim", "objective"})).having(
+        objective=("learned", "full")
+    ),
+)
+
 FIGURES: dict[str, FigureSpec] = {
     "fig01": FigureSpec("Schematic of a variational auto-encoder"),
     "fig02": FigureSpec("Posterior means of three runs, learned variances", (_FIRST,)),
@@ -136,6 +149,11 @@ FIGURES: dict[str, FigureSpec] = {
         "Exact posteriors under the encoder's ellipses", _methods(latent_dim=2)
     ),
     "fig_evidence": FigureSpec("Evidence and bound by objective", _methods()),
+    # Not the paper's. They show runs whose aggregated posterior is measured.
+    "fig_covariance": FigureSpec("A full covariance matrix against a diagonal one", _COVARIANCE),
+    "fig_aggregated": FigureSpec("The aggregated posterior on the prior's contours", _MATCHED),
+    "fig_match": FigureSpec("The aggregated posterior against the prior", _MATCHED),
+    "fig_latent_samples": FigureSpec("Samples by where z is drawn from", _MATCHED),
 }
 
 

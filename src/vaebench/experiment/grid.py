@@ -20,6 +20,7 @@ from vaebench.data.registry import DATASETS
 from vaebench.experiment.comparison import comparison_of
 from vaebench.experiment.equations import EquationsPlan
 from vaebench.experiment.evidence import LARGEST_GRID, EvidencePlan
+from vaebench.experiment.latent import LatentPlan
 from vaebench.experiment.settings import (
     AxisValue,
     Name,
@@ -103,6 +104,11 @@ class Experiment(Strict):
         description="Whether the paper's Equations 4 to 30 are measured on every run, from its "
         "weights, or how, if not as usual.",
     )
+    latent: bool | LatentPlan = Field(
+        False,
+        description="Whether the aggregated posterior of every run is compared with its prior, "
+        "from its weights, or how, if not as usual.",
+    )
 
     baseline: AxisValue | None = Field(
         None,
@@ -161,6 +167,13 @@ class Experiment(Strict):
         if isinstance(self.equations, EquationsPlan):
             return self.equations
         return EquationsPlan() if self.equations else None
+
+    @property
+    def latent_plan(self) -> LatentPlan | None:
+        """How the aggregated posterior of its runs is measured. None if it is not."""
+        if isinstance(self.latent, LatentPlan):
+            return self.latent
+        return LatentPlan() if self.latent else None
 
     @cached_property
     def cells(self) -> list[Cell]:

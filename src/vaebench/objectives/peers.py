@@ -49,6 +49,12 @@ def shared(batch: Batch) -> Tensor:
     return elbo(batch)
 
 
+@objective(posterior="shared", prior="floating")
+def shared_floating(batch: Batch) -> Tensor:
+    """`shared` with the prior N(0, S^2) of Eq. 4 in place of N(0, I)."""
+    return elbo(batch)
+
+
 @objective(posterior="full", prior="standard")
 def full(batch: Batch) -> Tensor:
     """The evidence lower bound with a full Sigma(x)."""

@@ -10,6 +10,7 @@ from vaebench.data.described import FolderDataset, NpzDataset
 from vaebench.experiment.equations import EquationsPlan
 from vaebench.experiment.evidence import EvidencePlan
 from vaebench.experiment.grid import Experiment, Override
+from vaebench.experiment.latent import LatentPlan
 from vaebench.experiment.settings import REGISTRIES, Settings
 from vaebench.experiment.tier import Execution, Tier
 from vaebench.families import POSTERIORS, PRIORS
@@ -35,6 +36,7 @@ def config_reference() -> str:
         ("An override of an experiment", Override),
         ("`evidence` of an experiment", EvidencePlan),
         ("`equations` of an experiment", EquationsPlan),
+        ("`latent` of an experiment", LatentPlan),
         ("`execution`", Execution),
         ("A dataset of a file: `npz`", NpzDataset),
         ("A dataset of a folder: `folder`", FolderDataset),

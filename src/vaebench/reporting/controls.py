@@ -59,7 +59,7 @@ def write_controls(tier: Tier, layout: Layout, page: Path, check: bool = False) 
     Raises:
         UserError: the ledger is of other claims than the tier's.
     """
-    rows = list(_rows(tier, _ledger(tier, layout)))
+    rows = list(_rows(tier, ledger_of(tier, layout)))
     environment = Environment(
         loader=PackageLoader("vaebench.reporting"),
         autoescape=False,  # it is no HTML: the template escapes for Markdown
@@ -79,7 +79,7 @@ def write_controls(tier: Tier, layout: Layout, page: Path, check: bool = False) 
     return [page]
 
 
-def _ledger(tier: Tier, layout: Layout) -> dict[str, Judged]:
+def ledger_of(tier: Tier, layout: Layout) -> dict[str, Judged]:
     """The lines of a tier's own claims by their id. Empty if the tier was not judged."""
     path = layout.claims("json")
     if not path.exists():
@@ -111,7 +111,7 @@ def _rows(tier: Tier, ledger: Mapping[str, Judged]) -> Iterator[Row]:
                 grouped.setdefault(key, {})[str(claim.arguments.get("n", "low"))] = claim
         question, control = experiment.description, _control(experiment, tier.experiments[0])
         for (says, expects), by_dim in grouped.items():
-            answers = [_answer(by_dim.get(n), ledger) for n in DIMS]
+            answers = [answer_of(by_dim.get(n), ledger) for n in DIMS]
             yield Row(question, control, says, expects, answers)
             question = control = ""
 
@@ -128,17 +128,19 @@ def _control(experiment: Experiment, plain: Experiment) -> str:
     return ", ".join(others + settings) or "none"
 
 
-def _answer(claim: OwnClaim | None, ledger: Mapping[str, Judged]) -> str:
+def answer_of(claim: OwnClaim | None, ledger: Mapping[str, Judged]) -> str:
+    """The answer to a claim with its number and interval; empty if there is no claim."""
     if claim is None:
         return ""
     line = ledger.get(claim.id)
     if line is None or line.value is None or line.verdict not in ANSWERS:
         return "not run yet" if line is None or line.verdict == Verdict.NOT_RUN else "*undecided*"
-    interval = "" if line.low is None else f" [{_number(line.low)}, {_number(line.high)}]"
-    return f"{ANSWERS[line.verdict]} {_number(line.value)}{interval}"
+    interval = "" if line.low is None else f" [{shown(line.low)}, {shown(line.high)}]"
+    return f"{ANSWERS[line.verdict]} {shown(line.value)}{interval}"
 
 
-def _number(value: float | None) -> str:
+def shown(value: float | None) -> str:
+    """A number with two digits."""
     return "–" if value is None else f"{value:.2f}".replace("-", "−")
 
 

@@ -13,6 +13,7 @@ from vaebench.experiment.tier import Tier
 from vaebench.files import digest_file, write_atomically
 from vaebench.paths import DATA, Layout
 from vaebench.results.equations import COLUMNS, equation_rows
+from vaebench.results.latent import checked_latent
 from vaebench.runs.evidence_record import Evidence, EvidenceRecord
 from vaebench.runs.finished import is_finished
 from vaebench.runs.record import (
@@ -75,6 +76,11 @@ def collect(tier: Tier, layout: Layout, finished_only: bool = False) -> None:
                 if experiment.evidence_plan is not None:
                     try:
                         row |= _evidence(layout, experiment, run, record)
+                    except UserError as error:
+                        refused.append(str(error))
+                if experiment.latent_plan is not None:
+                    try:
+                        row |= checked_latent(layout, experiment, run, record)
                     except UserError as error:
                         refused.append(str(error))
                 if experiment.equations_plan is not None:

@@ -43,12 +43,17 @@ QUALITY = (
 of their runs."""
 EVIDENCE_STREAMS = "numerics/streams.py"
 """What decides the evidence beside `evidence/` and the sources of a run."""
-NOT_MEASURING = ("__init__.py", "measure.py", "kept.py")
-"""Modules of `evidence/` and `equations/` that find and write files."""
+NOT_MEASURING = ("__init__.py", "measure.py", "kept.py", "verdict.py", "report.py")
+"""Modules of `evidence/`, `equations/` and `latent/` that find and write files, or read results."""
 EVIDENCE_OF_EQUATIONS = (
     *("ais.py", "density.py", "gaussians.py", "grid.py", "importance.py", "pairs.py", "refine.py"),
 )
 """Modules of `evidence/` that decide the equations' statistics."""
+USED_BY_LATENT = (
+    *("evidence/density.py", "evidence/gaussians.py", "evidence/grid.py", "evidence/pairs.py"),
+    *("equations/local.py", "equations/decoder.py"),
+)
+"""Modules of other folders that decide what is measured of the aggregated posterior."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +133,13 @@ def equations_digest() -> str:
     own = [f"equations/{name}" for name in files if name not in NOT_MEASURING]
     used = [f"evidence/{name}" for name in EVIDENCE_OF_EQUATIONS]
     return modules_digest(*own, *used, EVIDENCE_STREAMS)
+
+
+def latent_digest() -> str:
+    """The digest of the code that measures the aggregated posterior, but for networks of runs."""
+    files = sorted(path.name for path in (PACKAGE / "latent").glob("*.py"))
+    own = [f"latent/{name}" for name in files if name not in NOT_MEASURING]
+    return modules_digest(*own, *USED_BY_LATENT, *QUALITY)
 
 
 def accepted_sources(run: Settings) -> dict[str, Basis]:

@@ -25,12 +25,14 @@ from vaebench.runs.store import (
     EQUATIONS,
     EVALUATION,
     EVIDENCE,
+    LATENT,
     FinishedRun,
     has_run,
     has_weights,
     keep_equations,
     keep_evaluation,
     keep_evidence,
+    keep_latent,
     put_run,
 )
 from vaebench.workflow.rules import note_plan
@@ -58,6 +60,8 @@ def adopt_runs(layout: Layout, store: Path) -> int:
             keep_evidence(store, record.run_hash, path.parent)
         if all((path.parent / name).exists() for name in EQUATIONS):
             keep_equations(store, record.run_hash, path.parent)
+        if all((path.parent / name).exists() for name in LATENT):
+            keep_latent(store, record.run_hash, path.parent)
         if known and (content is None or has_weights(store, record.run_hash)):
             continue
         arrays = (path.parent / "arrays.npz").read_bytes()
@@ -165,6 +169,9 @@ def _files(layout: Layout, kind: str) -> Iterator[Path]:
                 yield from (layout.root / "runs").rglob(name)
         case "equations":
             for name in EQUATIONS:
+                yield from (layout.root / "runs").rglob(name)
+        case "latent":
+            for name in LATENT:
                 yield from (layout.root / "runs").rglob(name)
         case "tables":
             yield from (layout.root / "tables").glob("*")

@@ -1,0 +1,60 @@
+"""What an experiment, or the command line, says about how the aggregated posterior is measured."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from vaebench.errors import UserError
+
+Some = Annotated[int, Field(ge=0)]
+
+MARGIN = 1.0
+"""Nats. A mismatch of aggregated posterior and prior below it does not matter, and an interval that
+is wider does not tell whether it does. It is the margin of the paper's claims."""
+PRIORS = ("prior", "gaussian", "aggregated")
+"""The distributions of z that are compared: the prior in force; the Gaussian with mean and
+covariance of the aggregated posterior; the aggregated posterior of the training images."""
+
+
+class LatentPlan(BaseModel):
+    """How the aggregated posterior of runs is measured."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    draws: Annotated[int, Field(ge=2)] = Field(
+        10_000, description="Codes of training images, and of test images."
+    )
+    images: Some = Field(
+        1000,
+        description="Test images for the exact evidence under each prior, with 1 or 2 latent "
+        "dimensions; 0 for none.",
+    )
+    samples: Some = Field(
+        5000,
+        description="Samples from each distribution of z that are compared by a classifier's "
+        "features; 0 for none.",
+    )
+    turned: Some = Field(
+        200,
+        description="Test images whose exact posterior's correlations and axes are measured; 0 for "
+        "none.",
+    )
+    seed: Some = Field(0, description="Of the random numbers.")
+
+
+def latent_plan(plan: LatentPlan, changes: Mapping[str, Any]) -> LatentPlan:
+    """A plan with other values for some of its fields.
+
+    Raises:
+        UserError: there is no such field, or the value is not possible.
+    """
+    try:
+        return LatentPlan.model_validate(plan.model_dump() | dict(changes))
+    except ValidationError as error:
+        item = error.errors()[0]
+        name = ".".join(str(part) for part in item["loc"])
+        known = ", ".join(LatentPlan.model_fields)
+        raise UserError(
+            f"latent: {name}: {item['msg']} (found {changes.get(name)!r}; known: {known})"
+        ) from None

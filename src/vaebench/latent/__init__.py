@@ -1,0 +1,1 @@
+"""How well the aggregated posterior of a trained run matches its prior, and what follows."""

@@ -1,0 +1,223 @@
+"""docs/questions.md: questions that people ask of every VAE, what decides them, and the answers."""
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from vaebench.claims.judge import Verdict
+from vaebench.claims.ledger import Judged
+from vaebench.claims.paper import OwnClaim, own_claims
+from vaebench.experiment.tier import Tier
+from vaebench.files import write_atomically
+from vaebench.paths import Layout
+from vaebench.reporting.controls import answer_of, ledger_of, shown
+from vaebench.reporting.text import escape
+from vaebench.results.read import load_results
+
+Ledger = Mapping[str, Judged]
+AT = re.compile(r", (n = \d+)$")
+"""The end of a statement that is judged at several numbers of latent dimensions."""
+NOT_RUN = "Not run yet."
+MATCHED = (2, 10, 20)
+"""The numbers of latent dimensions of `latent_match`."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A statement, what decides it, and the answers."""
+
+    says: str
+    expects: str
+    answers: str
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What the encoder of one posterior family has to give, and what it cost."""
+
+    n: int
+    diagonal: int
+    """2 n."""
+    full: int
+    """n (n + 3) / 2."""
+    weights: int
+    """The further weights of the full matrix's last layer."""
+    megabytes: float
+    """The matrices L of a batch, in memory."""
+    steps: str
+    """Training steps in a second, full against diagonal, as measured."""
+
+
+def write_questions(tier: Tier, layout: Layout, page: Path, check: bool = False) -> list[Path]:
+    """Write the page of the tier `questions`.
+
+    Args:
+        tier: the tier.
+        layout: its results. Without a ledger there, the page says that nothing was run.
+        page: the file to write; it refers to figures by relative paths.
+        check: whether only to look if the file is not what it would be.
+
+    Returns:
+        The page, if it was not already so.
+
+    Raises:
+        UserError: the ledger is of other claims than the tier's.
+    """
+    ledger, claims = ledger_of(tier, layout), own_claims(tier)
+    environment = Environment(
+        loader=PackageLoader("vaebench.reporting"),
+        autoescape=False,  # it is no HTML: the template escapes for Markdown
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {"cell": escape}
+    names = {experiment.name for experiment in tier.experiments}
+    text = environment.get_template("questions.md").render(
+        tier=tier.tier,
+        rows={name: list(_rows(claims, name, ledger)) for name in names},
+        answers={name: make(ledger) for name, make in ANSWERS.items()},
+        pictures={name: _picture(layout, name, page.parent) for name in tier.figures},
+        outputs=list(_outputs(tier, layout)),
+        settings=tier.experiment("covariance").settings,
+    )
+    if page.exists() and page.read_text() == text:
+        return []
+    if not check:
+        write_atomically(page, text.encode())
+    return [page]
+
+
+def _rows(claims: Sequence[OwnClaim], experiment: str, ledger: Ledger) -> Iterator[Row]:
+    """The statements of an experiment, each with its answers at all n."""
+    grouped: dict[tuple[str, str], list[str]] = {}
+    for claim in claims:
+        if claim.experiment == experiment:
+            at = AT.search(claim.says)
+            place = f"{at[1]}: " if at else ""
+            key = (AT.sub("", claim.says), f"{claim.expects} {claim.unit}")
+            grouped.setdefault(key, []).append(place + answer_of(claim, ledger))
+    for (says, expects), answers in grouped.items():
+        yield Row(says, expects, "; ".join(answers))
+
+
+def _picture(layout: Layout, name: str, folder: Path) -> str:
+    """The relative path of a figure. Empty if it is not drawn."""
+    path = layout.figure(name, "png")
+    return Path(os.path.relpath(path, folder)).as_posix() if path.exists() else ""
+
+
+def _outputs(tier: Tier, layout: Layout) -> Iterator[Outputs]:
+    experiment = tier.experiment("covariance")
+    hidden, batch = (int(experiment.settings[key]) for key in ("hidden_units", "batch_size"))
+    for dim in experiment.axes["latent_dim"]:
+        n = int(dim)
+        below = n * (n - 1) // 2
+        yield Outputs(
+            *(n, 2 * n, n * (n + 3) // 2, below * (hidden + 1), 4e-6 * batch * n * n),
+            _steps(layout, n),
+        )
+
+
+def _steps(layout: Layout, n: int) -> str:
+    """Steps in a second of `full` and `learned`, medians over runs on the same processor."""
+    if not layout.runs.exists():
+        return "not run yet"
+    runs = load_results(layout.root).of("covariance", latent_dim=n)
+    parts = []
+    for processor, own in runs.groupby("processor"):
+        speed = own.groupby("objective")["steps_per_second"].median()
+        if {"full", "learned"} <= set(speed.index):
+            parts.append(f"{speed['full']:.0f} against {speed['learned']:.0f} ({processor})")
+    return "; ".join(parts) or "not run yet"
+
+
+def _known(ledger: Ledger, claim: str) -> Judged | None:
+    line = ledger.get(claim)
+    return None if line is None or line.value is None else line
+
+
+def _values(ledger: Ledger, prefix: str, dims: Sequence[int], unit: str) -> str:
+    """`n = 2: 1.20 [1.00, 1.40] nats, n = 10: …`. Empty if none is run."""
+    parts = []
+    for n in dims:
+        line = _known(ledger, f"{prefix}-{n}")
+        if line is not None:
+            interval = "" if line.low is None else f" [{shown(line.low)}, {shown(line.high)}]"
+            parts.append(f"n = {n}: {shown(line.value)}{interval} {unit}".rstrip())
+    return ", ".join(parts)
+
+
+def _dims(ledger: Ledger, prefix: str, dims: Sequence[int], verdict: Verdict) -> list[str]:
+    lines = ((n, ledger.get(f"{prefix}-{n}")) for n in dims)
+    return [str(n) for n, line in lines if line is not None and line.verdict == verdict]
+
+
+def _summary(ledger: Ledger, claims: Sequence[str]) -> str:
+    """How a saying stands, by the claims that test it."""
+    lines = [line for claim in claims if (line := _known(ledger, claim)) is not None]
+    if len(lines) < len(claims):
+        return "is not run yet"
+    holds, fails = (
+        sum(line.verdict == v for line in lines) for v in (Verdict.REPRODUCED, Verdict.DIFFERS)
+    )
+    undecided = len(lines) - holds - fails
+    return f"holds in {holds} and fails in {fails} of {len(lines)} tests, {undecided} undecided"
+
+
+AXES = "On the way from random axes (0) to the best ones (1), those of runs with diagonal matrices"
+
+
+def _covariance(ledger: Ledger) -> list[str]:
+    dims = (2, 10, 100)
+    gain = _values(ledger, "full-bound", dims, "nats")
+    if not gain:
+        return [NOT_RUN]
+    said = [f"A full matrix changes the test bound by {gain}."]
+    pays = _dims(ledger, "full-bound", dims, Verdict.REPRODUCED)
+    stops = _dims(ledger, "full-bound", dims, Verdict.DIFFERS)
+    if pays:
+        said.append(f"It gains more than 1 nat at n = {', '.join(pays)}.")
+    if stops:
+        said.append(f"It does not at n = {', '.join(stops)}.")
+    for prefix, text, unit in (
+        ("full-evidence", "The evidence of the model changes by", "nats"),
+        ("diagonal-loss", "What the best diagonal matrix loses is", "nats"),
+        ("axes-diagonal", f"{AXES} are at", ""),
+    ):
+        if values := _values(ledger, prefix, dims, unit):
+            said.append(f"{text} {values}.")
+    return said
+
+
+def _match(ledger: Ledger) -> list[str]:
+    if not any(_known(ledger, f"training-{n}") for n in MATCHED):
+        return [NOT_RUN]
+    depth = [f"{kind}-{n}" for n in MATCHED for kind in ("depth", "depth-linear")]
+    more = [f"dimensions-{k}" for k in ("kl", "held-out", "mmd", "linear", "variance")]
+    training = [f"training-{n}" for n in MATCHED]
+    said = [
+        f"“The encoder has to be wide and deep enough”: that a third layer helps "
+        f"{_summary(ledger, depth)}. That longer training helps {_summary(ledger, training)}.",
+        f"“Codes come closer with more dimensions” {_summary(ledger, more)}.",
+    ]
+    safe = [f"safe-{k}-{n}-2" for n in MATCHED for k in ("aggregated", "gaussian")]
+    said.append(
+        "“It is safe to sample from N(0, I)”, as no other prior is better by 1 nat on test images, "
+        f"{_summary(ledger, safe)}."
+    )
+    if values := _values(ledger, "upper", (2,), "nats"):
+        said.append(f"The divergence itself is known for n = 2 alone, {values}.")
+    return said
+
+
+ANSWERS: dict[str, Callable[[Ledger], list[str]]] = {
+    "covariance": _covariance,
+    "latent_match": _match,
+}
+"""What makes the sentences that answer each question."""
