@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from matplotlib import pyplot as plt
 from typer.testing import CliRunner
 
 from tests.linear_runs import CPU
@@ -261,6 +262,35 @@ def test_a_figure_without_measurements_says_so(name: str, monkeypatch: pytest.Mo
     drawn = import_module(f"vaebench.figures.{name}").draw(results, shown)
     assert "equations: true" in drawn.caption
     assert drawn.shown.empty
+
+
+def test_posteriors_of_few_images_fill_a_figure(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The figure has a least width, and grows with the number of images."""
+    from vaebench.figures.fig_posterior import draw
+    from vaebench.results.read import Results, Selection
+
+    layout = Layout(tmp_path)
+    path = layout.equations("posterior_variance", "x").with_suffix(".npz")
+    path.parent.mkdir(parents=True)
+    with np.load(runs / "learned" / "equations.npz") as file:
+        arrays = dict(file)
+    row = {"experiment": "posterior_variance", "folder": "x", "objective": "learned", "seed": 0}
+    values = pd.DataFrame(
+        [row | {"state": "trained", "statistic": "eq18_gap", "value": 1.0}],
+        columns=list(collected.COLUMNS),
+    )
+    monkeypatch.setattr(collected, "equation_values", lambda _: values)
+    rows = made([row]).runs
+    for images, width in ((1, 6.4), (2, 6.4), (6, 11.4)):
+        of_images = [name for name in arrays if name.startswith(("posterior_", "encoder_"))]
+        np.savez(path, **arrays | {name: arrays[name][:images] for name in of_images})
+        results = Results(layout, tier(), rows, pd.DataFrame())
+        drawn = draw(results, Selection("posterior_variance", (), rows, rows))
+        assert drawn.figure.get_figwidth() == pytest.approx(width)
+        assert len(drawn.figure.axes) == images
+        plt.close(drawn.figure)
 
 
 def test_a_statistic_has_a_number_for_each_seed_and_part(results: Any) -> None:

@@ -12,6 +12,7 @@ from vaebench.evidence.density import Density
 from vaebench.evidence.gaussians import Gaussians
 from vaebench.evidence.grid import (
     Grid,
+    GridPosteriors,
     check_gaps,
     converged_grid,
     exact_elbo,
@@ -108,7 +109,7 @@ def test_blocks_and_float32_change_the_evidence_by_rounding_only(
 def test_twice_the_points_hardly_move_the_mean() -> None:
     density, x = bernoulli()
     q = density.encode(x)
-    grid, found = converged_grid(density, x, q, grid_for(density, q))
+    grid, found, first = converged_grid(density, x, q, grid_for(density, q))
     assert grid.points == 600
     assert found.moved < 0.005
     finer = integrate(density, x, q, grid.with_points(1200)).log_p
@@ -124,7 +125,7 @@ def test_a_grid_that_is_too_coarse_is_doubled_or_refused() -> None:
     coarse = grid_for(density, q, 10)
     with pytest.raises(UserError, match="the grid is too coarse: with 20 points an axis"):
         converged_grid(density, x, q, coarse, most=20)
-    grid, found = converged_grid(density, x, q, coarse)
+    grid, found, _ = converged_grid(density, x, q, coarse)
     assert grid.points > 40
     assert found.moved < 0.005
     gap = integrate(density, x, q, coarse).log_p - exact_elbo(density, x, q)
@@ -134,6 +135,27 @@ def test_a_grid_that_is_too_coarse_is_doubled_or_refused() -> None:
     for wrong in (-0.02, float("nan")):
         with pytest.raises(UserError, match="the grid is too coarse for 1 images"):
             check_gaps(torch.tensor([0.5, wrong]), coarse)
+
+
+def test_no_grid_is_summed_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    density, x = bernoulli(scale=12.0)
+    q = density.encode(x)
+    used: list[int] = []
+
+    def noted(density: Density, x: torch.Tensor, q: Gaussians, grid: Grid) -> GridPosteriors:
+        used.append(grid.points)
+        return integrate(density, x, q, grid)
+
+    monkeypatch.setattr(grids, "integrate", noted)
+    monkeypatch.setattr(grids, "CHECKED_IMAGES", 30)
+    grid, found, first = converged_grid(density, x, q, grid_for(density, q, 10))
+    assert used == [5 * 2**k for k in range(len(used))]
+    assert used[-1] == grid.points > 40
+    whole = integrate(density, x, q, grid)
+    assert first.log_p.shape == (30,)
+    for field, expected in vars(whole.rows(slice(0, 30))).items():
+        torch.testing.assert_close(getattr(first, field), expected)
+    assert found.mean == pytest.approx(float(first.log_p.mean()))
 
 
 def test_a_grid_reaches_prior_and_posteriors() -> None:

@@ -157,6 +157,26 @@ def test_a_measurement_that_was_stopped_goes_on_with_the_same_result(
     assert not list((again / "store" / "evidence").iterdir())
 
 
+def test_blocks_on_a_grid_are_of_the_images_that_they_say(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some are known from the check of the grid, and others are summed."""
+    root = copied(made, tmp_path)
+    whole = measured(root, 2).evidence
+    with np.load(root / "n2" / "evidence.npz") as file:
+        expected = dict(file)
+    again = copied(made, tmp_path / "again")
+    monkeypatch.setattr("vaebench.evidence.grid.CHECKED_IMAGES", 3)
+    monkeypatch.setattr(method, "GRID_IMAGES", 2)  # the second block is known in part
+    found = measured(again, 2).evidence
+    assert whole is not None
+    assert found is not None
+    assert (found.grid and found.grid.points) == (whole.grid and whole.grid.points)
+    with np.load(again / "n2" / "evidence.npz") as file:
+        for name, values in expected.items():
+            np.testing.assert_allclose(file[name], values, rtol=1e-3, atol=1e-3, err_msg=name)
+
+
 def test_what_is_measured_is_kept_and_not_measured_again(made: Path, tmp_path: Path) -> None:
     root = copied(made, tmp_path)
     measured(root, 2)

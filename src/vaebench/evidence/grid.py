@@ -95,6 +95,11 @@ class GridPosteriors:
     entropy: Tensor
     """The differential entropy of p(z|x) in nats, shape [N]."""
 
+    def rows(self, rows: slice) -> "GridPosteriors":
+        """Those of some images."""
+        fields = (self.log_p, self.mean, self.covariance, self.entropy)
+        return GridPosteriors(*(field[rows] for field in fields))
+
 
 @dataclass(frozen=True)
 class Convergence:
@@ -193,21 +198,9 @@ def _shifted(moments: Tensor, shift: Tensor, upper: Tensor) -> Tensor:
     return torch.cat([total, first + total * shift, second], 1)
 
 
-def check_convergence(
-    density: Density, x: Tensor, posteriors: Gaussians, grid: Grid
-) -> Convergence:
-    """Compare a grid with one of half as many points, on the first images."""
-    few = slice(0, CHECKED_IMAGES)
-    means = [
-        float(integrate(density, x[few], posteriors.rows(few), each).log_p.mean())
-        for each in (grid, grid.with_points(grid.points // 2))
-    ]
-    return Convergence(len(x[few]), *means)
-
-
 def converged_grid(
     density: Density, x: Tensor, posteriors: Gaussians, grid: Grid, most: int | None = None
-) -> tuple[Grid, Convergence]:
+) -> tuple[Grid, Convergence, GridPosteriors]:
     """Double the points of a grid until the mean of the first images does not depend on them.
 
     Args:
@@ -217,14 +210,22 @@ def converged_grid(
         grid: the first to be tried.
         most: the largest G; as in `MOST_POINTS` if not given.
 
+    Returns:
+        The grid, its comparison with half as many points, and what it gives for the first
+        `CHECKED_IMAGES` images, which may be all of them.
+
     Raises:
         UserError: the mean still moves at the largest G.
     """
     most = most or MOST_POINTS[density.latent_dim]
+    few = slice(0, CHECKED_IMAGES)
+    first, own = x[few], posteriors.rows(few)
+    coarse = integrate(density, first, own, grid.with_points(grid.points // 2))
     while True:
-        found = check_convergence(density, x, posteriors, grid)
+        fine = integrate(density, first, own, grid)
+        found = Convergence(len(first), float(fine.log_p.mean()), float(coarse.log_p.mean()))
         if found.moved < MOST_MOVED:
-            return grid, found
+            return grid, found, fine
         if 2 * grid.points > most:
             raise UserError(
                 f"the grid is too coarse: with {grid.points} points an axis the mean evidence of "
@@ -232,7 +233,7 @@ def converged_grid(
                 f"with half of them (they may differ by {MOST_MOVED}); use --method ais"
             )
         log.info(f"[grid] {grid.points} points an axis are too few ({found.moved:.3g} nats)")
-        grid = grid.with_points(2 * grid.points)
+        grid, coarse = grid.with_points(2 * grid.points), fine
 
 
 def gauss_hermite(latent: int, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -121,10 +121,11 @@ def _fine_grid(
 ) -> tuple[Grid, Convergence, Named]:
     """Measure on the coarsest grid on which the mean has converged and no gap is below 0."""
     while True:
-        grid, convergence = converged_grid(density, x, q, grid)
+        grid, convergence, first = converged_grid(density, x, q, grid)
 
-        def block(rows: slice, on: Grid = grid) -> Named:
-            found = integrate(density, x[rows], q.rows(rows), on)
+        def block(rows: slice, on: Grid = grid, known: GridPosteriors = first) -> Named:
+            is_known = rows.stop <= len(known.log_p)
+            found = known.rows(rows) if is_known else integrate(density, x[rows], q.rows(rows), on)
             return {
                 "log_p": found.log_p.numpy(),
                 "posterior_mean": found.mean.numpy(),
@@ -244,10 +245,7 @@ def _refined(
     log_p = torch.from_numpy(arrays["log_p"])
 
     def split(rows: slice) -> Named:
-        known = None
-        if exact is not None:
-            fields = (exact.log_p, exact.mean, exact.covariance, exact.entropy)
-            known = GridPosteriors(*(field[rows] for field in fields))
+        known = None if exact is None else exact.rows(rows)
         chosen = (x[rows], q.rows(rows), log_p[rows], known, plan.seed, str(rows.start))
         found = gap_parts(density, *chosen)
         each = {f"refined_{name}": getattr(found, name) for name in PARTS}

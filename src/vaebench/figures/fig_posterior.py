@@ -9,6 +9,9 @@ from vaebench.figures.style import Drawing, first_seeds, runs_text
 from vaebench.results.equations import equation_arrays
 from vaebench.results.read import Results, Selection
 
+PANEL, LEAST_WIDTH = 1.9, 6.4
+"""The widths of a panel and, for few images, of the figure, in inches."""
+
 
 def draw(results: Results, shown: Selection) -> Drawing:
     """A row for each objective, a column for each image."""
@@ -17,8 +20,9 @@ def draw(results: Results, shown: Selection) -> Drawing:
         return nothing_measured(shown)
     named = [(name, equation_arrays(results.layout, own.iloc[0])) for name, own in groups(rows)]
     images = len(named[0][1]["encoder_mean"])
+    width = max(PANEL * images, LEAST_WIDTH)
     figure, axes = plt.subplots(
-        *(len(named), images), figsize=(1.9 * images, 2.1 * len(named)), layout="constrained",
+        *(len(named), images), figsize=(width, 2.1 * len(named)), layout="constrained",
         squeeze=False,
     )  # fmt: skip
     for place, (name, arrays) in zip(axes, named, strict=True):
