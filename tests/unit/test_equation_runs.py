@@ -59,6 +59,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory, data_root: Path) -> Path:
     shutil.copytree(data_root, root / "data")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("vaebench.evidence.grid.POINTS", {1: 300, 2: 60})
+        patch.setattr(state, "INITIAL_POINTS", 60)
         patch.setattr(state, "MOST_POINTS", 240)
         for name in RUNS:
             folder = root / name

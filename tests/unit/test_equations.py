@@ -11,13 +11,14 @@ from tests.linear_runs import CPU, LinearRun, linear_run
 from vaebench.core.prior import DiagonalPrior
 from vaebench.equations import gap as gaps
 from vaebench.equations.closed_form import ClosedForm, curved_share
-from vaebench.equations.laplace import determinant_of_data, evidence_at, most_probable
-from vaebench.equations.local import Model, gradient, information, model_of
+from vaebench.equations.determinants import determinant_of_data
 from vaebench.equations.penalty import constant_sigma, insensitivity
 from vaebench.equations.per_image import per_image
 from vaebench.errors import UserError
 from vaebench.evidence.density import Density
 from vaebench.evidence.gaussians import Gaussians
+from vaebench.evidence.laplace import evidence_at, most_probable
+from vaebench.evidence.local import Model, gradient, information, model_of
 from vaebench.experiment.settings import Settings
 from vaebench.models.make import make_vae
 

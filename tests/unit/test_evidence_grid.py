@@ -109,7 +109,7 @@ def test_blocks_and_float32_change_the_evidence_by_rounding_only(
 def test_twice_the_points_hardly_move_the_mean() -> None:
     density, x = bernoulli()
     q = density.encode(x)
-    grid, found, first = converged_grid(density, x, q, grid_for(density, q))
+    grid, found, _ = converged_grid(density, x, q, grid_for(density, q))
     assert grid.points == 600
     assert found.moved < 0.005
     finer = integrate(density, x, q, grid.with_points(1200)).log_p

@@ -62,7 +62,7 @@ def test_the_equations_are_measured_where_an_experiment_asks_for_them(project: P
     record = next((project.results / "runs").rglob("equations.json"))
     before = record.read_bytes()
     # Other code that measures: the equations are measured again, and nothing is trained.
-    project.edit("equations/laplace.py", "import torch", "import torch  # the same")
+    project.edit("evidence/laplace.py", "import torch", "import torch  # the same")
     assert project.planned() == set()
     record.unlink()
     path = record.relative_to(project.root).as_posix()

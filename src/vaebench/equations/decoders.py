@@ -7,8 +7,8 @@ from torch import Tensor
 
 from vaebench.core.vae import blocks
 from vaebench.equations.closed_form import LEAST_SHARE, ClosedForm, curved_share
-from vaebench.equations.local import Model, antithetic
-from vaebench.evidence.gaussians import Gaussians
+from vaebench.evidence.gaussians import Gaussians, antithetic
+from vaebench.evidence.local import Model
 from vaebench.numerics.streams import generator as stream
 
 JACOBIANS = {True: 300, False: 50}

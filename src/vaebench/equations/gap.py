@@ -8,14 +8,9 @@ import math
 import torch
 from torch import Tensor
 
+from vaebench.evidence.gaussians import log_det
+
 ITERATIONS = 200
-
-
-def log_det(matrices: Tensor) -> Tensor:
-    """log det of positive definite matrices; NaN for others."""
-    factors, failed = torch.linalg.cholesky_ex(matrices)
-    found = 2 * factors.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-    return torch.where(failed == 0, found, torch.nan)
 
 
 def predicted_gap(a: Tensor, factor: Tensor) -> Tensor:

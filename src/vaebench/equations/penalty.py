@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from vaebench.equations import gap as gaps
-from vaebench.equations.local import Model, antithetic, log_likelihood
-from vaebench.evidence.gaussians import Gaussians
+from vaebench.evidence.gaussians import Gaussians, antithetic
 from vaebench.evidence.grid import exact_elbo
+from vaebench.evidence.local import Model, log_likelihood
 from vaebench.numerics.streams import generator as stream
 
 PAIRS = 16

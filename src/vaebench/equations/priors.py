@@ -9,8 +9,7 @@ from torch import Tensor
 
 from vaebench.core.posterior import DiagonalPosterior
 from vaebench.core.prior import DiagonalPrior, FullPrior, Prior
-from vaebench.equations.gap import log_det
-from vaebench.evidence.gaussians import Gaussians
+from vaebench.evidence.gaussians import Gaussians, log_det
 
 ACTIVE_NATS = 0.01
 

@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vaebench.equations.decoders import network_mean
-from vaebench.equations.local import log_likelihood, model_of
 from vaebench.equations.state import Found, Images
 from vaebench.evaluation.arrays import MANIFOLD_SIDE
 from vaebench.evaluation.pictures import to_levels
 from vaebench.evidence.density import Density
+from vaebench.evidence.local import log_likelihood, model_of
 
 SHOWN = 6
 SIDE = 121

@@ -8,12 +8,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from vaebench.equations import gap as gaps
 from vaebench.equations import priors
 from vaebench.equations.closed_form import ClosedForm
 from vaebench.equations.decoders import closed_form_statistics
-from vaebench.equations.laplace import determinant_of_data
-from vaebench.equations.local import Model, model_of
+from vaebench.equations.determinants import determinant_errors
 from vaebench.equations.penalty import Penalty, constant_sigma, insensitivity
 from vaebench.equations.per_image import PerImage, per_image
 from vaebench.equations.summaries import per_image_statistics
@@ -22,6 +20,7 @@ from vaebench.evidence.ais import annealed
 from vaebench.evidence.density import Density
 from vaebench.evidence.gaussians import Gaussians
 from vaebench.evidence.grid import converged_grid, grid_for, integrate
+from vaebench.evidence.local import Model, model_of
 from vaebench.evidence.refine import refine
 from vaebench.experiment.equations import EquationsPlan
 from vaebench.numerics.streams import generator as stream
@@ -33,8 +32,6 @@ INITIAL_POINTS = 300
 """Of the first grid for an untrained network, whose posteriors are wide."""
 ANNEALED_AT_ONCE = 50
 REFINED_AT_ONCE = 100
-FEW = 5
-DETERMINANTS = 20
 
 
 class Images(NamedTuple):
@@ -86,7 +83,7 @@ def measure_state(
     not_measured: dict[str, str] = {}
     found = per_image_statistics(measured, active.cpu())
     found |= _prior_statistics(density, whole, settings, not_measured)
-    found |= _determinants(model, q, measured)
+    found |= determinant_errors(model, q.mean, measured.curvature)
     found |= _penalties(model, x, q, measured, seed, name)
     if "tau" in settings:
         found |= _bounded(density, images.train, whole, active, settings, seed)
@@ -123,8 +120,8 @@ def exact_evidence(
     if density.latent_dim <= 2:
         try:
             points = INITIAL_POINTS if name == "initial" else None
-            start = grid_for(density, q, points)
-            grid, _, first = converged_grid(density, x, q, start, MOST_POINTS)
+            coarsest = grid_for(density, q, points)
+            grid, _, first = converged_grid(density, x, q, coarsest, MOST_POINTS)
             is_all = len(first.log_p) == len(x)
             return (first if is_all else integrate(density, x, q, grid)).log_p
         except UserError as error:
@@ -163,20 +160,6 @@ def _prior_statistics(
         "eq24_error": of_24 / diagonal - 1,
         "eq24_batch_bias": priors.batch_bias(whole, std, size),
         "eq24_batch_bias_predicted": 0.5 * float(share.square().sum()) / size,
-    }
-
-
-def _determinants(model: Model, q: Gaussians, measured: PerImage) -> dict[str, float]:
-    of_pixels, of_codes = determinant_of_data(model, q.mean[:FEW])
-    errors = []
-    for a in measured.curvature[:DETERMINANTS]:
-        prior = torch.linalg.inv(model.precision.cpu())
-        inner = (a - model.precision.cpu()) @ prior + torch.eye(len(a)).to(a)
-        expected = float(torch.linalg.slogdet(inner).logabsdet)
-        errors.append(abs(gaps.minimum_over_sigma(a) + model.log_det_prior - expected))
-    return {
-        "eq20_error": max(errors),
-        "eq26_error": float((of_pixels - of_codes).abs().max()),
     }
 
 

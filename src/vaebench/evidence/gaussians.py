@@ -93,3 +93,19 @@ class Gaussians:
 def standard_log_density(noise: Tensor) -> Tensor:
     """log N(e; 0, I) in nats, without the last dimension of e."""
     return -0.5 * (noise.shape[-1] * LOG_TWO_PI + noise.square().sum(-1))
+
+
+def antithetic(
+    pairs: int, like: Tensor, generator: torch.Generator, dtype: torch.dtype | None = None
+) -> Tensor:
+    """Noise e and -e, shape [2 pairs, *like.shape]; the second half is minus the first."""
+    half = torch.empty(pairs, *like.shape, dtype=dtype or like.dtype, device=like.device)
+    half.normal_(generator=generator)
+    return torch.cat([half, -half])
+
+
+def log_det(matrices: Tensor) -> Tensor:
+    """log det of positive definite matrices; NaN for others."""
+    factors, failed = torch.linalg.cholesky_ex(matrices)
+    found = 2 * factors.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+    return torch.where(failed == 0, found, torch.nan)

@@ -29,6 +29,8 @@ from vaebench.evidence.importance import (
     pareto_shape,
 )
 from vaebench.evidence.kept import KeptBlocks, Named
+from vaebench.evidence.laplace import evidence_at, most_probable
+from vaebench.evidence.local import model_of
 from vaebench.evidence.refine import gap_parts
 from vaebench.experiment.evidence import EvidencePlan
 from vaebench.numerics.streams import generator as stream
@@ -39,6 +41,7 @@ from vaebench.runs.evidence_record import (
     Evidence,
     GridCheck,
     ImportanceWeighting,
+    Laplace,
     Refinement,
     Summary,
 )
@@ -49,6 +52,8 @@ CHAINS_AT_ONCE = {"cpu": 400, "cuda": 8000, "mps": 8000}
 BOUNDS = (100, 1000, 5000)
 """The k of the bounds IWAE(k), as far as there are as many draws."""
 REFINED_AT_ONCE = 100
+MODES_AT_ONCE, MODE_STEPS = 500, 15
+"""Images whose maximum of p(z|x) is searched together, and the Gauss-Newton steps for it."""
 PARTS = ("amortisation", "wrong_mode", "diagonal_family", "rest")
 
 Floats = NDArray[np.float64]
@@ -67,8 +72,8 @@ def measure(
 
     Returns:
         What the record of the run has, and the arrays behind it: `log_p`, `elbo` and what the
-        method gives beside them for each image; `lower` and `upper` for each simulated image;
-        `refined_*`, the parts of the gap of the first images.
+        method gives beside them for each image; `laplace`, where it is possible; `lower` and
+        `upper` for each simulated image; `refined_*`, the parts of the gap of the first images.
 
     Raises:
         UserError: the method is a grid, and the run has more than two latent dimensions or needs a
@@ -100,6 +105,7 @@ def _on_grid(
     arrays |= bound
     exact = _posteriors(arrays)
     parts, refinement = _refined(density, x, q, arrays, exact, plan, kept)
+    witness, laplace = _laplace(density, x, q, arrays, kept)
     gap = arrays["log_p"] - arrays["elbo"]
     check = GridCheck(
         points=grid.points,
@@ -110,10 +116,12 @@ def _on_grid(
         smallest_gap=float(gap.min()),
         mean_entropy=float(arrays["entropy"].mean()),
     )
-    found = _evidence(density, images[:count], "grid", arrays, grid=check, refinement=refinement)
+    checks = {"grid": check, "laplace": laplace, "refinement": refinement}
+    found = _evidence(density, images[:count], "grid", arrays, **checks)
     # Moments fill most of the file, and need fewer digits than log p.
     moments = ("posterior_mean", "posterior_covariance", "entropy")
-    return found, arrays | {name: arrays[name].astype(np.float32) for name in moments} | parts
+    rounded = {name: arrays[name].astype(np.float32) for name in moments}
+    return found, arrays | rounded | witness | parts
 
 
 def _fine_grid(
@@ -177,6 +185,7 @@ def _by_annealing(
     arrays = kept.run("importance", count, max(1, density.rows_at_once // 500), weigh)
     arrays |= kept.run("annealing", count, size, anneal)
     parts, refinement = _refined(density, x, q, arrays, None, plan, kept)
+    witness, laplace = _laplace(density, x, q, arrays, kept)
     sides, bidirectional = _bidirectional(density, plan, kept, size)
     coarse = arrays.get("coarse_log_p")
     effective, acceptance = arrays["effective_chains"], float(arrays["acceptance"].mean())
@@ -202,9 +211,28 @@ def _by_annealing(
             untrustworthy=float((shapes > UNTRUSTWORTHY).mean()),
         ),
         bidirectional=bidirectional,
+        laplace=laplace,
         refinement=refinement,
     )
-    return found, arrays | parts | sides
+    return found, arrays | witness | parts | sides
+
+
+def _laplace(
+    density: Density, x: Tensor, q: Gaussians, arrays: Named, kept: KeptBlocks
+) -> tuple[Named, Laplace | None]:
+    try:
+        model = model_of(density)
+    except UserError as error:
+        log.info(f"[{kept.label}] no Laplace approximation: {error}")
+        return {}, None
+
+    def approximate(rows: slice) -> Named:
+        mode = most_probable(model, x[rows], q.mean[rows], MODE_STEPS)
+        return {"laplace": evidence_at(model, x[rows], mode).cpu().numpy()}
+
+    found = kept.run("laplace", len(x), MODES_AT_ONCE, approximate)
+    difference = found["laplace"] - arrays["log_p"]
+    return found, Laplace(mean=float(found["laplace"].mean()), difference=summary(difference))
 
 
 def _bidirectional(
@@ -276,7 +304,7 @@ def _evidence(
     """What the record has, from the arrays."""
     white = 255 if images.dtype == torch.uint8 else 1
     is_black_and_white = bool(((images == 0) | (images == white)).all())
-    nothing = {"grid", "annealing", "importance", "bidirectional", "refinement"}
+    nothing = {"grid", "annealing", "importance", "bidirectional", "laplace", "refinement"}
     return Evidence.model_validate(
         {
             "method": method,

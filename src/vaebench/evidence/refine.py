@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from vaebench.evidence.density import Density
-from vaebench.evidence.gaussians import Gaussians
+from vaebench.evidence.gaussians import Gaussians, antithetic
 from vaebench.evidence.grid import GridPosteriors, exact_elbo
 from vaebench.numerics.streams import generator as stream
 
@@ -137,9 +137,7 @@ def refine(
     for step in range(1, STEPS + 1):
         with torch.enable_grad():
             q = current()
-            half = torch.empty(PAIRS, *q.mean.shape, dtype=x.dtype, device=x.device)
-            half.normal_(generator=random)
-            z = q.z(torch.cat([half, -half]))
+            z = q.z(antithetic(PAIRS, start.mean, random))
             value = density.log_joint(x, z).mean(0) + q.log_det()  # the bound, but for a constant
             gradients = torch.autograd.grad(value.sum(), list(free.values()))
         size = 0.5 * STEP_SIZE * (1 + math.cos(math.pi * (step - 1) / STEPS))
@@ -166,8 +164,6 @@ def elbo(density: Density, x: Tensor, q: Gaussians, seed: int, name: str) -> Ten
     at_once = max(1, density.rows_at_once // (2 * len(x)))
     for start in range(0, EVALUATION_PAIRS, at_once):
         count = min(at_once, EVALUATION_PAIRS - start)
-        half = torch.empty(count, *q.mean.shape, dtype=x.dtype, device=x.device)
-        half.normal_(generator=random)
-        values = density.log_likelihood(x, q.z(torch.cat([half, -half])))
+        values = density.log_likelihood(x, q.z(antithetic(count, q.mean, random)))
         total += values.double().sum(0)
     return (total / (2 * EVALUATION_PAIRS) - q.kl(density.prior)).cpu()

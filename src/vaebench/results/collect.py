@@ -31,6 +31,7 @@ from vaebench.runs.sources import accepted_quality, accepted_sources, evidence_d
 EVIDENCE_COLUMNS = (
     *("method", "images", "is_log_likelihood", "mean", "standard_error", "mean_data_units"),
     *("elbo", "gap", "gap_median", "gap_high", "amortisation", "error"),
+    *("laplace", "laplace_difference", "laplace_difference_median"),
 )
 """The columns about the evidence, after `evidence_`."""
 
@@ -178,7 +179,7 @@ def evidence_columns(found: Evidence | None) -> dict[str, Any]:
     """
     values: dict[str, Any] = dict.fromkeys(EVIDENCE_COLUMNS)
     if found is not None:
-        parts = found.refinement
+        parts, witness = found.refinement, found.laplace
         values |= {
             "method": found.method,
             "images": found.images,
@@ -193,6 +194,12 @@ def evidence_columns(found: Evidence | None) -> dict[str, Any]:
             "amortisation": None if parts is None else parts.amortisation.mean,
             "error": _method_error(found),
         }
+        if witness is not None:
+            values |= {
+                "laplace": witness.mean,
+                "laplace_difference": witness.difference.mean,
+                "laplace_difference_median": witness.difference.median,
+            }
     return {f"evidence_{name}": value for name, value in values.items()}
 
 

@@ -78,6 +78,15 @@ class Bidirectional(Record):
     standard_error: float | None
 
 
+class Laplace(Record):
+    """A second witness: the Gauss-Newton Laplace approximation at a maximum of p(z|x)."""
+
+    mean: float
+    """Its mean over the images, in nats of scaled data."""
+    difference: Summary
+    """It minus log p(x) of the same images."""
+
+
 class Refinement(Record):
     """The causes of the gap, see `evidence/refine.py`. The parts add up to `gap`."""
 
@@ -113,6 +122,8 @@ class Evidence(Record):
     importance: ImportanceWeighting | None
     bidirectional: Bidirectional | None
     """Null without simulated images, or if the likelihood has no sampler."""
+    laplace: Laplace | None
+    """Null for networks that are not of dense layers, and if T depends on z or on the pixel."""
     refinement: Refinement | None
 
 

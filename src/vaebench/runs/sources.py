@@ -46,7 +46,8 @@ EVIDENCE_STREAMS = "numerics/streams.py"
 NOT_MEASURING = ("__init__.py", "measure.py", "kept.py", "verdict.py", "report.py")
 """Modules of `evidence/`, `equations/` and `latent/` that find and write files, or read results."""
 EVIDENCE_OF_EQUATIONS = (
-    *("ais.py", "density.py", "gaussians.py", "grid.py", "importance.py", "pairs.py", "refine.py"),
+    *("ais.py", "decoder.py", "density.py", "gaussians.py", "grid.py", "importance.py"),
+    *("laplace.py", "local.py", "pairs.py", "refine.py"),
 )
 """Modules of `evidence/` that decide the equations' statistics."""
 USED_BY_LATENT = (

@@ -18,10 +18,9 @@ from torch import Tensor
 
 from vaebench.core.prior import FullPrior
 from vaebench.core.vae import blocks
-from vaebench.equations.decoder import DenseDecoder, dense_decoder
 from vaebench.errors import UserError
+from vaebench.evidence.decoder import DenseDecoder, dense_decoder
 from vaebench.evidence.density import Density
-from vaebench.evidence.gaussians import Gaussians
 
 ROWS_AT_ONCE = 4096
 """Codes that are decoded at once where no Jacobian is made."""
@@ -72,8 +71,8 @@ def model_of(density: Density) -> Model:
     else:
         if density.kind != "gaussian" or likelihood.std in ("pixel", "coordinate"):
             raise UserError(
-                f"likelihood '{likelihood.name}': the equations are measured for Bernoulli "
-                "likelihoods and for Gaussians whose T does not depend on z"
+                f"likelihood '{likelihood.name}': g and J'WJ are known for Bernoulli likelihoods "
+                "and for Gaussians whose T does not depend on z"
             )
         origin = torch.zeros(1, density.latent_dim, dtype=density.dtype, device=density.device)
         variance = density.mean_and_std(density.decode(origin))[1].square().detach().reshape(())
@@ -118,32 +117,12 @@ def information(model: Model, z: Tensor) -> Tensor:
         output, jacobian = model.decoder.with_jacobian(z[block])
         # W needs no x.
         _, weight = model.residual(output, output)
-        scaled = jacobian * weight.sqrt().expand_as(output).unsqueeze(-2)
-        parts.append((scaled @ scaled.mT).double())
+        # In float64, so that the product of single precision factors has no negative eigenvalue.
+        scaled = (jacobian * weight.sqrt().expand_as(output).unsqueeze(-2)).double()
+        parts.append(scaled @ scaled.mT)
     return torch.cat(parts)
 
 
 def curvature(model: Model, z: Tensor) -> Tensor:
     """A = S^-2 + J'WJ at codes z, float64 of shape [N, latent, latent]."""
     return model.precision + information(model, z)
-
-
-def averaged_curvature(model: Model, posteriors: Gaussians, noise: Tensor) -> Tensor:
-    """A = S^-2 + E_q J'WJ, float64 of shape [N, latent, latent].
-
-    Args:
-        model: the run.
-        posteriors: q(z|x) of N images.
-        noise: standard normal, shape [draw, N, latent].
-    """
-    total = sum((information(model, posteriors.z(e)) for e in noise), torch.zeros(()).to(noise))
-    return model.precision + total.double() / len(noise)
-
-
-def antithetic(
-    pairs: int, like: Tensor, generator: torch.Generator, dtype: torch.dtype | None = None
-) -> Tensor:
-    """Noise e and -e, shape [2 pairs, *like.shape]; the second half is minus the first."""
-    half = torch.empty(pairs, *like.shape, dtype=dtype or like.dtype, device=like.device)
-    half.normal_(generator=generator)
-    return torch.cat([half, -half])

@@ -87,7 +87,7 @@ def dense_decoder(density: Density) -> DenseDecoder:
     if type(network) is not mlp.Net:
         raise UserError(
             f"network '{network.shared.network}': the Jacobian of its decoder is no product of "
-            "dense layers and ReLU masks, so the equations are not measured on it"
+            "dense layers and ReLU masks, as it has to be here"
         )
     count = sum(
         name.startswith("decoder.hidden") and name.endswith(".weight")

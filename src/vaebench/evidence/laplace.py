@@ -1,6 +1,6 @@
 """Eqs. 16 and 26: the evidence from the Jacobian of the decoder at one code.
 
-With zeta = S^-1 z, the paper's
+With zeta = S^-1 z, the paper's Eq. 26
 
     log p(x) = log p(x|z) - 1/2 (|S^-1 z|^2 + log det(J S^2 J' + T) - log det T)
 
@@ -14,8 +14,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vaebench.equations.gap import log_det
-from vaebench.equations.local import Model, curvature, gradient, log_likelihood
+from vaebench.evidence.gaussians import log_det
+from vaebench.evidence.local import Model, curvature, gradient, log_likelihood
 
 STEPS = 30
 DAMPING = 1e-2
@@ -44,7 +44,7 @@ def squared_norm(model: Model, z: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def most_probable(model: Model, x: Tensor, start: Tensor) -> Tensor:
+def most_probable(model: Model, x: Tensor, start: Tensor, steps: int = STEPS) -> Tensor:
     """The code of each image at which p(x, z) has its maximum, by damped Gauss-Newton steps.
 
     Only steps that raise p(x, z) are taken, so the result is never worse than the start. It may be
@@ -54,6 +54,7 @@ def most_probable(model: Model, x: Tensor, start: Tensor) -> Tensor:
         model: the run.
         x: scaled data, shape [N, pixel].
         start: shape [N, latent].
+        steps: the number of steps that are tried.
     """
 
     def joint(at: Tensor) -> Tensor:
@@ -61,7 +62,7 @@ def most_probable(model: Model, x: Tensor, start: Tensor) -> Tensor:
 
     z, damping = start.clone(), torch.full((len(x), 1), DAMPING).to(start).double()
     value = joint(z)
-    for _ in range(STEPS):
+    for _ in range(steps):
         a = curvature(model, z)
         force = gradient(model, x, z) - z.double() @ model.precision
         damped = a + torch.diag_embed(damping * a.diagonal(dim1=-2, dim2=-1))
@@ -73,18 +74,3 @@ def most_probable(model: Model, x: Tensor, start: Tensor) -> Tensor:
         value = torch.where(better, found, value)
         damping = torch.where(better[:, None], damping / 4, damping * 8).clamp(1e-12, 1e12)
     return z
-
-
-def determinant_of_data(model: Model, z: Tensor) -> tuple[Tensor, Tensor]:
-    """log det(J S^2 J' + W^-1) - log det W^-1 by the matrix of pixels, and by that of codes.
-
-    They are equal (Sylvester). Float64 of shape [N]; for a few codes only.
-    """
-    output, jacobian = model.decoder.with_jacobian(z)
-    _, weight = model.residual(output, output)
-    scaled = (jacobian * weight.sqrt().expand_as(output).unsqueeze(-2)).double()
-    prior = torch.linalg.inv(model.precision)
-    pixels = output.shape[-1]
-    of_pixels = torch.linalg.slogdet(torch.eye(pixels).to(scaled) + scaled.mT @ prior @ scaled)
-    by_codes = log_det(model.precision + scaled @ scaled.mT) + model.log_det_prior
-    return of_pixels.logabsdet, by_codes
