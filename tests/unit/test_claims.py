@@ -121,7 +121,7 @@ def test_the_papers_file_is_whole() -> None:
     assert sorted(printed) == [-136.5, -135.0, -134.4, -134.3, -134.2, 2.2, 2.3]
     statistics = load_statistics()
     used = {entry.statistic for entry in paper.claims}
-    for name in ("controls", "evidence"):
+    for name in ("controls", "evidence", "questions"):
         used |= {entry.statistic for entry in own_claims(load_tier(CONFIGS / f"{name}.yaml"))}
     assert used == set(statistics), "a statistic decides no claim"
     places = " ".join(entry.place for entry in paper.claims)

@@ -19,7 +19,16 @@ from vaebench.workflow.rules import check_claims, tier_file
 
 TIERS = [
     PROJECT / "config" / f"{name}.yaml"
-    for name in ("paper", "smoke", "quick", "reduced", "controls", "celeba", "celeba-10k")
+    for name in (
+        "paper",
+        "smoke",
+        "quick",
+        "reduced",
+        "controls",
+        "questions",
+        "celeba",
+        "celeba-10k",
+    )
 ]
 
 

@@ -37,11 +37,17 @@ def hardly_trained() -> Tier:
         if experiment["name"] == "celeba":
             experiment["settings"] |= {"steps": 2, "batch_size": 8}
         else:
-            experiment["settings"] |= {
+            few = {
                 "epochs": 2, "hidden_units": 8, "hidden_layers": 1, "batch_size": 300,
                 "learning_rate": 0.003,
             }  # fmt: skip
+            axes = experiment["axes"]
+            experiment["settings"] |= {key: few[key] for key in few if key not in axes}
+            if "epochs" in axes:
+                axes["epochs"] = [1, 2]
         experiment["axes"]["seed"] = [0, 1]
+        if "latent" in experiment:
+            experiment["latent"] = {"draws": 20, "images": 0, "samples": 0, "turned": 2}
         if "evidence" in experiment:
             experiment["evidence"] = {
                 **{"method": "ais", "images": 2, "temperatures": 4, "chains": 2, "draws": 25},

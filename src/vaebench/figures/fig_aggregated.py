@@ -15,7 +15,7 @@ REACH = 4.5
 
 def draw(results: Results, shown: Selection) -> Drawing:
     """A row for each depth, a column for each training length; the first seed."""
-    rows = measured(shown, "latent_evidence" if "latent_evidence" in shown.runs else "latent_kl")
+    rows = measured(shown)
     rows = first_seeds(rows[rows["latent_dim"] == 2])
     if rows.empty:
         return nothing_measured(shown)

@@ -2,14 +2,11 @@
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
 
-from vaebench.figures.latent import measured, nothing_measured
+from vaebench.figures.latent import BARS, measured, nothing_measured, points
 from vaebench.figures.style import PALETTE, Drawing, objective_name, runs_text
-from vaebench.results.intervals import estimate
 from vaebench.results.read import Results, Selection
 
 LOSSES = (
@@ -19,6 +16,9 @@ LOSSES = (
 )
 CORRELATIONS = (("latent_correlation", "q(z|x)"), ("latent_correlation_exact", "p(z|x)"))
 BASELINE = "learned"
+BESIDE: dict[str, Any] = {
+    **{"frameon": False, "fontsize": "x-small", "loc": "center left", "bbox_to_anchor": (1, 0.5)},
+}
 
 
 def draw(results: Results, shown: Selection) -> Drawing:  # noqa: ARG001 - all figures take it
@@ -28,15 +28,15 @@ def draw(results: Results, shown: Selection) -> Drawing:  # noqa: ARG001 - all f
         return nothing_measured(shown)
     dims = sorted(int(n) for n in rows["latent_dim"].unique())
     objectives = list(dict.fromkeys(rows["objective"]))
-    figure, axes = plt.subplots(1, 3, figsize=(13, 3.4), layout="constrained")
+    figure, axes = plt.subplots(1, 3, figsize=(14, 3.2), layout="constrained")
     for k, objective in enumerate(name for name in objectives if name != BASELINE):
         style = {"color": PALETTE[k % len(PALETTE)], "label": objective_name(objective)}
         shift = 0.07 * (k - (len(objectives) - 2) / 2)
-        _points(axes[0], [_lead(rows, objective, n) for n in dims], shift, style)
+        points(axes[0], [_lead(rows, objective, n) for n in dims], shift, style)
     axes[0].axhline(0, color="0.6", linewidth=0.8)
     axes[0].set(title=f"test bound minus {objective_name(BASELINE)} (nats)")
     axes[0].set_yscale("symlog", linthresh=1)
-    axes[0].legend(frameon=False, fontsize="x-small")
+    axes[0].legend(**BESIDE)
     compared = [name for name in (BASELINE, "full") if name in objectives]
     for ax, columns in ((axes[1], LOSSES), (axes[2], CORRELATIONS)):
         for j, objective in enumerate(compared):
@@ -48,8 +48,8 @@ def draw(results: Results, shown: Selection) -> Drawing:  # noqa: ARG001 - all f
                     "label": f"{objective_name(objective)}: {text}",
                     "fillstyle": "full" if j == 0 else "none",
                 }
-                _points(ax, values, 0.12 * (k - 1) + 0.06 * (j - 0.5), style)
-        ax.legend(frameon=False, fontsize="x-small")
+                points(ax, values, 0.12 * (k - 1) + 0.06 * (j - 0.5), style)
+        ax.legend(**BESIDE)
     axes[1].set(title="what a diagonal Σ loses by its axes (nats)")
     axes[2].set(title="mean |correlation|, active dimensions", ylim=(0, None))
     for ax in axes:
@@ -60,7 +60,7 @@ def draw(results: Results, shown: Selection) -> Drawing:  # noqa: ARG001 - all f
         "logarithmic axis beyond ±1). Middle: ½(Σ log A_jj − log det A), what the best diagonal Σ "
         "loses against the best full one, for the axes of the run, for random and for the best "
         "ones. Right: correlations of q and of the exact posterior, by a grid for n = 2 and from "
-        "A⁻¹ else. Points: means over seeds with their 95% interval. "
+        f"A⁻¹ else. {BARS} "
         f"Shown: {runs_text(rows)}."
     )
     return Drawing(figure, caption, rows)
@@ -72,12 +72,3 @@ def _lead(rows: pd.DataFrame, objective: str, n: int) -> list[float]:
     sides = [at.loc[at["objective"] == name, "test_elbo"] for name in (objective, BASELINE)]
     differences: list[float] = (sides[0] - sides[1]).dropna().astype(float).tolist()
     return differences
-
-
-def _points(ax: Axes, values: list[list[float]], shift: float, style: dict[str, Any]) -> None:
-    """A mean with its interval for each n."""
-    found = [estimate(each) if each else None for each in values]
-    means = [np.nan if one is None else one.mean for one in found]
-    halves = [0.0 if one is None or np.isnan(one.low) else one.mean - one.low for one in found]
-    x = np.arange(len(values)) + shift
-    ax.errorbar(x, means, halves, fmt="o", markersize=4, capsize=2, **style)

@@ -2,14 +2,12 @@
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from vaebench.figures.latent import measured, nothing_measured
+from vaebench.figures.latent import BARS, measured, nothing_measured, points
 from vaebench.figures.style import PALETTE, Drawing, runs_text
-from vaebench.results.intervals import estimate
 from vaebench.results.read import Results, Selection
 
 PANELS = (
@@ -36,7 +34,7 @@ def draw(results: Results, shown: Selection) -> Drawing:  # noqa: ARG001 - all f
             own = rows[(rows["hidden_layers"] == depth) & (rows["epochs"] == epochs)]
             style = {
                 "color": PALETTE[lengths.index(epochs) % len(PALETTE)],
-                "linestyle": ("-", "--", ":", "-.")[depths.index(depth) % 4],
+                "fmt": ("o-", "s--", "^:", "v-.")[depths.index(depth) % 4],
                 "label": f"{depth} layers, {epochs} epochs",
             }
             shift = 0.06 * (k - (len(kinds) - 1) / 2)
@@ -48,10 +46,11 @@ def draw(results: Results, shown: Selection) -> Drawing:  # noqa: ARG001 - all f
     axes[-1].legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     caption = (
         "The aggregated posterior against N(0, I), by the number n of latent dimensions, hidden "
-        "layers and epochs; means over seeds with their 95% interval. From the left: the KL "
+        "layers and epochs. From the left: the KL "
         "divergence of the training codes' posterior, which is at least that of the population in "
         "expectation; the same on test codes, which is at most that (a logarithmic axis beyond "
         "±1); the part of the first that mean and covariance have; MMD² over active dimensions. "
+        f"{BARS} "
         f"Shown: {runs_text(rows)}."
     )
     return Drawing(figure, caption, rows)
@@ -60,13 +59,5 @@ def draw(results: Results, shown: Selection) -> Drawing:  # noqa: ARG001 - all f
 def _line(
     ax: Axes, rows: pd.DataFrame, column: str, dims: list[int], shift: float, style: dict[str, Any]
 ) -> None:
-    means, lows, highs = [], [], []
-    for n in dims:
-        values = rows.loc[rows["latent_dim"] == n, column].dropna().astype(float).tolist()
-        found = estimate(values) if values else None
-        means.append(np.nan if found is None else found.mean)
-        half = 0.0 if found is None or np.isnan(found.low) else found.mean - found.low
-        lows.append(half)
-        highs.append(half)
-    x = np.arange(len(dims)) + shift
-    ax.errorbar(x, means, [lows, highs], marker="o", markersize=4, capsize=2, **style)
+    values = [rows.loc[rows["latent_dim"] == n, column].dropna().tolist() for n in dims]
+    points(ax, values, shift, style)

@@ -1,14 +1,25 @@
 """Runs whose aggregated posterior is measured, for figures that show it."""
 
+from typing import Any
+
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vaebench.figures.style import Drawing, write_in
+from vaebench.results.intervals import estimate
 from vaebench.results.latent import latent_arrays
 from vaebench.results.read import Selection
 
-__all__ = ["latent_arrays", "measured", "nothing_measured"]
+__all__ = ["BARS", "latent_arrays", "measured", "nothing_measured", "points"]
+
+ENOUGH_SEEDS = 4
+"""With fewer, intervals of means would fill the panels."""
+BARS = (
+    "Points: means over seeds; bars: their 95% interval, or with fewer than four seeds the range "
+    "of the seeds."
+)
 
 
 def measured(shown: Selection, column: str = "latent_kl") -> pd.DataFrame:
@@ -25,3 +36,20 @@ def nothing_measured(shown: Selection) -> Drawing:
     write_in(ax, "not measured")
     caption = "It is not measured on these runs: give the experiment `latent: true`."
     return Drawing(figure, caption, shown.runs.iloc[:0])
+
+
+def points(ax: Axes, values: list[list[float]], shift: float, style: dict[str, Any]) -> None:
+    """Draw the mean of each list of numbers over seeds, with a bar. Lists may be empty."""
+    means, below, above = [], [], []
+    for each in values:
+        mean = float(np.mean(each)) if each else np.nan
+        low, high = (min(each), max(each)) if each else (mean, mean)
+        if len(each) >= ENOUGH_SEEDS:
+            found = estimate(each)
+            low, high = found.low, found.high
+        means.append(mean)
+        below.append(mean - low)
+        above.append(high - mean)
+    x = np.arange(len(values)) + shift
+    usual: dict[str, Any] = {"fmt": "o", "markersize": 4, "capsize": 2}
+    ax.errorbar(x, means, [below, above], **(usual | style))
