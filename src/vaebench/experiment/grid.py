@@ -141,6 +141,12 @@ class Experiment(Strict):
                     f"evidence.method: a grid is for 1 or {LARGEST_GRID} latent dimensions (found "
                     f"latent_dim {latent}): use auto or ais"
                 )
+            for key in ("sample_quality", "evidence", "equations"):
+                if cell.shared.is_conditional and getattr(self, key):
+                    raise ValueError(
+                        f"{key}: objective '{cell.shared.objective}' predicts hidden pixels from "
+                        "observed ones, and this is for models of whole images: leave it out"
+                    )
             if self.sample_quality and not DATASETS[dataset].is_labelled:
                 raise ValueError(
                     f"sample_quality: dataset '{dataset}' has no labels, and what measures samples "
