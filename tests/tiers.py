@@ -9,6 +9,7 @@ import torch
 
 from tests.conftest import PROJECT
 from vaebench.claims.write import write_ledger
+from vaebench.dependence.measure import measure_runs as measure_dependence
 from vaebench.equations.measure import measure_runs as measure_equations
 from vaebench.evidence.measure import EvidenceTarget, measure_runs
 from vaebench.execution.session import Resources, targets_of, train_targets
@@ -40,8 +41,7 @@ def forge(path: Path, old: str, new: str) -> None:
 
 
 def train_tier(tier: Tier, root: Path) -> list[list[EvaluationTarget]]:
-    """Train all runs of a tier into `root`/results, and measure their evidence and equations if it
-    asks for them.
+    """Train all runs of a tier into `root`/results, and measure what it asks for.
 
     Data are from `root`/data.
 
@@ -70,6 +70,8 @@ def train_tier(tier: Tier, root: Path) -> list[list[EvaluationTarget]]:
             if experiment.equations_plan is not None:
                 measures = experiment.equations_plan
                 measure_equations(runs, measures, resources.data, CPU, resources.store)
+            if (wanted := experiment.dependence_plan) is not None:
+                measure_dependence(runs, wanted, resources.data, CPU, resources.store)
     return measured
 
 

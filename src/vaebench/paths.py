@@ -96,6 +96,10 @@ class Layout:
         """The paper's equations on a run; equations.npz is beside it."""
         return self.run(experiment, folder) / "equations.json"
 
+    def dependence(self, experiment: str, folder: Path | str) -> Path:
+        """What of a run depends on the input; dependence.npz is beside it."""
+        return self.run(experiment, folder) / "dependence.json"
+
     @property
     def equation_values(self) -> Path:
         """The collected statistics of equations, one row a run, state and statistic."""

@@ -6,7 +6,16 @@ are fast.
 
 import sys
 
-from vaebench.cli import attestation, equations, evidence, quality, results, sharing, training
+from vaebench.cli import (
+    attestation,
+    dependence,
+    equations,
+    evidence,
+    quality,
+    results,
+    sharing,
+    training,
+)
 from vaebench.cli.app import app
 from vaebench.errors import UserError
 from vaebench.progress import show_log_lines
@@ -14,6 +23,7 @@ from vaebench.progress import show_log_lines
 __all__ = [
     "app",
     "attestation",
+    "dependence",
     "equations",
     "evidence",
     "main",

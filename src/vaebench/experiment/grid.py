@@ -18,6 +18,7 @@ from pydantic.config import JsonDict
 
 from vaebench.data.registry import DATASETS
 from vaebench.experiment.comparison import comparison_of
+from vaebench.experiment.dependence import DependencePlan
 from vaebench.experiment.equations import EquationsPlan
 from vaebench.experiment.evidence import LARGEST_GRID, EvidencePlan
 from vaebench.experiment.settings import (
@@ -104,6 +105,12 @@ class Experiment(Strict):
         "weights, or how, if not as usual.",
     )
 
+    dependence: bool | DependencePlan = Field(
+        False,
+        description="Whether it is measured what of every run depends on the input: its codes, and "
+        "the conditional log-likelihood of conditional runs; or how, if not as usual.",
+    )
+
     baseline: AxisValue | None = Field(
         None,
         description="The value that the others on its axis are compared with, seed by seed; the "
@@ -167,6 +174,13 @@ class Experiment(Strict):
         if isinstance(self.equations, EquationsPlan):
             return self.equations
         return EquationsPlan() if self.equations else None
+
+    @property
+    def dependence_plan(self) -> DependencePlan | None:
+        """How it is measured what of its runs depends on the input. None if it is not."""
+        if isinstance(self.dependence, DependencePlan):
+            return self.dependence
+        return DependencePlan() if self.dependence else None
 
     @cached_property
     def cells(self) -> list[Cell]:

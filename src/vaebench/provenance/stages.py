@@ -6,7 +6,12 @@ from vaebench.experiment.figures import FIGURES
 from vaebench.files import digest_bytes, digest_file
 from vaebench.paths import SPECTRA
 from vaebench.runs.canonical import PACKAGE, function_digest, modules_digest
-from vaebench.runs.sources import equations_digest, evidence_digest, quality_digest
+from vaebench.runs.sources import (
+    dependence_digest,
+    equations_digest,
+    evidence_digest,
+    quality_digest,
+)
 
 READING = (
     *("results/intervals.py", "results/ratio.py", "results/read.py", "results/equations.py"),
@@ -28,6 +33,7 @@ def code_digests(figures: Iterable[str]) -> dict[str, str]:
         "quality": quality_digest(),
         "evidence": evidence_digest(),
         "equations": equations_digest(),
+        "dependence": dependence_digest(),
         "tables": table_digest(),
         "claims": claims_digest(),
         "report": report_digest(),
@@ -51,9 +57,11 @@ def collect_digest() -> str:
     return modules_digest(
         "results/collect.py",
         "results/equations.py",
+        "results/dependence.py",
         "runs/record.py",
         "runs/evidence_record.py",
         "runs/equations_record.py",
+        "runs/dependence_record.py",
     )
 
 

@@ -16,6 +16,7 @@ from vaebench.provenance.account import read_comment, records_digest
 from vaebench.provenance.figure_metadata import figure_metadata
 from vaebench.provenance.manifest import listed_files, read_manifest
 from vaebench.runs.attestations import Level, check_attestations
+from vaebench.runs.dependence_record import DependenceRecord
 from vaebench.runs.equations_record import EquationsRecord
 from vaebench.runs.evidence_record import EvidenceRecord
 from vaebench.runs.record import EvaluationRecord, Manifest, RunRecord, read_as, read_record
@@ -73,6 +74,7 @@ def verify(layout: Layout, need_weights: bool = False) -> Verification:
     found.problems += _check_table(layout, records)
     found.problems += _check_evidence(layout, records, "evidence.json", EvidenceRecord)
     found.problems += _check_evidence(layout, records, "equations.json", EquationsRecord)
+    found.problems += _check_evidence(layout, records, "dependence.json", DependenceRecord)
     found.problems += _check_figures(layout, records)
     found.problems += _check_accounts(layout)
     return found
@@ -161,7 +163,7 @@ def _check_evidence(
     layout: Layout,
     records: dict[str, RunRecord],
     file: str,
-    model: type[EvidenceRecord | EquationsRecord],
+    model: type[EvidenceRecord | EquationsRecord | DependenceRecord],
 ) -> Iterator[str]:
     """Check that what was measured is of these runs' weights, and has the arrays that it names."""
     for name, record in sorted(records.items()):

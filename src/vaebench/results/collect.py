@@ -12,6 +12,7 @@ from vaebench.experiment.grid import Cell, Experiment, Run, expand
 from vaebench.experiment.tier import Tier
 from vaebench.files import digest_file, write_atomically
 from vaebench.paths import DATA, Layout
+from vaebench.results.dependence import dependence_of
 from vaebench.results.equations import COLUMNS, equation_rows
 from vaebench.runs.evidence_record import Evidence, EvidenceRecord
 from vaebench.runs.finished import is_finished
@@ -75,6 +76,11 @@ def collect(tier: Tier, layout: Layout, finished_only: bool = False) -> None:
                 if experiment.evidence_plan is not None:
                     try:
                         row |= _evidence(layout, experiment, run, record)
+                    except UserError as error:
+                        refused.append(str(error))
+                if experiment.dependence_plan is not None:
+                    try:
+                        row |= dependence_of(layout, experiment, run, record)
                     except UserError as error:
                         refused.append(str(error))
                 if experiment.equations_plan is not None:

@@ -44,11 +44,13 @@ of their runs."""
 EVIDENCE_STREAMS = "numerics/streams.py"
 """What decides the evidence beside `evidence/` and the sources of a run."""
 NOT_MEASURING = ("__init__.py", "measure.py", "kept.py")
-"""Modules of `evidence/` and `equations/` that find and write files."""
+"""Modules of `evidence/`, `equations/` and `dependence/` that find and write files."""
 EVIDENCE_OF_EQUATIONS = (
     *("ais.py", "density.py", "gaussians.py", "grid.py", "importance.py", "pairs.py", "refine.py"),
 )
 """Modules of `evidence/` that decide the equations' statistics."""
+EVIDENCE_OF_DEPENDENCE = ("density.py", "gaussians.py", "importance.py")
+"""The same for what depends on the input."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,14 @@ def equations_digest() -> str:
     files = sorted(path.name for path in (PACKAGE / "equations").glob("*.py"))
     own = [f"equations/{name}" for name in files if name not in NOT_MEASURING]
     used = [f"evidence/{name}" for name in EVIDENCE_OF_EQUATIONS]
+    return modules_digest(*own, *used, EVIDENCE_STREAMS)
+
+
+def dependence_digest() -> str:
+    """The digest of the code that measures what depends on the input, but for networks of runs."""
+    files = sorted(path.name for path in (PACKAGE / "dependence").glob("*.py"))
+    own = [f"dependence/{name}" for name in files if name not in NOT_MEASURING]
+    used = [f"evidence/{name}" for name in EVIDENCE_OF_DEPENDENCE]
     return modules_digest(*own, *used, EVIDENCE_STREAMS)
 
 

@@ -25,6 +25,8 @@ EVIDENCE = ("evidence.npz", "evidence.json")
 """The files of the evidence of a run. The record is the last."""
 EQUATIONS = ("equations.npz", "equations.json")
 """The same of the paper's equations on a run."""
+DEPENDENCE = ("dependence.npz", "dependence.json")
+"""The same of what depends on the input."""
 STAGED = "metrics.staged.json"
 START_OVER = "--start-over (or VAEBENCH_START_OVER=1 before snakemake)"
 """The option that discards unusable saved states and damaged runs. Messages name it."""
@@ -145,6 +147,19 @@ def keep_equations(store: Path, run_hash: str, folder: Path) -> None:
         write_atomically(run_folder(store, run_hash) / name, (folder / name).read_bytes())
 
 
+def keep_files(store: Path, run_hash: str, folder: Path, names: Sequence[str]) -> None:
+    """Keep files that were measured on a finished run, the record last.
+
+    Args:
+        store: the store of finished runs.
+        run_hash: the hash of the run.
+        folder: where the files are.
+        names: their names.
+    """
+    for name in names:
+        write_atomically(run_folder(store, run_hash) / name, (folder / name).read_bytes())
+
+
 def unfinished_evidence(store: Path, key: str) -> Path:
     """The folder of the finished parts of a measurement of evidence that is not complete."""
     return store / "evidence" / key
@@ -156,7 +171,7 @@ def remove_run(store: Path, run_hash: str) -> None:
     Without its record, a run does not count as finished.
     """
     folder = run_folder(store, run_hash)
-    measured = (EVALUATION, *reversed(EVIDENCE), *reversed(EQUATIONS))
+    measured = (EVALUATION, *reversed(EVIDENCE), *reversed(EQUATIONS), *reversed(DEPENDENCE))
     for name in ("metrics.json", STAGED, *measured, "arrays.npz", WEIGHTS):
         (folder / name).unlink(missing_ok=True)
 

@@ -22,6 +22,7 @@ from vaebench.runs.finished import AS_IT_IS, FINISHED_ONLY, is_partial
 from vaebench.runs.record import Manifest, read_record
 from vaebench.runs.sources import accepted_quality
 from vaebench.runs.store import (
+    DEPENDENCE,
     EQUATIONS,
     EVALUATION,
     EVIDENCE,
@@ -31,6 +32,7 @@ from vaebench.runs.store import (
     keep_equations,
     keep_evaluation,
     keep_evidence,
+    keep_files,
     put_run,
 )
 from vaebench.workflow.rules import note_plan
@@ -58,6 +60,8 @@ def adopt_runs(layout: Layout, store: Path) -> int:
             keep_evidence(store, record.run_hash, path.parent)
         if all((path.parent / name).exists() for name in EQUATIONS):
             keep_equations(store, record.run_hash, path.parent)
+        if all((path.parent / name).exists() for name in DEPENDENCE):
+            keep_files(store, record.run_hash, path.parent, DEPENDENCE)
         if known and (content is None or has_weights(store, record.run_hash)):
             continue
         arrays = (path.parent / "arrays.npz").read_bytes()
@@ -165,6 +169,9 @@ def _files(layout: Layout, kind: str) -> Iterator[Path]:
                 yield from (layout.root / "runs").rglob(name)
         case "equations":
             for name in EQUATIONS:
+                yield from (layout.root / "runs").rglob(name)
+        case "dependence":
+            for name in DEPENDENCE:
                 yield from (layout.root / "runs").rglob(name)
         case "tables":
             yield from (layout.root / "tables").glob("*")

@@ -22,8 +22,13 @@ from vaebench.experiment.tier import Tier, dump_tier, find_tier
 from vaebench.files import digest_bytes, write_atomically
 from vaebench.paths import DATA, TABLE_FORMATS, Layout
 from vaebench.runs.run_hash import combine, run_hash
-from vaebench.runs.sources import equations_digest, evidence_digest, lasting_source_digest
-from vaebench.runs.store import EQUATIONS, EVIDENCE
+from vaebench.runs.sources import (
+    dependence_digest,
+    equations_digest,
+    evidence_digest,
+    lasting_source_digest,
+)
+from vaebench.runs.store import DEPENDENCE, EQUATIONS, EVIDENCE
 
 DEFAULT_TIER = "paper"
 
@@ -98,6 +103,7 @@ def run_files(layout: Layout, runs: Iterable[tuple[Experiment, Run]]) -> list[Pa
             *(["evaluation.json"] if experiment.sample_quality else []),
             *([] if experiment.evidence_plan is None else EVIDENCE),
             *([] if experiment.equations_plan is None else EQUATIONS),
+            *([] if experiment.dependence_plan is None else DEPENDENCE),
         ]
     ]
 
@@ -194,6 +200,12 @@ def equations_made_from(experiment: Experiment) -> str:
     """The same of what decides the equations."""
     plan = experiment.equations_plan
     return digest_bytes(f"{plan.model_dump_json() if plan else ''}\n{equations_digest()}".encode())
+
+
+def dependence_made_from(experiment: Experiment) -> str:
+    """The same of what depends on the input."""
+    plan = experiment.dependence_plan
+    return digest_bytes(f"{plan.model_dump_json() if plan else ''}\n{dependence_digest()}".encode())
 
 
 def collected_equations(tier: Tier, layout: Layout) -> list[Path]:
