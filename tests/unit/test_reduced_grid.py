@@ -40,6 +40,8 @@ def hardly_trained() -> Tier:
                 "learning_rate": 0.003,
             }  # fmt: skip
         experiment["axes"]["seed"] = [0, 1]
+        if "dependence" in experiment:
+            experiment["dependence"] = {"images": 20, "draws": 25, "regressed": 50}
         if "evidence" in experiment:
             experiment["evidence"] = {
                 **{"method": "ais", "images": 2, "temperatures": 4, "chains": 2, "draws": 25},
@@ -145,11 +147,13 @@ def test_each_figure_experiment_and_axis_of_the_paper_tier_has_its_counterpart()
     paper, celeba, smoke = (
         load_tier(PROJECT / "config" / f"{t}.yaml") for t in ("paper", "celeba", "smoke")
     )
-    assert smoke.figures == sorted([*paper.figures, *celeba.figures])
-    assert smoke.figures == [f"fig{k:02}" for k in range(1, 18)]
+    # Those after them are of questions that are not the paper's.
+    assert smoke.figures[:17] == sorted([*paper.figures, *celeba.figures])
+    assert smoke.figures[:17] == [f"fig{k:02}" for k in range(1, 18)]
     experiments = [*paper.experiments, *celeba.experiments]
-    assert [e.name for e in smoke.experiments] == [e.name for e in experiments]
-    for of_paper, reduced in zip(experiments, smoke.experiments, strict=True):
+    counterparts = smoke.experiments[: len(experiments)]
+    assert [e.name for e in counterparts] == [e.name for e in experiments]
+    for of_paper, reduced in zip(experiments, counterparts, strict=True):
         assert list(reduced.axes) == list(of_paper.axes)
         assert reduced.packed == of_paper.packed
         assert reduced.sample_quality == of_paper.sample_quality

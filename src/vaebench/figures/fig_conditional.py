@@ -25,7 +25,7 @@ def draw(results: Results, *shown: Selection) -> Drawing:  # noqa: ARG001
     if not there:
         return _nothing(shown)
     figure, axes = plt.subplots(
-        1, len(there), figsize=(3.0 * len(there) + 1.6, 3.2), layout="constrained", squeeze=False
+        1, len(there), figsize=(2.8 * len(there) + 3.4, 3.2), layout="constrained", squeeze=False
     )
     for ax, selection in zip(axes[0], there, strict=True):
         _panel(ax, selection.runs)
@@ -59,9 +59,9 @@ def _panel(ax: Axes, rows: pd.DataFrame) -> None:
     if _is_published(rows) and mask in PYRO:
         for value, style, text in zip(PYRO[mask], ("--", ":"), ("plain", "CVAE"), strict=True):
             ax.axhline(value, color="0.4", linestyle=style, lw=1, label=f"Pyro, {text}")
-    names = [objective_name(objective).replace("-", "\n") for objective in objectives]
+    names = [objective_name(objective) for objective in objectives]
     ax.set(title=mask, xticks=range(len(names)), xticklabels=names)
-    ax.tick_params(axis="x", labelsize=7)
+    ax.tick_params(axis="x", labelsize=7, labelrotation=20)
     ax.set_xlim(-0.5, len(names) - 0.5)
 
 

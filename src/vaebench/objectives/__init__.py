@@ -6,10 +6,10 @@ returns the value to maximise for each run of the pack, in nats per example. Con
 paths, evaluation and figures read the registry.
 
 `paper.py` has the paper's objectives, `peers.py` others that they are compared with, and
-`conditional.py` those of conditional models.
+`predictive.py` those of conditional models.
 """
 
-from vaebench.objectives import conditional, paper, peers
+from vaebench.objectives import paper, peers, predictive
 from vaebench.objectives.registry import OBJECTIVES, Bound, Objective, objective
 
-__all__ = ["OBJECTIVES", "Bound", "Objective", "conditional", "objective", "paper", "peers"]
+__all__ = ["OBJECTIVES", "Bound", "Objective", "objective", "paper", "peers", "predictive"]
