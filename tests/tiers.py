@@ -9,6 +9,7 @@ import torch
 
 from tests.conftest import PROJECT
 from vaebench.claims.write import write_ledger
+from vaebench.dependence.measure import measure_runs as measure_dependence
 from vaebench.equations.measure import measure_runs as measure_equations
 from vaebench.evidence.measure import EvidenceTarget, measure_runs
 from vaebench.execution.session import Resources, targets_of, train_targets
@@ -73,6 +74,8 @@ def train_tier(tier: Tier, root: Path) -> list[list[EvaluationTarget]]:
             if experiment.latent_plan is not None:
                 latent = experiment.latent_plan
                 measure_latent(runs, latent, resources.data, CPU, resources.store)
+            if (wanted := experiment.dependence_plan) is not None:
+                measure_dependence(runs, wanted, resources.data, CPU, resources.store)
     return measured
 
 

@@ -27,6 +27,8 @@ class NetworkSpec:
     net: type[Any] | None = None
     """The class of a plugin's network. None for a network of this package, whose module in
     `vaebench.models` has the network's name."""
+    conditional: bool = False
+    """Whether it has `complete` and `prior`, for objectives that declare a conditioning."""
 
 
 NETWORKS: dict[str, NetworkSpec] = {
@@ -42,6 +44,7 @@ NETWORKS: dict[str, NetworkSpec] = {
                 description="Hidden layers of network mlp's encoder and decoder, each.",
             ),
         },
+        conditional=True,
     ),
     "conv": NetworkSpec("the paper's for CelebA: convolutions of stride 2 and their transposes"),
 }
@@ -52,6 +55,7 @@ def network(
     *,
     name: str | None = None,
     parameters: Mapping[str, Parameter | Value] | None = None,
+    conditional: bool = False,
 ) -> Callable[[C], C]:
     """Register the decorated class, a `core.network.Network`.
 
@@ -59,6 +63,7 @@ def network(
         description: one line for the command line.
         name: its name in configs. The class's own, in lower case, if it is not given.
         parameters: settings of its own. It reads them with `self.shared.get(name)`.
+        conditional: see `NetworkSpec.conditional`.
     """
 
     def register(net: C) -> C:
@@ -67,7 +72,8 @@ def network(
         if known is not None and not (known.net and from_one_file(known.net, net)):
             raise UserError(f"two networks are named '{own}': give one of them another name")
         owner = f"network '{own}'"
-        NETWORKS[own] = NetworkSpec(description, declared(owner, parameters or {}), net)
+        own_parameters = declared(owner, parameters or {})
+        NETWORKS[own] = NetworkSpec(description, own_parameters, net, conditional)
         return net
 
     return register

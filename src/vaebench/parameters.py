@@ -46,6 +46,8 @@ class Parameter:
     kind: type[float] | type[int] | type[str] | None = None
     """The type of the value. If it is not given, it is the type of the default, and text where
     there are choices."""
+    check: Callable[[str], str | None] | None = None
+    """Says what is wrong with a text that is no choice. None if nothing is."""
 
     def __post_init__(self) -> None:
         if self.default is not None and (problem := self.problem(self.default)):
@@ -76,8 +78,9 @@ class Parameter:
         if type(value) is not self.type:
             return f"should be {names[self.type]}"
         if isinstance(value, str):
-            known = not self.choices or value in self.choices
-            return None if known else f"should be one of: {', '.join(self.choices)}"
+            if self.choices and value not in self.choices:
+                return f"should be one of: {', '.join(self.choices)}"
+            return None if self.check is None else self.check(value)
         if not math.isfinite(value):
             return "should be a finite number"
         if self.minimum is not None and value < self.minimum:

@@ -100,6 +100,10 @@ class Layout:
         """The aggregated posterior of a run against its prior; latent.npz is beside it."""
         return self.run(experiment, folder) / "latent.json"
 
+    def dependence(self, experiment: str, folder: Path | str) -> Path:
+        """What of a run depends on the input; dependence.npz is beside it."""
+        return self.run(experiment, folder) / "dependence.json"
+
     @property
     def equation_values(self) -> Path:
         """The collected statistics of equations, one row a run, state and statistic."""

@@ -191,7 +191,7 @@ def test_what_is_measured_is_kept_and_not_measured_again(made: Path, tmp_path: P
     assert not is_measured(folder, record, EvidencePlan())
     (folder / "evidence.npz").write_bytes(b"")
     assert not is_measured(folder, record, PLAN)
-    with pytest.raises(UserError, match="the evidence is measured from weights"):
+    with pytest.raises(UserError, match="this is measured from weights"):
         measured(root, 2, EvidencePlan(**FAST | {"seed": 1}))
     measured(root, 2)
     for key in ("run_hash", "weights", "sources"):

@@ -96,18 +96,29 @@ class Model:
         return torch.cat(drawn)
 
     def _posteriors(self, pixels: Tensor) -> Iterator[tuple[slice, Posterior]]:
-        network = self.vae.network
-        for block in blocks(len(pixels), network.images_at_once):
+        for block in blocks(len(pixels), self.vae.network.images_at_once):
             x = self.vae.to_data(pixels[None, block].to(self.device))
-            yield block, network.encode(self.parameters, x)
+            given = self.vae.given(self.parameters, x)
+            yield block, self.vae.encode(self.parameters, x, given)
 
-    def decode(self, z: Tensor) -> Tensor:
+    @property
+    def is_conditional(self) -> bool:
+        """Whether it predicts hidden pixels of an image from observed ones."""
+        return self.vae.network.mask is not None
+
+    def decode(self, z: Tensor, pixels: Tensor | None = None) -> Tensor:
         """The means of p(x|z) as pixels in [0, 1], shape [N, pixel], on the CPU.
 
         Args:
             z: float32 of shape [N, latent].
+            pixels: of a conditional model, the images that it completes, float32 of shape
+                [N, pixel].
+
+        Raises:
+            UserError: the model is conditional, and no images are given.
         """
-        return self.vae.decode_pixels(self.parameters, z[None].to(self.device))[0].cpu()
+        known = None if pixels is None else pixels[None].to(self.device)
+        return self.vae.decode_pixels(self.parameters, z[None].to(self.device), known)[0].cpu()
 
 
 def floats_prior(settings: Settings) -> bool:

@@ -154,8 +154,43 @@ class TrainedRun:
         return pixels.numpy().reshape(-1, *model.image_shape)
 
     def reconstruct(self, images: ArrayLike) -> Floats:
-        """The decoded posterior means of images. Errors as in `encode`."""
-        return self.decode(self.encode(images).mean)
+        """The decoded posterior means of images. Errors as in `encode`.
+
+        A conditional model predicts hidden pixels; the observed ones are those of the images.
+        """
+        model = self._usable_model()
+        mean = torch.from_numpy(self.encode(images).mean)
+        known = torch.from_numpy(as_pixels(images, model.image_shape))
+        pixels = model.decode(mean, known if model.is_conditional else None)
+        return pixels.numpy().reshape(-1, *model.image_shape)
+
+    def complete(self, images: ArrayLike, draws: int = 1, seed: int = 0) -> Floats:
+        """Images with their hidden pixels predicted from the observed ones, by a conditional model.
+
+        Args:
+            images: the images. Their hidden pixels are not used.
+            draws: how many completions of each, with z from the prior.
+            seed: of the random numbers.
+
+        Returns:
+            Shape [N, draw, *image_shape].
+
+        Raises:
+            UserError: the model is not conditional; also as in `encode`.
+        """
+        check_count("draws", draws, 1)
+        model = self._usable_model()
+        if not model.is_conditional:
+            raise UserError(
+                f"objective '{self.settings.objective}' models images as a whole: `complete` is "
+                "for conditional objectives"
+            )
+        pixels = torch.from_numpy(as_pixels(images, model.image_shape))
+        random = np.random.Generator(np.random.PCG64(seed))
+        shape = (len(pixels) * draws, model.latent_dim)
+        noise = torch.from_numpy(random.standard_normal(shape, dtype=np.float32))
+        found = model.decode(noise, pixels.repeat_interleave(draws, 0))
+        return found.numpy().reshape(len(pixels), draws, *model.image_shape)
 
     def interpolate(self, a: ArrayLike, b: ArrayLike, steps: int = 8) -> Floats:
         """Images on the straight line between the posterior means of two images.
@@ -228,9 +263,10 @@ class TrainedRun:
         """p(x, z) and q(z|x) of the run, for measures of your own.
 
         Raises:
-            UserError: there are no usable weights.
+            UserError: there are no usable weights, or the model is conditional.
         """
         model = self._usable_model()
+        self.settings.refuse_conditional("the evidence log p(x)")
         weights = {name: tensor[0] for name, tensor in model.parameters.items()}
         return density_of(self.record, weights, self.arrays, model.device)
 

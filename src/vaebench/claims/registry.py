@@ -23,7 +23,7 @@ Statistic = Callable[..., Values]
 
 MODULES = (
     *("bounds", "curves", "units", "priors", "codes", "equations", "samples", "faces", "outputs"),
-    *("controls", "evidence", "latent"),
+    *("controls", "evidence", "latent", "dependence"),
 )
 """The modules here that have statistics."""
 EXPERIMENTS = {"under", "without"}

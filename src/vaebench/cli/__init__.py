@@ -8,6 +8,7 @@ import sys
 
 from vaebench.cli import (
     attestation,
+    dependence,
     equations,
     evidence,
     latent,
@@ -23,6 +24,7 @@ from vaebench.progress import show_log_lines
 __all__ = [
     "app",
     "attestation",
+    "dependence",
     "equations",
     "evidence",
     "latent",

@@ -16,11 +16,20 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from vaebench.core.posterior import FAMILIES, SOFTPLUS_IS_ONE, Family, Posterior
+from vaebench.core.conditioning import Mask
+from vaebench.core.posterior import (
+    FAMILIES,
+    SOFTPLUS_IS_ONE,
+    DiagonalPosterior,
+    Family,
+    Posterior,
+)
+from vaebench.errors import UserError
 from vaebench.experiment.settings import Settings
 from vaebench.families import POSTERIORS
 from vaebench.likelihoods import LIKELIHOODS, Decoded
 from vaebench.numerics.kernels import Layer
+from vaebench.objectives import OBJECTIVES
 
 Parameters = dict[str, Tensor]
 
@@ -50,14 +59,21 @@ class Network(ABC):
     """c, shape [run, 1, 1]."""
     shared: Settings
     """The settings of the first run. The other runs differ from it only in the packed axes."""
+    mask: Mask | None = None
+    """Which pixels are observed. None if images are modelled as a whole."""
 
     @classmethod
     def of(
         cls, runs: Sequence[Settings], image_shape: tuple[int, ...], device: torch.device
     ) -> Self:
-        """The network of a pack, whose runs may differ only in the packed axes."""
+        """The network of a pack, whose runs may differ only in the packed axes.
+
+        Raises:
+            UserError: the mask of observed pixels does not fit the images.
+        """
         shared = runs[0]
         posterior = shared.posterior_family
+        parts, observed = OBJECTIVES[shared.objective].conditioning, shared.get("observed")
         return cls(
             image_shape=tuple(image_shape),
             latent_dim=shared.latent_dim,
@@ -69,12 +85,18 @@ class Network(ABC):
             likelihood_std=LIKELIHOODS[shared.likelihood].std,
             latent_scale=per_run([r.latent_scale for r in runs], device),
             shared=shared,
+            mask=None if parts is None else Mask.of(parts, observed, image_shape, device),
         )
 
     @property
     def pixels(self) -> int:
-        """The number of data dimensions m."""
+        """The number of coordinates of an image."""
         return prod(self.image_shape)
+
+    @property
+    def predicted(self) -> int:
+        """The number of data dimensions m that the likelihood covers: all pixels, or the hidden."""
+        return self.pixels if self.mask is None else len(self.mask.hidden)
 
     @abstractmethod
     def layers(self, runs: Sequence[Settings]) -> Parameters:
@@ -87,6 +109,21 @@ class Network(ABC):
     @abstractmethod
     def decode(self, parameters: Parameters, z: Tensor) -> Decoded:
         """The decoder's outputs for z of shape [run, batch, latent]."""
+
+    def complete(self, parameters: Parameters, z: Tensor, seen: Tensor) -> Decoded:  # noqa: ARG002
+        """The outputs of a conditional model's decoder for the hidden pixels.
+
+        Args:
+            parameters: stacked.
+            z: shape [run, batch, latent], in the coordinates of the encoder, not of the prior.
+            seen: the observed pixels, shape [run, batch, observed]. Whether the decoder uses z and
+                these is in `mask.parts`.
+        """
+        raise UserError(f"network '{self.shared.network}' has no `complete`: it is not conditional")
+
+    def prior(self, parameters: Parameters, seen: Tensor) -> DiagonalPosterior:  # noqa: ARG002
+        """p(z|x) of observed pixels of shape [run, batch, observed], if it is learned."""
+        raise UserError(f"network '{self.shared.network}' has no `prior`: it is not conditional")
 
     def positive(self, raw: Tensor) -> Tensor:
         """Standard deviations of the posterior, without the factor c, from outputs of a layer."""
@@ -122,7 +159,7 @@ class Network(ABC):
             )
         elif self.likelihood_std == "coordinate":
             parameters["decoder.coordinate_std"] = torch.zeros(
-                len(runs), 1, self.pixels, device=device
+                len(runs), 1, self.predicted, device=device
             )
         return self.family.initialise(
             parameters, self.latent_dim, self.family_settings, self.output_of_one

@@ -58,6 +58,14 @@ class Posterior(ABC):
         """The sum over the batch of Sigma + mean mean', shape [run, latent, latent]."""
 
     @abstractmethod
+    def relative_to(self, prior: DiagonalPosterior) -> Self:
+        """The same in the coordinates (z - m) / s of N(m, diag s^2), in which that is N(0, I).
+
+        Args:
+            prior: with m and s of shape [run, batch, latent].
+        """
+
+    @abstractmethod
     def changed(self, change: Callable[[Tensor], Tensor]) -> Self:
         """The same posterior with each of its tensors changed, such as to another device."""
 
@@ -104,6 +112,10 @@ class DiagonalPosterior(Posterior):
         variances = self.scale.square().expand_as(self.mean).sum(-2)
         return self.mean.mT @ self.mean + torch.diag_embed(variances)
 
+    def relative_to(self, prior: DiagonalPosterior) -> Self:
+        """See `Posterior`."""
+        return type(self)((self.mean - prior.mean) / prior.scale, self.scale / prior.scale)
+
     def changed(self, change: Callable[[Tensor], Tensor]) -> Self:
         """See `Posterior`."""
         return type(self)(change(self.mean), change(self.scale))
@@ -141,6 +153,11 @@ class FullPosterior(Posterior):
         # A product of two matrices: all columns of all L of a run side by side.
         columns = self.cholesky.transpose(-3, -2).flatten(-2)
         return self.mean.mT @ self.mean + columns @ columns.mT
+
+    def relative_to(self, prior: DiagonalPosterior) -> Self:
+        """See `Posterior`."""
+        scaled = self.cholesky / prior.scale.unsqueeze(-1)
+        return type(self)((self.mean - prior.mean) / prior.scale, scaled)
 
     def changed(self, change: Callable[[Tensor], Tensor]) -> Self:
         """See `Posterior`."""

@@ -20,7 +20,7 @@ from vaebench.progress import log
 from vaebench.runs.equations_record import Equations, EquationsRecord
 from vaebench.runs.record import RunRecord, finite, read_as, read_record
 from vaebench.runs.sources import equations_digest
-from vaebench.runs.store import EQUATIONS, has_run, keep_equations, kept_equations
+from vaebench.runs.store import EQUATIONS, has_run, keep_files, run_folder
 
 ARRAYS, RECORD = EQUATIONS
 
@@ -49,14 +49,14 @@ def measure_runs(
         if is_measured(target.folder, record, plan):
             continue
         if store is not None:
-            kept = kept_equations(store, record.run_hash).parent
+            kept = run_folder(store, record.run_hash)
             if is_measured(kept, record, plan):
                 for name in EQUATIONS:
                     write_atomically(target.folder / name, (kept / name).read_bytes())
                 continue
         _measure(target, record, plan, data, device)
         if store is not None and has_run(store, record.run_hash):
-            keep_equations(store, record.run_hash, target.folder)
+            keep_files(store, record.run_hash, target.folder, EQUATIONS)
 
 
 def is_measured(folder: Path, record: RunRecord, plan: EquationsPlan) -> bool:

@@ -158,11 +158,12 @@ def evaluate(
     for block in blocks(len(images), network.images_at_once):
         x = vae.to_data(to_pixels(images[block]).expand(len(vae.seeds), -1, -1))
         posterior, decoded = vae.forward(parameters, x, noise[:, block])
+        target = vae.target(x)
         if likelihood.log_likelihood is not None:
             log_likelihoods.append(
-                pixel_log_likelihood(likelihood, x, decoded, vae.likelihood_parameters)
+                pixel_log_likelihood(likelihood, target, decoded, vae.likelihood_parameters)
             )
-        residuals.append(squared_residual(likelihood, x, decoded))
+        residuals.append(squared_residual(likelihood, target, decoded))
         moments.add(posterior)
         posteriors.append(posterior.marginal())
     whole = joined(posteriors, vae.varies)
@@ -254,7 +255,7 @@ def _set_log_likelihood(vae: VAE, posterior: Posterior, squared: Tensor) -> Tens
     traces = [information(one) for one in each_run(posterior)]
     known = [trace.cpu() for trace in traces if trace is not None]
     u = torch.cat(known) if len(known) == len(traces) else None
-    return batch_log_likelihood(vae.likelihood, squared, vae.network.pixels, u, own)
+    return batch_log_likelihood(vae.likelihood, squared, vae.network.predicted, u, own)
 
 
 def _objective_of_set(

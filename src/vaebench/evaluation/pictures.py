@@ -58,10 +58,11 @@ def picture_arrays(
     count = min(MEASURED, len(test_images))
     std = fitted_prior(train.posterior).sqrt().float().to(device)
     standard = normal(vae.seeds, "samples", "pictures", (count, network.latent_dim), device)
+    inputs = to_pixels(test_images[:count]).expand(runs, -1, -1)
     pixels = {
-        "inputs": to_pixels(test_images[:count]).expand(runs, -1, -1),
+        "inputs": inputs,
         **{
-            name: vae.decode_pixels(parameters, z)
+            name: vae.decode_pixels(parameters, z, None if network.mask is None else inputs)
             for name, z in {
                 "reconstructions": test.posterior.mean[:, :count].to(device),
                 "standard": standard,

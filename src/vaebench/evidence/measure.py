@@ -4,9 +4,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from vaebench.data.prepared import load
@@ -25,9 +27,9 @@ from vaebench.runs.sources import evidence_digest
 from vaebench.runs.store import (
     EVIDENCE,
     has_run,
-    keep_evidence,
-    kept_evidence,
+    keep_files,
     locked,
+    run_folder,
     unfinished_evidence,
 )
 
@@ -73,7 +75,7 @@ def measure_runs(
         with locked(store, [f"evidence-{key}"]):
             if is_measured(target.folder, record, plan):
                 continue
-            kept = kept_evidence(store, record.run_hash).parent
+            kept = run_folder(store, record.run_hash)
             if is_measured(kept, record, plan):
                 for name in EVIDENCE:
                     write_atomically(target.folder / name, (kept / name).read_bytes())
@@ -81,7 +83,7 @@ def measure_runs(
             blocks = KeptBlocks(unfinished_evidence(store, key), f"evidence {target.folder}")
             _measure(target, record, plan, data, device, blocks)
             if keep and has_run(store, record.run_hash):
-                keep_evidence(store, record.run_hash, target.folder)
+                keep_files(store, record.run_hash, target.folder, EVIDENCE)
             blocks.forget()
 
 
@@ -103,7 +105,19 @@ def open_density(target: EvidenceTarget, record: RunRecord, device: torch.device
     """The densities of a finished run.
 
     Raises:
-        UserError: its weights or arrays are missing or changed, or it diverged.
+        UserError: its weights or arrays are missing or changed, it diverged, or it is conditional.
+    """
+    record.run.refuse_conditional("what is measured with p(x|z)")
+    return density_of(record, *open_run(target, record), device)
+
+
+def open_run(
+    target: EvidenceTarget, record: RunRecord
+) -> tuple[dict[str, torch.Tensor], dict[str, NDArray[Any]]]:
+    """The weights and the arrays of a finished run.
+
+    Raises:
+        UserError: they are missing or changed.
     """
     arrays = target.folder / "arrays.npz"
     for path, digest in (
@@ -113,12 +127,11 @@ def open_density(target: EvidenceTarget, record: RunRecord, device: torch.device
         if not path.exists() or digest_file(path) != digest:
             raise UserError(
                 f"{path} is missing or not the file that {target.folder / 'metrics.json'} names: "
-                "the evidence is measured from weights, so train the run again (runs in the store "
-                "are only copied)"
+                "this is measured from weights, so train the run again (runs in the store are only "
+                "copied)"
             )
     with np.load(arrays, allow_pickle=False) as archive:
-        known = {name: archive[name] for name in archive.files}
-    return density_of(record, load_file(target.weights), known, device)
+        return load_file(target.weights), {name: archive[name] for name in archive.files}
 
 
 def _measure(

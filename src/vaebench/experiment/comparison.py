@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from vaebench.experiment.settings import AxisValue, format_value
 
-INCOMPARABLE = frozenset({"dataset", "likelihood"})
-"""Axes along which bounds are not compared: they are log densities of other data, or in another
-unit. Along `data_scale` they are, as bounds of the unscaled data."""
+INCOMPARABLE = frozenset({"dataset", "likelihood", "observed"})
+"""Axes along which bounds are not compared: they are log densities of other data, of other
+pixels, or in another unit. Along `data_scale` they are, as bounds of the unscaled data."""
 NOT_COMPARED = INCOMPARABLE | {"seed", "latent_dim"}
 """Axes that are never the compared one. Values are compared at each of the latent dimensions."""
 

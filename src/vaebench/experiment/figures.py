@@ -75,6 +75,15 @@ def _methods(**settings: AxisValue) -> tuple[Need]:
 
 _FIRST = Need("posterior_variance", {"latent_dim": 2}, apart=frozenset(), pick=learned_or_first)
 _SECOND = Need("posterior_variance", {"latent_dim": 2}, apart=frozenset(), pick=bilbo_or_second)
+_COMPLETED = tuple(
+    Need(named, {"observed": mask}, apart=frozenset({"objective"}))
+    for named, mask in (
+        ("one-quadrant", "1-quadrant"),
+        ("two-quadrants", "2-quadrants"),
+        ("three-quadrants", "3-quadrants"),
+    )
+)
+"""Conditional runs, for each mask of Sohn et al. (2015)."""
 _FACES = (Need("celeba", {"network": "conv"}, apart=frozenset({"objective", "posterior_std"})),)
 
 _MATCHED = (
@@ -154,6 +163,8 @@ FIGURES: dict[str, FigureSpec] = {
     "fig_aggregated": FigureSpec("The aggregated posterior on the prior's contours", _MATCHED),
     "fig_match": FigureSpec("The aggregated posterior against the prior", _MATCHED),
     "fig_latent_samples": FigureSpec("Samples by where z is drawn from", _MATCHED),
+    "fig_completions": FigureSpec("Hidden pixels completed from observed ones", _COMPLETED),
+    "fig_conditional": FigureSpec("Conditional log-likelihood by objective", _COMPLETED),
 }
 
 

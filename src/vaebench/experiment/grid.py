@@ -18,6 +18,7 @@ from pydantic.config import JsonDict
 
 from vaebench.data.registry import DATASETS
 from vaebench.experiment.comparison import comparison_of
+from vaebench.experiment.dependence import DependencePlan
 from vaebench.experiment.equations import EquationsPlan
 from vaebench.experiment.evidence import LARGEST_GRID, EvidencePlan
 from vaebench.experiment.latent import LatentPlan
@@ -110,6 +111,12 @@ class Experiment(Strict):
         "from its weights, or how, if not as usual.",
     )
 
+    dependence: bool | DependencePlan = Field(
+        False,
+        description="Whether it is measured what of every run depends on the input: its codes, and "
+        "the conditional log-likelihood of conditional runs; or how, if not as usual.",
+    )
+
     baseline: AxisValue | None = Field(
         None,
         description="The value that the others on its axis are compared with, seed by seed; the "
@@ -147,6 +154,12 @@ class Experiment(Strict):
                     f"evidence.method: a grid is for 1 or {LARGEST_GRID} latent dimensions (found "
                     f"latent_dim {latent}): use auto or ais"
                 )
+            for key in ("sample_quality", "evidence", "equations"):
+                if cell.shared.is_conditional and getattr(self, key):
+                    raise ValueError(
+                        f"{key}: objective '{cell.shared.objective}' predicts hidden pixels from "
+                        "observed ones, and this is for models of whole images: leave it out"
+                    )
             if self.sample_quality and not DATASETS[dataset].is_labelled:
                 raise ValueError(
                     f"sample_quality: dataset '{dataset}' has no labels, and what measures samples "
@@ -174,6 +187,13 @@ class Experiment(Strict):
         if isinstance(self.latent, LatentPlan):
             return self.latent
         return LatentPlan() if self.latent else None
+
+    @property
+    def dependence_plan(self) -> DependencePlan | None:
+        """How it is measured what of its runs depends on the input. None if it is not."""
+        if isinstance(self.dependence, DependencePlan):
+            return self.dependence
+        return DependencePlan() if self.dependence else None
 
     @cached_property
     def cells(self) -> list[Cell]:

@@ -13,7 +13,9 @@ from pydantic import (
     model_validator,
 )
 
+from vaebench.conditioning import OBSERVED
 from vaebench.data.registry import DATASETS
+from vaebench.errors import UserError
 from vaebench.experiment.plugins import hint
 from vaebench.families import POSTERIORS
 from vaebench.files import digest_bytes
@@ -123,6 +125,12 @@ class Settings(BaseModel):
         self._check_families()
         if reason := incompatibility(self.objective, self.likelihood, self.posterior_family):
             raise ValueError(reason)
+        if self.is_conditional and not NETWORKS[self.network].conditional:
+            able = ", ".join(name for name, one in NETWORKS.items() if one.conditional)
+            raise ValueError(
+                f"objective '{self.objective}' predicts hidden pixels from observed ones, which "
+                f"network '{self.network}' cannot: use one of {able}"
+            )
         parameters = own_parameters(self.model_dump())
         for name in self.__pydantic_extra__ or {}:
             if name not in parameters:
@@ -175,6 +183,23 @@ class Settings(BaseModel):
         if name in type(self).model_fields:
             return getattr(self, name)
         return (self.__pydantic_extra__ or {}).get(name)
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether the run predicts hidden pixels of an image from observed ones."""
+        return OBJECTIVES[self.objective].conditioning is not None
+
+    def refuse_conditional(self, what: str) -> None:
+        """Refuse what is defined for models of whole images only.
+
+        Raises:
+            UserError: the run predicts hidden pixels from observed ones.
+        """
+        if self.is_conditional:
+            raise UserError(
+                f"objective '{self.objective}' predicts hidden pixels from observed ones, so that "
+                f"{what} is not defined for it: measure `dependence` instead"
+            )
 
     @property
     def posterior_family(self) -> str:
@@ -235,7 +260,8 @@ def known_parameters() -> dict[str, Parameter]:
     """The parameters of everything that is registered, by name: what a config may have as keys."""
     parts: list[Any] = [*OBJECTIVES.values(), *LIKELIHOODS.values()]
     parts += [*POSTERIORS.values(), *NETWORKS.values()]
-    return {name: one for part in parts for name, one in part.parameters.items()}
+    found = {name: one for part in parts for name, one in part.parameters.items()}
+    return found | {"observed": OBSERVED}
 
 
 def taken_settings(values: Mapping[str, Any]) -> set[str]:
@@ -258,6 +284,9 @@ def _declarations(values: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str,
         name, registry = str(values.get(kind)), REGISTRIES[kind]
         if name in registry:
             yield f"{kind} '{name}'", registry[name].parameters
+    objective = OBJECTIVES.get(str(values.get("objective")))
+    if objective is not None and objective.conditioning is not None:
+        yield "a conditional objective", {"observed": OBSERVED}
     choices = _families(values, "posterior")
     family = values.get("posterior") or (choices[0] if choices else None)
     if family in POSTERIORS:

@@ -17,7 +17,7 @@ from vaebench.progress import log
 from vaebench.runs.latent_record import LatentRecord
 from vaebench.runs.record import RunRecord, read_as, read_record
 from vaebench.runs.sources import latent_digest
-from vaebench.runs.store import LATENT, has_run, keep_latent, kept_latent
+from vaebench.runs.store import LATENT, has_run, keep_files, run_folder
 
 ARRAYS, RECORD = LATENT
 
@@ -47,14 +47,14 @@ def measure_runs(
         record = read_record(target.folder / "metrics.json")
         if is_measured(target.folder, record, plan):
             continue
-        kept = kept_latent(store, record.run_hash).parent
+        kept = run_folder(store, record.run_hash)
         if is_measured(kept, record, plan):
             for name in LATENT:
                 write_atomically(target.folder / name, (kept / name).read_bytes())
             continue
         _measure(target, record, plan, data, device, store)
         if keep and has_run(store, record.run_hash):
-            keep_latent(store, record.run_hash, target.folder)
+            keep_files(store, record.run_hash, target.folder, LATENT)
 
 
 def is_measured(folder: Path, record: RunRecord, plan: LatentPlan) -> bool:

@@ -25,7 +25,7 @@ def make_vae(runs: Sequence[Settings], image_shape: tuple[int, ...], device: tor
         device: the device of its tensors.
 
     Raises:
-        UserError: the network cannot take images of this shape.
+        UserError: the network, or the mask of observed pixels, cannot take images of this shape.
     """
     shared = runs[0]
     objective, likelihood = OBJECTIVES[shared.objective], LIKELIHOODS[shared.likelihood]
@@ -35,7 +35,8 @@ def make_vae(runs: Sequence[Settings], image_shape: tuple[int, ...], device: tor
         objective=objective,
         likelihood=likelihood,
         prior=shared.prior_family,
-        varies=FAMILIES[shared.posterior_family].varies,
+        # In the coordinates of a prior that depends on x, every Sigma does.
+        varies=FAMILIES[shared.posterior_family].varies or objective.has_prior_network,
         objective_parameters=_values(objective.parameters, runs, device),
         likelihood_parameters=_values(
             {name: one for name, one in likelihood.parameters.items() if name != scale},

@@ -5,10 +5,11 @@ To add one, write a function in a module here, or in a file of your own that a c
 returns the value to maximise for each run of the pack, in nats per example. Config, command line,
 paths, evaluation and figures read the registry.
 
-`paper.py` has the paper's objectives, `peers.py` others that they are compared with.
+`paper.py` has the paper's objectives, `peers.py` others that they are compared with, and
+`predictive.py` those of conditional models.
 """
 
-from vaebench.objectives import paper, peers
+from vaebench.objectives import paper, peers, predictive
 from vaebench.objectives.registry import OBJECTIVES, Bound, Objective, objective
 
-__all__ = ["OBJECTIVES", "Bound", "Objective", "objective", "paper", "peers"]
+__all__ = ["OBJECTIVES", "Bound", "Objective", "objective", "paper", "peers", "predictive"]

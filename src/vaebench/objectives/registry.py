@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from vaebench.conditioning import Conditioning
 from vaebench.errors import UserError
 from vaebench.families import POSTERIORS, PRIORS
 from vaebench.parameters import Parameter, Value, declared, from_one_file
@@ -39,6 +40,14 @@ class Objective:
     """How its value on a whole set of images is computed. False: in batches of the training's size.
     True: with the whole set as one batch; it may then use only `posterior` and `log_likelihood`,
     and memory that is linear in the number of images."""
+    conditioning: Conditioning | None = None
+    """Which parts of the network see the observed pixels of an image. None: images are modelled as
+    a whole. If it is given, `observed` is a setting of its runs."""
+
+    @property
+    def has_prior_network(self) -> bool:
+        """Whether p(z|x) is computed from observed pixels."""
+        return self.conditioning is not None and self.conditioning.prior
 
     def number_of_samples(self, settings: Mapping[str, Any]) -> int | None:
         """K of a run with these settings, see `samples`."""
@@ -56,6 +65,7 @@ def objective(
     samples: int | str | None = None,
     name: str | None = None,
     on_whole_set: bool = False,
+    conditioning: Conditioning | None = None,
 ) -> Callable[[B], B]:
     """Register the decorated function as an objective.
 
@@ -71,6 +81,7 @@ def objective(
         name: its name in configs. If it is not given, the function's own, with hyphens for
             underscores. A factory gives each of its objectives a name.
         on_whole_set: see `Objective.on_whole_set`.
+        conditioning: see `Objective.conditioning`.
 
     Raises:
         UserError: the declaration is wrong. The text says what to change.
@@ -94,8 +105,13 @@ def objective(
         except ValueError as error:
             raise UserError(str(error)) from None
         _check_samples(owner, samples, own_parameters)
+        if conditioning is not None and conditioning.prior and priors != ("standard",):
+            raise UserError(
+                f"{owner}: a prior that is computed from observed pixels is N(0, I) in its own "
+                f'coordinates: write prior="standard" (found {", ".join(priors)})'
+            )
         OBJECTIVES[own] = Objective(
-            own, bound, posteriors, priors, own_parameters, samples, on_whole_set
+            own, bound, posteriors, priors, own_parameters, samples, on_whole_set, conditioning
         )
         return bound
 

@@ -7,6 +7,7 @@ from vaebench.files import digest_bytes, digest_file
 from vaebench.paths import SPECTRA
 from vaebench.runs.canonical import PACKAGE, function_digest, modules_digest
 from vaebench.runs.sources import (
+    dependence_digest,
     equations_digest,
     evidence_digest,
     latent_digest,
@@ -35,6 +36,7 @@ def code_digests(figures: Iterable[str]) -> dict[str, str]:
         "evidence": evidence_digest(),
         "equations": equations_digest(),
         "latent": latent_digest(),
+        "dependence": dependence_digest(),
         "tables": table_digest(),
         "claims": claims_digest(),
         "report": report_digest(),
@@ -63,6 +65,8 @@ def collect_digest() -> str:
         "runs/evidence_record.py",
         "runs/equations_record.py",
         "runs/latent_record.py",
+        "results/dependence.py",
+        "runs/dependence_record.py",
     )
 
 

@@ -16,12 +16,21 @@ from vaebench.provenance.account import read_comment, records_digest
 from vaebench.provenance.figure_metadata import figure_metadata
 from vaebench.provenance.manifest import listed_files, read_manifest
 from vaebench.runs.attestations import Level, check_attestations
+from vaebench.runs.dependence_record import DependenceRecord
 from vaebench.runs.equations_record import EquationsRecord
 from vaebench.runs.evidence_record import EvidenceRecord
 from vaebench.runs.latent_record import LatentRecord
 from vaebench.runs.record import EvaluationRecord, Manifest, RunRecord, read_as, read_record
 from vaebench.runs.run_hash import combine
 from vaebench.runs.sources import accepted_sources
+
+Measured = EvidenceRecord | EquationsRecord | LatentRecord | DependenceRecord
+MEASURED: dict[str, type[Measured]] = {
+    "evidence.json": EvidenceRecord,
+    "equations.json": EquationsRecord,
+    "latent.json": LatentRecord,
+    "dependence.json": DependenceRecord,
+}
 
 
 @dataclass
@@ -72,9 +81,8 @@ def verify(layout: Layout, need_weights: bool = False) -> Verification:
         elif basis.level is not None:
             found.attested[basis.level] = found.attested.get(basis.level, 0) + 1
     found.problems += _check_table(layout, records)
-    found.problems += _check_evidence(layout, records, "evidence.json", EvidenceRecord)
-    found.problems += _check_evidence(layout, records, "equations.json", EquationsRecord)
-    found.problems += _check_evidence(layout, records, "latent.json", LatentRecord)
+    for file, model in MEASURED.items():
+        found.problems += _check_measured(layout, records, file, model)
     found.problems += _check_figures(layout, records)
     found.problems += _check_accounts(layout)
     return found
@@ -159,11 +167,11 @@ def _check_table(layout: Layout, records: dict[str, RunRecord]) -> Iterator[str]
                 yield f"{folder / 'evaluation.json'}: measured on another run"
 
 
-def _check_evidence(
+def _check_measured(
     layout: Layout,
     records: dict[str, RunRecord],
     file: str,
-    model: type[EvidenceRecord | EquationsRecord | LatentRecord],
+    model: type[Measured],
 ) -> Iterator[str]:
     """Check that what was measured is of these runs' weights, and has the arrays that it names."""
     for name, record in sorted(records.items()):

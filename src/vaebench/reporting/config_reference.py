@@ -6,7 +6,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from vaebench.conditioning import OBSERVED
 from vaebench.data.described import FolderDataset, NpzDataset
+from vaebench.experiment.dependence import DependencePlan
 from vaebench.experiment.equations import EquationsPlan
 from vaebench.experiment.evidence import EvidencePlan
 from vaebench.experiment.grid import Experiment, Override
@@ -37,6 +39,7 @@ def config_reference() -> str:
         ("`evidence` of an experiment", EvidencePlan),
         ("`equations` of an experiment", EquationsPlan),
         ("`latent` of an experiment", LatentPlan),
+        ("`dependence` of an experiment", DependencePlan),
         ("`execution`", Execution),
         ("A dataset of a file: `npz`", NpzDataset),
         ("A dataset of a folder: `folder`", FolderDataset),
@@ -123,6 +126,10 @@ def _parameters() -> Iterator[str]:
             for name, parameter in entry.parameters.items():
                 known[name] = parameter
                 owners.setdefault(name, []).append(f"{kind} `{part}`")
+    known["observed"] = OBSERVED
+    owners["observed"] = [
+        f"objective `{name}`" for name, one in OBJECTIVES.items() if one.conditioning is not None
+    ]
     yield "| key | type and default | taken by | what |"
     yield "|---|---|---|---|"
     for name, parameter in sorted(known.items()):

@@ -12,6 +12,7 @@ from vaebench.experiment.grid import Cell, Experiment, Run, expand
 from vaebench.experiment.tier import Tier
 from vaebench.files import digest_file, write_atomically
 from vaebench.paths import DATA, Layout
+from vaebench.results.dependence import dependence_of
 from vaebench.results.equations import COLUMNS, equation_rows
 from vaebench.results.latent import checked_latent
 from vaebench.runs.evidence_record import Evidence, EvidenceRecord
@@ -82,6 +83,11 @@ def collect(tier: Tier, layout: Layout, finished_only: bool = False) -> None:
                 if experiment.latent_plan is not None:
                     try:
                         row |= checked_latent(layout, experiment, run, record)
+                    except UserError as error:
+                        refused.append(str(error))
+                if experiment.dependence_plan is not None:
+                    try:
+                        row |= dependence_of(layout, experiment, run, record)
                     except UserError as error:
                         refused.append(str(error))
                 if experiment.equations_plan is not None:

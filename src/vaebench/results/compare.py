@@ -9,7 +9,7 @@ from vaebench.experiment.comparison import Comparison
 from vaebench.results.intervals import Estimate, estimate
 from vaebench.results.read import select
 
-SAME = ("dataset", "likelihood", "data_scale")
+SAME = ("dataset", "likelihood", "data_scale", "observed")
 """Settings that bounds have to share to be compared, except for bounds of unscaled data."""
 
 

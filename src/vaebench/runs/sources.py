@@ -44,7 +44,8 @@ of their runs."""
 EVIDENCE_STREAMS = "numerics/streams.py"
 """What decides the evidence beside `evidence/` and the sources of a run."""
 NOT_MEASURING = ("__init__.py", "measure.py", "kept.py", "verdict.py", "report.py")
-"""Modules of `evidence/`, `equations/` and `latent/` that find and write files, or read results."""
+"""Modules of `evidence/`, `equations/`, `latent/` and `dependence/` that find and write files, or
+read results."""
 EVIDENCE_OF_EQUATIONS = (
     *("ais.py", "decoder.py", "density.py", "gaussians.py", "grid.py", "importance.py"),
     *("laplace.py", "local.py", "pairs.py", "refine.py"),
@@ -55,6 +56,8 @@ USED_BY_LATENT = (
     *("equations/local.py", "equations/decoder.py"),
 )
 """Modules of other folders that decide what is measured of the aggregated posterior."""
+EVIDENCE_OF_DEPENDENCE = ("density.py", "gaussians.py", "importance.py")
+"""The same for what depends on the input."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +144,14 @@ def latent_digest() -> str:
     files = sorted(path.name for path in (PACKAGE / "latent").glob("*.py"))
     own = [f"latent/{name}" for name in files if name not in NOT_MEASURING]
     return modules_digest(*own, *USED_BY_LATENT, *QUALITY)
+
+
+def dependence_digest() -> str:
+    """The digest of the code that measures what depends on the input, but for networks of runs."""
+    files = sorted(path.name for path in (PACKAGE / "dependence").glob("*.py"))
+    own = [f"dependence/{name}" for name in files if name not in NOT_MEASURING]
+    used = [f"evidence/{name}" for name in EVIDENCE_OF_DEPENDENCE]
+    return modules_digest(*own, *used, EVIDENCE_STREAMS)
 
 
 def accepted_sources(run: Settings) -> dict[str, Basis]:

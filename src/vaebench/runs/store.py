@@ -21,12 +21,13 @@ from vaebench.runs.record import RunRecord, read_record
 
 WEIGHTS = "model.safetensors"
 EVALUATION = "evaluation.json"
-EVIDENCE = ("evidence.npz", "evidence.json")
-"""The files of the evidence of a run. The record is the last."""
-EQUATIONS = ("equations.npz", "equations.json")
-"""The same of the paper's equations on a run."""
-LATENT = ("latent.npz", "latent.json")
-"""The same of its aggregated posterior."""
+MEASURED: dict[str, tuple[str, str]] = {
+    name: (f"{name}.npz", f"{name}.json")
+    for name in ("evidence", "equations", "latent", "dependence")
+}
+"""The files of what is measured on the weights of a run: arrays, and the record last."""
+EVIDENCE, EQUATIONS = MEASURED["evidence"], MEASURED["equations"]
+LATENT, DEPENDENCE = MEASURED["latent"], MEASURED["dependence"]
 STAGED = "metrics.staged.json"
 START_OVER = "--start-over (or VAEBENCH_START_OVER=1 before snakemake)"
 """The option that discards unusable saved states and damaged runs. Messages name it."""
@@ -119,42 +120,16 @@ def keep_evaluation(store: Path, run_hash: str, evaluation: Path) -> None:
     write_atomically(kept_evaluation(store, run_hash), evaluation.read_bytes())
 
 
-def kept_evidence(store: Path, run_hash: str) -> Path:
-    """The path of the record of the evidence of a finished run. The file may not exist."""
-    return run_folder(store, run_hash) / EVIDENCE[-1]
-
-
-def keep_evidence(store: Path, run_hash: str, folder: Path) -> None:
-    """Keep the evidence of a finished run, which cannot be measured again without weights.
+def keep_files(store: Path, run_hash: str, folder: Path, names: Sequence[str]) -> None:
+    """Keep what was measured on a finished run, which cannot be measured again without weights.
 
     Args:
         store: the store of finished runs.
         run_hash: the hash of the run.
-        folder: where the files of its evidence are.
+        folder: where the files are.
+        names: their names, see `MEASURED`.
     """
-    for name in EVIDENCE:
-        write_atomically(run_folder(store, run_hash) / name, (folder / name).read_bytes())
-
-
-def kept_equations(store: Path, run_hash: str) -> Path:
-    """The path of the record of the equations of a finished run. The file may not exist."""
-    return run_folder(store, run_hash) / EQUATIONS[-1]
-
-
-def keep_equations(store: Path, run_hash: str, folder: Path) -> None:
-    """Keep the equations of a finished run. Arguments as in `keep_evidence`."""
-    for name in EQUATIONS:
-        write_atomically(run_folder(store, run_hash) / name, (folder / name).read_bytes())
-
-
-def kept_latent(store: Path, run_hash: str) -> Path:
-    """The path of the latent.json of a finished run. The file may not exist."""
-    return run_folder(store, run_hash) / LATENT[-1]
-
-
-def keep_latent(store: Path, run_hash: str, folder: Path) -> None:
-    """Keep the latent.json of a finished run. Arguments as in `keep_evidence`."""
-    for name in LATENT:
+    for name in names:
         write_atomically(run_folder(store, run_hash) / name, (folder / name).read_bytes())
 
 
@@ -169,7 +144,7 @@ def remove_run(store: Path, run_hash: str) -> None:
     Without its record, a run does not count as finished.
     """
     folder = run_folder(store, run_hash)
-    measured = (EVALUATION, *reversed(EVIDENCE), *reversed(EQUATIONS), *reversed(LATENT))
+    measured = (EVALUATION, *(name for files in MEASURED.values() for name in reversed(files)))
     for name in ("metrics.json", STAGED, *measured, "arrays.npz", WEIGHTS):
         (folder / name).unlink(missing_ok=True)
 

@@ -22,17 +22,13 @@ from vaebench.runs.finished import AS_IT_IS, FINISHED_ONLY, is_partial
 from vaebench.runs.record import Manifest, read_record
 from vaebench.runs.sources import accepted_quality
 from vaebench.runs.store import (
-    EQUATIONS,
     EVALUATION,
-    EVIDENCE,
-    LATENT,
+    MEASURED,
     FinishedRun,
     has_run,
     has_weights,
-    keep_equations,
     keep_evaluation,
-    keep_evidence,
-    keep_latent,
+    keep_files,
     put_run,
 )
 from vaebench.workflow.rules import note_plan
@@ -56,12 +52,9 @@ def adopt_runs(layout: Layout, store: Path) -> int:
         known = has_run(store, record.run_hash)
         if (path.parent / EVALUATION).exists():
             keep_evaluation(store, record.run_hash, path.parent / EVALUATION)
-        if all((path.parent / name).exists() for name in EVIDENCE):
-            keep_evidence(store, record.run_hash, path.parent)
-        if all((path.parent / name).exists() for name in EQUATIONS):
-            keep_equations(store, record.run_hash, path.parent)
-        if all((path.parent / name).exists() for name in LATENT):
-            keep_latent(store, record.run_hash, path.parent)
+        for names in MEASURED.values():
+            if all((path.parent / name).exists() for name in names):
+                keep_files(store, record.run_hash, path.parent, names)
         if known and (content is None or has_weights(store, record.run_hash)):
             continue
         arrays = (path.parent / "arrays.npz").read_bytes()
@@ -164,14 +157,8 @@ def _files(layout: Layout, kind: str) -> Iterator[Path]:
         case "quality":
             yield from (layout.root / "runs").rglob("evaluation.json")
             yield from (layout.root / "classifiers").rglob("classifier.json")
-        case "evidence":
-            for name in EVIDENCE:
-                yield from (layout.root / "runs").rglob(name)
-        case "equations":
-            for name in EQUATIONS:
-                yield from (layout.root / "runs").rglob(name)
-        case "latent":
-            for name in LATENT:
+        case measured if measured in MEASURED:
+            for name in MEASURED[measured]:
                 yield from (layout.root / "runs").rglob(name)
         case "tables":
             yield from (layout.root / "tables").glob("*")

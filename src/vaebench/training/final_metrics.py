@@ -35,8 +35,8 @@ def final_metrics(pack: Pack, state: TrainingState, data: Arrays) -> list[Measur
     arrays = run_arrays(pack.vae, state.parameters, train, test, pack.test_images, data.test_labels)
     if pack.vae.likelihood.variance is not None and variance is not None:
         # With a T that depends on x, p(x|z) is no normalised density. With one scalar T it is.
-        train = train.with_variance(variance[:, None], pack.vae.network.pixels)
-        test = test.with_variance(variance[:, None], pack.vae.network.pixels)
+        train = train.with_variance(variance[:, None], pack.vae.network.predicted)
+        test = test.with_variance(variance[:, None], pack.vae.network.predicted)
     on_train, on_test = _numbers(pack, train), _numbers(pack, test)
     on_test["elbo_frozen_prior"] = test.elbo_with_prior(train.prior)
     mean_image_mse = _mean_image_mse(pack)
@@ -72,7 +72,12 @@ def _first(posterior: Posterior, count: int) -> Posterior:
 
 
 def _mean_image_mse(pack: Pack) -> float:
-    """The mean squared residual of a pixel if every reconstruction is the training set's mean."""
+    """The mean squared residual of a pixel if every reconstruction is the training set's mean.
+
+    Of a conditional model, of a hidden pixel.
+    """
+    mask = pack.vae.network.mask
+    predicted = slice(None) if mask is None else mask.hidden.cpu()
     total = torch.zeros(pack.vae.network.pixels, dtype=torch.int64)
     for block in blocks(len(pack.train_images), pack.vae.network.images_at_once):
         total += pack.train_images[block].sum(0, dtype=torch.int64).cpu()
@@ -80,8 +85,8 @@ def _mean_image_mse(pack: Pack) -> float:
     squares = 0.0
     for block in blocks(len(pack.test_images), pack.vae.network.images_at_once):
         pixels = to_pixels(pack.test_images[block].cpu())
-        squares += float((pixels - mean_image).square().sum())
-    return squares / pack.test_images.numel()
+        squares += float((pixels - mean_image)[:, predicted].square().sum())
+    return squares / (len(pack.test_images) * pack.vae.network.predicted)
 
 
 def _numbers(pack: Pack, on: Evaluation) -> dict[str, Tensor]:
@@ -100,7 +105,7 @@ def _numbers(pack: Pack, on: Evaluation) -> dict[str, Tensor]:
 def _scalar_variance(pack: Pack, state: TrainingState, train: Evaluation) -> Tensor | None:
     """The scalar T of p(x|z), float64 of shape [run]. None if the likelihood has no scalar T."""
     if pack.vae.likelihood.variance is not None:
-        return train.squared_residual.mean(-1) / pack.vae.network.pixels
+        return train.squared_residual.mean(-1) / pack.vae.network.predicted
     if pack.vae.likelihood.std == "shared":
         raw = state.parameters["decoder.shared_std"].detach()[:, 0, 0]
         return softplus(raw).square().cpu().double()

@@ -23,12 +23,13 @@ from vaebench.files import digest_bytes, write_atomically
 from vaebench.paths import DATA, TABLE_FORMATS, Layout
 from vaebench.runs.run_hash import combine, run_hash
 from vaebench.runs.sources import (
+    dependence_digest,
     equations_digest,
     evidence_digest,
     lasting_source_digest,
     latent_digest,
 )
-from vaebench.runs.store import EQUATIONS, EVIDENCE, LATENT
+from vaebench.runs.store import DEPENDENCE, EQUATIONS, EVIDENCE, LATENT
 
 DEFAULT_TIER = "paper"
 
@@ -104,6 +105,7 @@ def run_files(layout: Layout, runs: Iterable[tuple[Experiment, Run]]) -> list[Pa
             *([] if experiment.evidence_plan is None else EVIDENCE),
             *([] if experiment.equations_plan is None else EQUATIONS),
             *([] if experiment.latent_plan is None else LATENT),
+            *([] if experiment.dependence_plan is None else DEPENDENCE),
         ]
     ]
 
@@ -206,6 +208,12 @@ def latent_made_from(experiment: Experiment) -> str:
     """The same of what decides what is measured of the aggregated posterior."""
     plan = experiment.latent_plan
     return digest_bytes(f"{plan.model_dump_json() if plan else ''}\n{latent_digest()}".encode())
+
+
+def dependence_made_from(experiment: Experiment) -> str:
+    """The same of what depends on the input."""
+    plan = experiment.dependence_plan
+    return digest_bytes(f"{plan.model_dump_json() if plan else ''}\n{dependence_digest()}".encode())
 
 
 def collected_equations(tier: Tier, layout: Layout) -> list[Path]:

@@ -1,0 +1,57 @@
+"""Claims about what depends on the input."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.made_results import made, values_of
+from vaebench.claims.registry import compute
+from vaebench.claims.select import NotMeasured, NotRun, Watched
+from vaebench.errors import UserError
+from vaebench.experiment.tier import load_tier
+from vaebench.paths import CONFIGS
+
+TIER = load_tier(CONFIGS / "questions_conditional.yaml")
+
+
+def measured(values: dict[str, list[float]]) -> Watched:
+    rows: list[dict[str, Any]] = [
+        {"experiment": "one-quadrant", "objective": objective, "seed": seed, "latent_dim": 50,
+         "observed": "1-quadrant", "dependence_log_p_is": value,
+         "status": "completed" if np.isfinite(value) or seed == 0 else "diverged"}
+        for objective, own in values.items()
+        for seed, value in enumerate(own)
+    ]  # fmt: skip
+    results = made(rows, tier=TIER)
+    object.__setattr__(results, "only", "one-quadrant")
+    return results
+
+
+def test_a_statistic_of_one_objective_and_the_difference_of_two() -> None:
+    results = measured({"plain": [-100.0, -99.0], "conditional": [-66.0, -64.0]})
+    given = {"name": "log_p_is", "objective": "plain"}
+    assert values_of("dependence", results, **given) == [-100.0, -99.0]
+    assert values_of("dependence", results, **given, minus=-100.4) == pytest.approx([0.4, 1.4])
+    given = {"name": "log_p_is", "of": "conditional", "minus": "plain"}
+    assert values_of("dependence_difference", results, **given) == [34.0, 35.0]
+
+
+def test_diverged_runs_are_nan_and_others_are_left_out() -> None:
+    given = {"name": "log_p_is", "objective": "plain"}
+    diverged = values_of("dependence", measured({"plain": [-100.0, np.nan]}), **given)
+    assert np.isnan(diverged).tolist() == [False, True]
+    assert values_of("dependence", measured({"plain": [np.nan, -99.0]}), **given) == [-99.0]
+    with pytest.raises(NotRun, match="log_p_is of 'one-quadrant' is not measured"):
+        compute("dependence", measured({"plain": [np.nan]}), dict(given))
+    with pytest.raises(NotRun, match="prior_share of 'one-quadrant' is not measured"):
+        compute("dependence", measured({"plain": [-1.0]}), given | {"name": "prior_share"})
+
+
+def test_what_is_not_measured_or_not_known() -> None:
+    given = {"name": "log_p_is", "objective": "learned"}
+    row = {"experiment": "posterior_variance", "objective": "learned", "seed": 0}
+    with pytest.raises(NotMeasured, match="does not measure what depends"):
+        compute("dependence", made([row], tier=load_tier(CONFIGS / "paper.yaml")), dict(given))
+    with pytest.raises(UserError, match="'mean_shore' is no statistic"):
+        compute("dependence", made([row], tier=TIER), given | {"name": "mean_shore"})
