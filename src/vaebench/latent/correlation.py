@@ -15,7 +15,7 @@ from vaebench.core.prior import FullPrior, Prior
 from vaebench.equations.local import antithetic, averaged_curvature, model_of
 from vaebench.evidence.density import Density
 from vaebench.evidence.gaussians import Gaussians
-from vaebench.evidence.grid import converged_grid, grid_for, integrate
+from vaebench.evidence.grid import converged_grid, grid_for
 
 PAIRS = 8
 """Antithetic pairs of draws of q for the mean of J'WJ."""
@@ -40,8 +40,8 @@ def grid_precisions(density: Density, levels: Tensor) -> Tensor:
     """
     x = density.data(levels)
     posteriors = density.encode(x)
-    grid, _ = converged_grid(density, x, posteriors, grid_for(density, posteriors))
-    covariance = integrate(density, x, posteriors, grid).covariance.to(x.device)
+    *_, found = converged_grid(density, x, posteriors, grid_for(density, posteriors))
+    covariance = found.covariance.to(x.device)
     return _whitened(covariance.inverse(), density.prior)
 
 
