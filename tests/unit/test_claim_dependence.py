@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.made_results import made, values_of
+from tests.made_results import made
 from vaebench.claims.registry import compute
 from vaebench.claims.select import NotMeasured, NotRun, Watched
 from vaebench.errors import UserError
@@ -28,20 +28,26 @@ def measured(values: dict[str, list[float]]) -> Watched:
     return results
 
 
+def values(statistic: str, results: Watched, **arguments: object) -> list[float]:
+    """The numbers of a statistic, which has an argument `name` of its own."""
+    (numbers,) = compute(statistic, results, arguments).values()
+    return list(numbers)
+
+
 def test_a_statistic_of_one_objective_and_the_difference_of_two() -> None:
     results = measured({"plain": [-100.0, -99.0], "conditional": [-66.0, -64.0]})
-    given = {"name": "log_p_is", "objective": "plain"}
-    assert values_of("dependence", results, **given) == [-100.0, -99.0]
-    assert values_of("dependence", results, **given, minus=-100.4) == pytest.approx([0.4, 1.4])
+    given: dict[str, object] = {"name": "log_p_is", "objective": "plain"}
+    assert values("dependence", results, **given) == [-100.0, -99.0]
+    assert values("dependence", results, **given, minus=-100.4) == pytest.approx([0.4, 1.4])
     given = {"name": "log_p_is", "of": "conditional", "minus": "plain"}
-    assert values_of("dependence_difference", results, **given) == [34.0, 35.0]
+    assert values("dependence_difference", results, **given) == [34.0, 35.0]
 
 
 def test_diverged_runs_are_nan_and_others_are_left_out() -> None:
-    given = {"name": "log_p_is", "objective": "plain"}
-    diverged = values_of("dependence", measured({"plain": [-100.0, np.nan]}), **given)
+    given: dict[str, object] = {"name": "log_p_is", "objective": "plain"}
+    diverged = values("dependence", measured({"plain": [-100.0, np.nan]}), **given)
     assert np.isnan(diverged).tolist() == [False, True]
-    assert values_of("dependence", measured({"plain": [np.nan, -99.0]}), **given) == [-99.0]
+    assert values("dependence", measured({"plain": [np.nan, -99.0]}), **given) == [-99.0]
     with pytest.raises(NotRun, match="log_p_is of 'one-quadrant' is not measured"):
         compute("dependence", measured({"plain": [np.nan]}), dict(given))
     with pytest.raises(NotRun, match="prior_share of 'one-quadrant' is not measured"):
@@ -49,7 +55,7 @@ def test_diverged_runs_are_nan_and_others_are_left_out() -> None:
 
 
 def test_what_is_not_measured_or_not_known() -> None:
-    given = {"name": "log_p_is", "objective": "learned"}
+    given: dict[str, object] = {"name": "log_p_is", "objective": "learned"}
     row = {"experiment": "posterior_variance", "objective": "learned", "seed": 0}
     with pytest.raises(NotMeasured, match="does not measure what depends"):
         compute("dependence", made([row], tier=load_tier(CONFIGS / "paper.yaml")), dict(given))

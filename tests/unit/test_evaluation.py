@@ -32,13 +32,15 @@ def test_the_bound_is_that_of_torch_distributions(
     test, train = pack.evaluate(parameters, "test"), pack.evaluate(parameters, "train")
     x = torch.from_numpy(digits.test_images.copy()).flatten(1).double() / 255
     doubled = {name: tensor.detach().double() for name, tensor in parameters.items()}
-    posterior = pack.vae.network.encode(doubled, x.expand(2, -1, -1))
+    both = x.expand(2, -1, -1)
+    given = pack.vae.given(doubled, both)
+    posterior = pack.vae.encode(doubled, both, given)
     std = posterior.std.double().expand_as(posterior.mean)
     z = posterior.mean + std * normal([0, 5], "evaluation", "test", (297, 2), CPU).double()
     if objective.startswith("full"):
         pytest.skip("tests/unit/test_posteriors.py has the evaluation of a full covariance")
-    logits = pack.vae.network.decode(doubled, z).output
-    grey = Bernoulli(logits=logits, validate_args=False).log_prob(x.expand(2, -1, -1))
+    logits = pack.vae.decode(doubled, z, given).output
+    grey = Bernoulli(logits=logits, validate_args=False).log_prob(pack.vae.target(both))
     distortion = -grey.sum(-1).mean(-1)
 
     def rate(prior_variance: torch.Tensor) -> torch.Tensor:

@@ -160,22 +160,28 @@ def test_runs_do_not_mix() -> None:
             poisoned = mean.clone()
             poisoned[1] += poison
             poisoned.requires_grad_()
+            likelihood = log_likelihood.clone()
+            likelihood[1] += poison
+            likelihood.requires_grad_()
             std = torch.ones(3, 1, 1, dtype=torch.float64)
             posterior: Posterior = DiagonalPosterior(poisoned, std)
             if objective.posterior[0].startswith("diagonal"):
                 posterior = DiagonalPosterior(poisoned, std.expand(3, 5, 2))
             elif objective.posterior[0] == "full":
                 posterior = FullPosterior(poisoned, torch.eye(2).double().expand(3, 5, 2, 2))
-            values = log_likelihood
+            values = likelihood
             if objective.samples is not None:
                 posterior, values = (
                     posterior.per_draw(),
-                    log_likelihood.unsqueeze(1).repeat(1, 5, 1),
+                    likelihood.unsqueeze(1).repeat(1, 5, 1),
                 )
             batch = make_batch(posterior, values, objective.prior[0])
             if objective.samples is not None:
                 own = {k: v.unsqueeze(-1) if isinstance(v, Tensor) else v for k, v in own.items()}
             bound = objective.bound(batch, **own)
-            (gradient,) = torch.autograd.grad(bound.sum(), poisoned)
-            results.append((bound[[0, 2]].detach(), gradient[[0, 2]]))
+            # A plain network has no codes, so its value depends on the likelihood alone.
+            gradients = torch.autograd.grad(
+                bound.sum(), (poisoned, likelihood), materialize_grads=True
+            )
+            results.append((bound[[0, 2]].detach(), *(one[[0, 2]] for one in gradients)))
         torch.testing.assert_close(results[0], results[1], rtol=0, atol=0, msg=name)
