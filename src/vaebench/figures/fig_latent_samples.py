@@ -39,7 +39,7 @@ def draw(results: Results, shown: Selection) -> Drawing:
     caption = (
         "Means of p(x|z) for z from the prior N(0, I), from the Gaussian with mean and covariance "
         "of the aggregated posterior, and from the aggregated posterior itself. The first two "
-        "share their noise. Titles: the logarithm of the kernel distance of a classifier's features "
-        f"from test images (smaller is better). Shown: {runs_text(rows)}."
+        "share their noise. Titles: the logarithm of the kernel distance of a classifier's "
+        f"features from test images (smaller is better). Shown: {runs_text(rows)}."
     )
     return Drawing(figure, caption, rows)
