@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.tiers import train_tier
+from vaebench.evidence import grid
 from vaebench.experiment.figures import FIGURES, runs_to_show
 from vaebench.experiment.tier import Tier, dump_tier
 from vaebench.figures import fig_aggregated, fig_covariance, fig_latent_samples, fig_match
@@ -53,6 +54,8 @@ def results(tmp_path_factory: pytest.TempPathFactory, data_root: Path) -> Result
     )  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
+        patch.setitem(grid.POINTS, 2, 100)
+        patch.setitem(grid.MOST_POINTS, 2, 400)
         train_tier(tier, root)
         layout = Layout(root / "results" / "latent")
         collect(tier, layout)

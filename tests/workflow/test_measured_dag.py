@@ -68,3 +68,27 @@ def test_the_equations_are_measured_where_an_experiment_asks_for_them(project: P
     path = record.relative_to(project.root).as_posix()
     assert project.jobs("--", path) == ["equations_posterior_variance"]
     assert record.read_bytes() == before
+
+
+def test_the_aggregated_posterior_is_measured_where_an_experiment_asks_for_it(
+    project: Project,
+) -> None:
+    values = yaml.safe_load((project.root / "tiny.yaml").read_text())
+    values["experiments"][0]["latent"] = {"draws": 20, "images": 4, "samples": 0, "turned": 2}
+    (project.root / "tiny.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+    rules = project.jobs("--", RUNS)
+    assert "latent_posterior_variance" in rules
+    assert not any(rule.startswith("train") for rule in rules)
+    assert project.planned("--", RUNS) == set()
+    rows = pd.read_parquet(project.root / RUNS)
+    assert rows["latent_kl"].notna().all()
+    record = next((project.results / "runs").rglob("latent.json"))
+    before = record.read_bytes()
+    # Other code that measures: it is measured again, and nothing is trained.
+    project.edit("latent/mmd.py", "SCALES = (0.25,", "SCALES = (0.125,")
+    assert project.planned("--", RUNS) == {"collect", "latent_posterior_variance"}
+    project.edit("latent/mmd.py", "SCALES = (0.125,", "SCALES = (0.25,")
+    record.unlink()
+    path = record.relative_to(project.root).as_posix()
+    assert project.jobs("--", path) == ["latent_posterior_variance"]
+    assert record.read_bytes() == before
