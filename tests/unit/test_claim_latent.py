@@ -119,7 +119,7 @@ def test_every_n_and_both_answers_are_claimed_about() -> None:
 
 def _line(claim: OwnClaim, value: float, verdict: Verdict) -> dict[str, Any]:
     judged = judge_claim(results("covariance", [{"seed": 0}]), claim)
-    line = json.loads(judged.model_dump_json())
+    line: dict[str, Any] = json.loads(judged.model_dump_json())
     changed = {"value": value, "low": value - 0.1, "high": value + 0.1, "verdict": verdict.value}
     return line | changed | {"source": "own"}
 

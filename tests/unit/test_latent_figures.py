@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -80,14 +81,16 @@ def test_every_figure_is_drawn_of_the_runs_that_are_measured(results: Results) -
 def test_panels_show_the_collected_numbers(results: Results) -> None:
     shown = shown_by(results, "fig_match")
     drawing = fig_match.draw(results, shown)
-    line = drawing.figure.axes[0].containers[0].lines[0]
+    bars: Any = drawing.figure.axes[0].containers[0]
+    line = bars.lines[0]
     own = shown.runs[(shown.runs["hidden_layers"] == 1) & (shown.runs["epochs"] == 1)]
     assert list(line.get_ydata()) == own.sort_values("latent_dim")["latent_kl"].tolist()
     shown = shown_by(results, "fig_covariance")
     drawing = fig_covariance.draw(results, shown)
     bound = shown.runs.set_index(["objective", "latent_dim"])["test_elbo"]
     lead = [bound["full", n] - bound["learned", n] for n in (2, 3)]
-    drawn = drawing.figure.axes[0].containers[0].lines[0].get_ydata()
+    bars = drawing.figure.axes[0].containers[0]
+    drawn = bars.lines[0].get_ydata()
     assert list(drawn) == pytest.approx(lead)
 
 
@@ -108,7 +111,7 @@ def test_samples_are_shown_of_one_run_for_each_n(results: Results) -> None:
 @pytest.mark.parametrize("module", [fig_covariance, fig_aggregated, fig_match, fig_latent_samples])
 def test_runs_that_are_not_measured_are_said_to_be(module: object, results: Results) -> None:
     shown = shown_by(results, f"{getattr(module, '__name__').split('.')[-1]}")  # noqa: B009
-    kept = [name for name in shown.runs if not name.startswith("latent_k")]
+    kept = [name for name in shown.runs if not str(name).startswith("latent_k")]
     bare = Selection(shown.experiment, shown.varying, shown.runs[kept], shown.planned)
     drawing = getattr(module, "draw")(results, bare)  # noqa: B009
     assert "not measured" in drawing.caption
