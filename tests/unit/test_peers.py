@@ -63,6 +63,10 @@ def test_the_controls_are_the_bound_with_their_prior(seed: int) -> None:
     row = std[:, :1]
     shared = (values - standard_kl(mean, row.expand_as(mean))).mean(-1)
     torch.testing.assert_close(bound_of("shared", mean, row, values), shared)
+    fitted = (row**2 + mean**2).mean(1, keepdim=True).sqrt().expand_as(mean)
+    prior = Normal(torch.zeros_like(fitted), fitted)
+    shared = (values - kl_divergence(Normal(mean, row.expand_as(mean)), prior).sum(-1)).mean(-1)
+    torch.testing.assert_close(bound_of("shared-floating", mean, row, values), shared)
 
 
 @given(seeds)
