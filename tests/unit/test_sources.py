@@ -25,11 +25,13 @@ from vaebench.runs.sources import CORE_FOLDERS, QUALITY, core_modules, source_di
 
 EXEMPT = {
     "data/prepared.py": "the data's own digest is in the run hash",
+    "conditioning.py": "names parts of a network; the core has what they compute",
     "errors.py": "no numbers",
     "experiment/settings.py": "the settings themselves are in the run hash",
     "likelihoods.py": "each run has the digest of its own likelihood",
     "models/make.py": "chooses the network, objective and likelihood that the settings name",
     "objectives/__init__.py": "each run has the digest of its own objective",
+    "parameters.py": "declares settings, which are in the run hash",
     "families.py": "names families; the core has what they compute",
     "data/registry.py": "names datasets; the data's own digest is in the run hash",
     "runs/record.py": "holds numbers, makes none",
