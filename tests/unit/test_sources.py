@@ -31,7 +31,6 @@ EXEMPT = {
     "likelihoods.py": "each run has the digest of its own likelihood",
     "models/make.py": "chooses the network, objective and likelihood that the settings name",
     "objectives/__init__.py": "each run has the digest of its own objective",
-    "parameters.py": "declares settings, which are in the run hash",
     "families.py": "names families; the core has what they compute",
     "data/registry.py": "names datasets; the data's own digest is in the run hash",
     "runs/record.py": "holds numbers, makes none",
