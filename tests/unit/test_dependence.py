@@ -134,7 +134,7 @@ def test_conditional_log_likelihood_of_a_linear_model(objective: str) -> None:
     few = likelihoods(run.density, x, q, 25, torch.Generator().manual_seed(0))
     assert few.by_prior.mean() < few.by_encoder.mean() < exact.mean() + 0.05
     assert few.by_prior.mean() < found.by_prior.mean() < exact.mean() + 0.05
-    assert found.shape_of_encoder.median() < found.shape_of_prior.median()
+    assert found.shape_of_encoder.max() < 0.7
 
 
 def test_a_prior_network_and_a_decoder_that_holds_it_are_one_model() -> None:

@@ -25,6 +25,7 @@ from vaebench.runs.sources import CORE_FOLDERS, QUALITY, core_modules, source_di
 
 EXEMPT = {
     "data/prepared.py": "the data's own digest is in the run hash",
+    "conditioning.py": "names parts of a network; the core has what they compute",
     "errors.py": "no numbers",
     "experiment/settings.py": "the settings themselves are in the run hash",
     "likelihoods.py": "each run has the digest of its own likelihood",
