@@ -12,7 +12,7 @@ from vaebench.errors import UserError
 from vaebench.experiment.tier import load_tier
 from vaebench.paths import CONFIGS
 
-TIER = load_tier(CONFIGS / "questions_conditional.yaml")
+TIER = load_tier(CONFIGS / "questions.yaml")
 
 
 def measured(values: dict[str, list[float]]) -> Watched:

@@ -168,7 +168,7 @@ def test_each_figure_experiment_and_axis_of_the_paper_tier_has_its_counterpart()
     # Those after the paper's are of its equations, and of questions that are not the paper's.
     others = [
         figure
-        for tier in ("evidence", "questions", "questions_conditional")
+        for tier in ("evidence", "questions")
         for figure in load_tier(PROJECT / "config" / f"{tier}.yaml").figures
     ]
     assert smoke.figures == [*sorted([*paper.figures, *celeba.figures]), *others]

@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from vaebench.claims.judge import Verdict
 from vaebench.claims.ledger import Judged
 from vaebench.claims.paper import OwnClaim, own_claims
+from vaebench.experiment.grid import Experiment
 from vaebench.experiment.tier import Tier
 from vaebench.files import write_atomically
 from vaebench.paths import Layout
@@ -19,7 +20,9 @@ from vaebench.reporting.text import escape
 from vaebench.results.read import load_results
 
 Ledger = Mapping[str, Judged]
-AT = re.compile(r", (n = \d+)$")
+AT = re.compile(r", (n = (?:\d+|\{n\}))$")
+OF_EXPERIMENT = {"low": min, "high": max}
+"""Which of an experiment's latent dimensions a claim is about that does not name it."""
 """The end of a statement that is judged at several numbers of latent dimensions."""
 NOT_RUN = "Not run yet."
 MATCHED = (2, 10, 20)
@@ -77,14 +80,14 @@ def write_questions(tier: Tier, layout: Layout, page: Path, check: bool = False)
         keep_trailing_newline=True,
     )
     environment.filters |= {"cell": escape}
-    names = {experiment.name for experiment in tier.experiments}
     text = environment.get_template("questions.md").render(
         tier=tier.tier,
-        rows={name: list(_rows(claims, name, ledger)) for name in names},
+        rows={one.name: list(_rows(claims, one, ledger)) for one in tier.experiments},
         answers={name: make(ledger) for name, make in ANSWERS.items()},
         pictures={name: _picture(layout, name, page.parent) for name in tier.figures},
         outputs=list(_outputs(tier, layout)),
         settings=tier.experiment("covariance").settings,
+        descriptions={one.name: one.description for one in tier.experiments},
     )
     if page.exists() and page.read_text() == text:
         return []
@@ -93,13 +96,15 @@ def write_questions(tier: Tier, layout: Layout, page: Path, check: bool = False)
     return [page]
 
 
-def _rows(claims: Sequence[OwnClaim], experiment: str, ledger: Ledger) -> Iterator[Row]:
+def _rows(claims: Sequence[OwnClaim], experiment: Experiment, ledger: Ledger) -> Iterator[Row]:
     """The statements of an experiment, each with its answers at all n."""
     grouped: dict[tuple[str, str], list[str]] = {}
     for claim in claims:
-        if claim.experiment == experiment:
+        if claim.experiment == experiment.name:
             at = AT.search(claim.says)
-            place = f"{at[1]}: " if at else ""
+            chosen = OF_EXPERIMENT.get(str(claim.arguments.get("n")), max)
+            n = chosen(run.settings.latent_dim for cell in experiment.cells for run in cell.runs)
+            place = f"{at[1]}: ".replace("{n}", str(n)) if at else ""
             key = (AT.sub("", claim.says), f"{claim.expects} {claim.unit}")
             grouped.setdefault(key, []).append(place + answer_of(claim, ledger))
     for (says, expects), answers in grouped.items():
