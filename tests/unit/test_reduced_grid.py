@@ -45,7 +45,7 @@ def hardly_trained() -> Tier:
                 axes["epochs"] = [1, 2]
         experiment["axes"]["seed"] = [0, 1]
         if "latent" in experiment:
-            experiment["latent"] = {"draws": 20, "images": 0, "samples": 0, "turned": 2}
+            experiment["latent"] = {"draws": 20, "images": 0, "samples": 0, "turned": 0}
         if "evidence" in experiment:
             experiment["evidence"] = {
                 **{"method": "ais", "images": 2, "temperatures": 4, "chains": 2, "draws": 25},
