@@ -47,7 +47,7 @@ def hardly_trained() -> Tier:
                 axes["epochs"] = [1, 2]
         experiment["axes"]["seed"] = [0, 1]
         if "latent" in experiment:
-            experiment["latent"] = {"draws": 20, "images": 0, "samples": 0, "turned": 2}
+            experiment["latent"] = {"draws": 20, "images": 0, "samples": 0, "turned": 0}
         if "dependence" in experiment:
             experiment["dependence"] = {"images": 20, "draws": 25, "regressed": 50}
         if "evidence" in experiment:
