@@ -15,6 +15,7 @@ from vaebench.claims.write import write_ledger
 from vaebench.equations import state
 from vaebench.errors import UserError
 from vaebench.evidence import grid
+from vaebench.experiment.figures import runs_to_show
 from vaebench.experiment.grid import expand
 from vaebench.experiment.tier import Tier, load_tier
 from vaebench.figures.draw import draw_figure
@@ -185,6 +186,19 @@ def test_each_figure_experiment_and_axis_of_the_paper_tier_has_its_counterpart()
                 assert values == of_paper.axes[axis]
             elif axis != "latent_dim":
                 assert set(values) <= set(of_paper.axes[axis])
+
+
+@pytest.mark.parametrize("name", ["smoke", "reduced"])
+def test_small_tiers_measure_what_their_figures_show(name: str) -> None:
+    tier, paper, evidence = (
+        load_tier(PROJECT / "config" / f"{t}.yaml") for t in (name, "paper", "evidence")
+    )
+    assert {*paper.figures, *evidence.figures} <= set(tier.figures)
+    for figure in evidence.figures:
+        (found,) = runs_to_show(figure, tier.experiments)
+        assert found is not None
+        assert found.experiment.evidence_plan is not None
+        assert found.experiment.equations_plan is not None
 
 
 def test_the_paper_tier_has_the_papers_epochs() -> None:
