@@ -7,7 +7,6 @@ them at place 1.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -138,13 +137,6 @@ def batch_prior(name: str, posterior: Posterior) -> Prior:
 def full_prior(second_moments: Tensor) -> FullPrior:
     """The prior with S^2 = E[Sigma + mu mu'], shape [run, latent, latent]."""
     return FullPrior(cholesky(second_moments))
-
-
-def stacked(priors: Sequence[Prior]) -> Prior:
-    """The priors of packs as that of one pack, in this order. They are of one kind."""
-    if isinstance(priors[0], FullPrior):
-        return FullPrior(torch.cat([one.cholesky for one in priors if isinstance(one, FullPrior)]))
-    return DiagonalPrior(torch.cat([one.variance for one in priors]))
 
 
 def cholesky(matrices: Tensor) -> Tensor:

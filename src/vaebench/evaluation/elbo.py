@@ -6,7 +6,7 @@ image, drawn from a random stream that is used for nothing else. Sums over image
 dimensions are taken in float64, on the device if it has float64. The results are on the CPU.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -23,7 +23,7 @@ from vaebench.core.log_likelihood import (
 )
 from vaebench.core.network import Parameters
 from vaebench.core.posterior import DiagonalPosterior, Posterior, joined
-from vaebench.core.prior import DiagonalPrior, Prior, cholesky, full_prior, kl_by_dimension, stacked
+from vaebench.core.prior import DiagonalPrior, Prior, cholesky, full_prior, kl_by_dimension
 from vaebench.core.vae import VAE, blocks, to_pixels
 from vaebench.evaluation.objective import objective_in_batches
 from vaebench.numerics.streams import normal
@@ -192,28 +192,6 @@ def evaluate(
         log_likelihood=log_likelihood,
         squared_residual=squared,
         objective=objective(),
-    )
-
-
-def together(evaluations: Sequence[Evaluation]) -> Evaluation:
-    """The evaluations of packs on the same set as that of one pack, in this order."""
-    posteriors = [one.posterior for one in evaluations]
-    moments = [one.moments for one in evaluations if one.moments is not None]
-    return Evaluation(
-        posterior=DiagonalPosterior(
-            torch.cat([one.mean for one in posteriors]),
-            torch.cat([one.std for one in posteriors]),
-        ),
-        moments=Moments(
-            torch.cat([one.second for one in moments]), torch.cat([one.log_det for one in moments])
-        )
-        if moments
-        else None,
-        prior=stacked([one.prior for one in evaluations]),
-        kl=torch.cat([one.kl for one in evaluations]),
-        log_likelihood=torch.cat([one.log_likelihood for one in evaluations]),
-        squared_residual=torch.cat([one.squared_residual for one in evaluations]),
-        objective=torch.cat([one.objective for one in evaluations]),
     )
 
 

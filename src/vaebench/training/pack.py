@@ -1,6 +1,6 @@
 """A pack, which is a set of runs that are trained together, and the state of its training."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil
 from typing import Literal
@@ -13,7 +13,7 @@ from vaebench.core.vae import VAE, to_pixels
 from vaebench.data.prepared import Arrays
 from vaebench.data.registry import DATASETS
 from vaebench.errors import UserError
-from vaebench.evaluation.elbo import Evaluation, evaluate, together
+from vaebench.evaluation.elbo import Evaluation, evaluate
 from vaebench.experiment.settings import Settings
 from vaebench.models.make import make_vae
 from vaebench.numerics.adam import Moments
@@ -113,10 +113,7 @@ class Pack:
         images = {"train": self.train_images, "test": self.test_images}[which]
         if which == "train" and self.dynamic_binarisation:
             images = _binarised(images)
-        return self._each(
-            parameters,
-            lambda vae, own: evaluate(vae, own, images, which, len(self.train_images)),
-        )
+        return evaluate(self.vae, parameters, images, which, len(self.train_images))
 
     def bound(self, parameters: Parameters, which: Literal["train", "held-out"]) -> Tensor:
         """The bound of images that tell whether the pack overfits, in nats, shape [run].
@@ -131,31 +128,8 @@ class Pack:
             images = self.held_out_images
         if self.dynamic_binarisation:
             images = _binarised(images)
-        size = len(self.train_images)
-        return self._each(
-            parameters,
-            lambda vae, own: evaluate(vae, own, images, which, size, with_objective=False),
-        ).elbo
-
-    def _each(
-        self, parameters: Parameters, evaluated: Callable[[VAE, Parameters], Evaluation]
-    ) -> Evaluation:
-        """Evaluate the pack's runs, on CPUs one after the other.
-
-        PyTorch computes the last few elements of a tensor on CPUs by other instructions than the
-        rest. In a stack of runs, these would be elements of the last run alone, and its numbers
-        would depend on the runs beside it.
-        """
-        if self.train_images.device.type != "cpu":
-            return evaluated(self.vae, parameters)
-        return together(
-            [
-                evaluated(
-                    self.only(k).vae, {name: value[k : k + 1] for name, value in parameters.items()}
-                )
-                for k in range(len(self.runs))
-            ]
-        )
+        size, vae = len(self.train_images), self.vae
+        return evaluate(vae, parameters, images, which, size, with_objective=False).elbo
 
 
 @dataclass
