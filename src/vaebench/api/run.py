@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from vaebench.api.card import model_card
 from vaebench.api.datasets import load_data
 from vaebench.api.files import read_arrays, read_run, read_weights, weights_places
 from vaebench.api.images import Floats, as_codes, as_pixels, check_count
@@ -237,6 +238,26 @@ class TrainedRun:
         label = "evidence" if self.folder is None else f"evidence {self.folder}"
         record, arrays = measure(density, torch.from_numpy(pixels), chosen, KeptBlocks(None, label))
         return MeasuredEvidence(record, arrays)
+
+    def model_card(
+        self, intended_use: str = "", terms_of_data: str = "", licence: str = "", contact: str = ""
+    ) -> str:
+        """A model card in Markdown, to be put beside the weights.
+
+        It has the settings, the data, the metrics, known limits and the digests of the run.
+
+        Args:
+            intended_use: what the model is for, and what it is not for.
+            terms_of_data: under which terms the training images may be used.
+            licence: of the weights.
+            contact: whom to ask.
+
+        Returns:
+            The text. What is not given is marked as missing.
+        """
+        return model_card(
+            self.record, self.image_shape, intended_use, terms_of_data, licence, contact
+        )
 
     def _fitted_scale(self, images: ArrayLike | None) -> Floats:
         """S of Eq. 4 on the training set, shape [latent]: as stored, or else computed now.
