@@ -240,7 +240,7 @@ def test_an_experiment_without_seeds_or_job_axes_is_possible() -> None:
 def test_snakemake_takes_one_file_and_no_values(tmp_path: Path) -> None:
     one, two = tmp_path / "one.yaml", tmp_path / "two.yaml"
     values = yaml.safe_load(TIERS[1].read_text())
-    assert tier_file([TIERS[1]], values) == TIERS[1]
+    assert tier_file([TIERS[1]], values) == tier_file([str(TIERS[1])], values) == TIERS[1]
     assert tier_file([], {}) == Path("config/paper.yaml")
     with pytest.raises(UserError, match=r"one\.yaml and two\.yaml"):
         tier_file([one, two], values)

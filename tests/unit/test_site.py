@@ -76,7 +76,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_site_has_every_page_and_loads_nothing_from_elsewhere(site: Path) -> None:
     names = {path.stem for path in (PROJECT / "docs").glob("*.md")}
     for name in names | {"contributing", "changes", "configs"}:
-        assert (site / name / "index.html").exists(), name
+        assert (site / f"{name}.html").exists(), name
     assert list((site / "files" / "results" / "published").rglob("fig04.png"))
     pages = sorted(site.rglob("*.html"))
     for page in pages:
@@ -89,7 +89,7 @@ def test_the_site_has_every_page_and_loads_nothing_from_elsewhere(site: Path) ->
 
 
 def test_the_python_api_shows_every_public_name(site: Path) -> None:
-    text = (site / "api" / "index.html").read_text()
+    text = (site / "api.html").read_text()
     for name in vaebench.__all__:
         place = vaebench._PLACES[name]
         assert f'id="vaebench.{name}"' in text or f'id="vaebench.{place}.{name}"' in text, name
