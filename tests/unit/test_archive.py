@@ -80,7 +80,7 @@ def test_a_published_folder_holds_what_an_archive_does(layout: Layout, tmp_path:
     with pytest.raises(UserError, match=r"posterior_variance\.csv: changed"):
         import_tier(folder, tmp_path / "elsewhere", tmp_path / "store")
     (tmp_path / "mine").mkdir()
-    with pytest.raises(UserError, match="is no tier"):
+    with pytest.raises(UserError, match="is not a tier"):
         publish_tier(layout, tmp_path / "mine", False)
     manifest = json.loads((folder / "manifest.json").read_text())
     del manifest["sha256"]
@@ -216,7 +216,7 @@ def test_another_tier_of_that_name_is_not_overwritten(layout: Layout, tmp_path: 
     there = tmp_path / "results" / "small"
     there.mkdir(parents=True)
     (there / "mine.txt").write_text("mine")
-    with pytest.raises(UserError, match="is there already"):
+    with pytest.raises(UserError, match="exists already"):
         import_tier(archive, tmp_path / "results", tmp_path / "store")
     assert [path.name for path in there.iterdir()] == ["mine.txt"]
 

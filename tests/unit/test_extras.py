@@ -87,5 +87,5 @@ def test_commands_say_what_is_missing_before_any_work(
         [sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True
     )
     assert done.returncode == 2, done.stderr
-    assert f"{module}: not installed here" in done.stderr
+    assert f"{module}, not installed here" in done.stderr
     assert f"pip install 'vaebench[{extra}]'" in done.stderr

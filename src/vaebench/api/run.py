@@ -296,9 +296,9 @@ def load_run(
 ) -> TrainedRun:
     """Open a finished run.
 
-    A run without weights, or one that diverged, opens too: it has settings, metrics and history. A
-    warning says if other code made the run than is installed, unless both are attested to compute
-    the same.
+    A run without weights, or one that diverged, can be opened too: it has settings, metrics and
+    history. A warning is logged if other code trained the run than is installed, unless an
+    attestation says that both compute the same.
 
     Args:
         path: the folder with its metrics.json: one that `vaebench train` wrote, or one below
@@ -314,8 +314,8 @@ def load_run(
     record, chosen = read_run(folder), choose_device(device)
     if record.digests.sources not in accepted_sources(record.run):
         log.warning(
-            f"{folder} was made by other sources than these, which are not attested to compute the "
-            "same: its model may give other results here than its metrics say"
+            f"{folder} was trained by other sources than those installed here, and no attestation "
+            "says that both compute the same: the results here may differ from its metrics"
         )
     arrays = read_arrays(folder, record)
     places = weights_places(folder)

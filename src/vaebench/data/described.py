@@ -196,12 +196,12 @@ def dataset_of(text: str) -> str:
     if not path.exists():
         raise UserError(f"{path} is missing: a dataset is a name, a .npz file or a folder")
     if not is_npz and not path.is_dir():
-        raise UserError(f"{path} is no .npz file and no folder of images")
+        raise UserError(f"{path} is neither a .npz file nor a folder of images")
     path = path.absolute()
     stem = path.stem if is_npz else path.name
     name = "-".join(re.findall(r"[a-z0-9]+", stem.lower()))
     if not name:
-        raise UserError(f"{path}: '{stem}' makes no name of a dataset: use letters or digits")
+        raise UserError(f"{path}: '{stem}' cannot be the name of a dataset: use letters or digits")
     register_datasets(
         {name: NpzDataset(npz=str(path)) if is_npz else FolderDataset(folder=str(path))}
     )

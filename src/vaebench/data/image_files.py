@@ -69,7 +69,7 @@ def open_archive(path: Path) -> ImageFiles:
     try:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError) as error:
-        raise UserError(f"{path} is no zip archive that can be read ({error})") from None
+        raise UserError(f"{path} is not a zip archive that can be read ({error})") from None
     images: dict[str, zipfile.ZipInfo] = {}
     for entry in archive.infolist():
         if _leads_out(entry.orig_filename):

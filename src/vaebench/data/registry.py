@@ -101,7 +101,7 @@ def dataset(
             )
             if not is_given and parameter.default is parameter.empty:
                 raise UserError(
-                    f"dataset '{name}': its function wants '{parameter.name}', and gets any of: "
+                    f"dataset '{name}': its function needs '{parameter.name}', and can get only: "
                     f"{', '.join(ARGUMENTS)}"
                 )
         register(

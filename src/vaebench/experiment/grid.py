@@ -116,8 +116,8 @@ class Experiment(Strict):
         for key in [*self.settings, *self.axes]:
             if key not in known:
                 raise ValueError(
-                    f"'{key}' is no setting of a run; known: {', '.join(known)}. A parameter of an "
-                    "objective of your own needs its file under `plugins`"
+                    f"'{key}' is not a setting of a run; known: {', '.join(known)}. A parameter of "
+                    "your own objective needs its file under `plugins`"
                 )
         for axis, values in self.axes.items():
             if axis in self.settings:
@@ -143,8 +143,8 @@ class Experiment(Strict):
                 )
             if self.sample_quality and not DATASETS[dataset].is_labelled:
                 raise ValueError(
-                    f"sample_quality: dataset '{dataset}' has no labels, and what measures samples "
-                    "are the features of a classifier that learned a dataset's labels: leave it out"
+                    f"sample_quality: dataset '{dataset}' has no labels, and the classifier that "
+                    "measures samples is trained on labels: leave sample_quality out"
                 )
         return self
 
@@ -171,7 +171,7 @@ class Experiment(Strict):
         for axis, value in override.when.items():
             if axis not in job_axes(self):
                 raise ValueError(
-                    f"{place}.when: '{axis}' is no axis that makes jobs: {list(job_axes(self))}"
+                    f"{place}.when: '{axis}' is not an axis that makes jobs: {list(job_axes(self))}"
                 )
             if value not in self.axes[axis]:
                 raise ValueError(
@@ -181,7 +181,7 @@ class Experiment(Strict):
             if key in self.axes:
                 raise ValueError(f"{place}.settings: '{key}' is an axis, and so already given")
             if key not in self.settings:
-                raise ValueError(f"{place}.settings: '{key}' has no shared value in settings")
+                raise ValueError(f"{place}.settings: '{key}' is not among the shared settings")
 
 
 @dataclass(frozen=True)

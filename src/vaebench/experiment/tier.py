@@ -145,7 +145,7 @@ def load_tier(path: Path) -> Tier:
     try:
         values = yaml.load(path.read_text(), Loader=_UniqueKeyLoader)
     except UnicodeDecodeError:
-        raise UserError(f"{path} is no text file") from None
+        raise UserError(f"{path} is not a text file") from None
     except OSError as error:
         known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml")))
         there = f"; configs there: {known}" if known else ""
@@ -240,7 +240,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         for key_node, _ in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
                 raise yaml.YAMLError(
-                    f"line {key_node.start_mark.line + 1}: a key is no single word"
+                    f"line {key_node.start_mark.line + 1}: a key is not a single word"
                 )
             if key_node.value in seen:
                 mark = key_node.start_mark

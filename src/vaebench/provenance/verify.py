@@ -233,5 +233,5 @@ def find_tiers(root: Path) -> list[Layout]:
         if not any(part.startswith(".") for part in path.relative_to(root).parts)
     ]
     if not tiers:
-        raise UserError(f"{root} has no manifest.json: a tier writes it when all is made")
+        raise UserError(f"{root} has no manifest.json: a tier writes it when everything is made")
     return tiers
