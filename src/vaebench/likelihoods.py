@@ -138,8 +138,8 @@ def batch_variance(
 ) -> Callable[[L], L]:
     """Register an isotropic Gaussian whose variance T the decorated function computes from a batch.
 
-    T then depends on x, so p(x|z) is no normalised density. The evidence lower bound is therefore
-    evaluated with one scalar T, the mean squared residual of the training set. Arguments as in
+    T then depends on x, so p(x|z) is not a normalised density. Therefore the evidence lower bound
+    is evaluated with one scalar T, the mean squared residual of the training set. Arguments as in
     `likelihood`; numbers among the parameters have the shape [run, 1].
     """
     _check_parentheses("batch_variance", without_parentheses)

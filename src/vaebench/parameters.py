@@ -53,7 +53,7 @@ class Parameter:
 
     @property
     def type(self) -> type[float] | type[int] | type[str]:
-        """The type of the value. Numbers that are no whole numbers can be packed."""
+        """The type of the value. Numbers can be packed, unless they are whole numbers."""
         if self.kind is not None:
             return self.kind
         if self.choices:
@@ -125,7 +125,7 @@ def declared(
         positional: how many arguments it takes before them.
 
     Raises:
-        ValueError: a name is no lower-case word, or the function does not take these parameters.
+        ValueError: a name is not a lower-case word, or the function does not take these parameters.
     """
     found = {
         name: value if isinstance(value, Parameter) else Parameter(value)

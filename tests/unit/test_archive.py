@@ -140,7 +140,7 @@ def test_a_tier_that_shows_people_is_not_published(
 def test_a_tier_that_is_not_whole_is_not_packed(layout: Layout, tmp_path: Path) -> None:
     shutil.rmtree(layout.root / "weights")
     export_tier(layout, tmp_path / "a.tar", False)
-    with pytest.raises(UserError, match="not whole"):
+    with pytest.raises(UserError, match="has problems"):
         export_tier(layout, tmp_path / "b.tar", True)
     layout.claims("md").write_text("better")
     with pytest.raises(UserError, match=r"claims\.md: changed"):
@@ -169,12 +169,12 @@ def test_what_does_not_belong_is_refused_and_nothing_is_written(
     outside = json.loads(manifest) | {"tier": "../outside"}
     first = ("manifest.json", manifest)
     cases = {
-        "no plain file inside": [first, ("../outside.txt", b"x")],
-        "no plain file": [first, ("/tmp/outside.txt", b"x")],
+        "not a plain file inside": [first, ("../outside.txt", b"x")],
+        "not a plain file": [first, ("/tmp/outside.txt", b"x")],
         "does not name": [first, ("figures/fig99.svg", b"x")],
         "does not have the digest": [first, *changed],
         "missing": [first, *all_files[1:]],
-        "no manifest first": all_files,
+        "has no manifest first": all_files,
         "no valid record": [("manifest.json", json.dumps(outside).encode()), *all_files],
         "twice": [first, all_files[0], all_files[0]],
     }
@@ -184,7 +184,7 @@ def test_what_does_not_belong_is_refused_and_nothing_is_written(
         with pytest.raises(UserError, match=message):
             import_tier(archive, results, tmp_path / "store")
     link = pack(tmp_path / "bad.tar", [first, ("claims.md", b"")], tarfile.SYMTYPE)
-    with pytest.raises(UserError, match="no plain file"):
+    with pytest.raises(UserError, match="not a plain file"):
         import_tier(link, results, tmp_path / "store")
     assert list(results.iterdir()) == []
     assert not (tmp_path / "store").exists()

@@ -61,7 +61,7 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     extras.require("workflow")
     monkeypatch.setattr(extras, "find_spec", lambda name: None if name == "dvc" else name)
     extras.require("figures")
-    with pytest.raises(UserError, match=r"^dvc: .* pip install 'vaebench\[workflow\]'$"):
+    with pytest.raises(UserError, match=r"^this needs dvc, .* pip install 'vaebench\[workflow\]'$"):
         extras.require("workflow")
 
 

@@ -113,7 +113,7 @@ def open_image(images: ImageFiles, name: str, formats: tuple[str, ...]) -> Itera
     The name of the image is put before the text of a `UserError` in the body of `with`.
 
     Raises:
-        UserError: it cannot be read, or is no whole image in one of these formats.
+        UserError: it cannot be read, or is not a complete image in one of these formats.
     """
     content = images.read(name)
     try:

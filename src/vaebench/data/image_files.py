@@ -63,7 +63,7 @@ def open_archive(path: Path) -> ImageFiles:
     """The images `*.jpg` in any folder of an archive.
 
     Raises:
-        UserError: the file is no zip archive, a path in it leads out of it, or two images have the
+        UserError: the file is not a zip archive, a path leads out of it, or two images have the
             same name.
     """
     try:

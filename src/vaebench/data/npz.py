@@ -116,7 +116,7 @@ def _read(path: Path, file: NpzFile, name: str) -> NDArray[Any]:
         array = file[name]
     except DAMAGES as error:
         raise UserError(f"{path}: the array '{name}' cannot be read ({error})") from None
-    if not isinstance(array, np.ndarray):  # but the bytes of a member that is no array
+    if not isinstance(array, np.ndarray):  # but the bytes of a member that is not an array
         raise UserError(f"{path}: the array '{name}' cannot be read (it is not a numpy array)")
     return array
 

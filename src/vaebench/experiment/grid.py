@@ -51,7 +51,8 @@ class Override(Strict):
     """Settings that hold for a part of an experiment in place of the shared ones."""
 
     when: dict[str, AxisValue] = Field(
-        description="Values on axes that make jobs; the override is for runs that have them all.",
+        description="Values on axes that make jobs. The override applies to runs that have all of "
+        "them.",
         min_length=1,
         json_schema_extra=NAMES_A_SETTING,
     )
@@ -63,51 +64,54 @@ class Override(Strict):
 class Experiment(Strict):
     """A regular grid of runs with a name: fixed settings, and axes that are each a list."""
 
-    name: Name = Field(description="Names the experiment in paths, tables and on the command line.")
-    description: str = Field("", description="One line for the report.")
+    name: Name = Field(
+        description="The name of the experiment in paths, tables and on the command line."
+    )
+    description: str = Field("", description="One line that the page of the tier shows.")
     settings: dict[str, AxisValue] = Field(
         default_factory=dict,
         description="Settings that all runs of the experiment share.",
         json_schema_extra=NAMES_A_SETTING,
     )
     axes: dict[str, Annotated[list[AxisValue], Field(min_length=1)]] = Field(
-        description="Settings that vary, each with its values, in the order they have in paths.",
+        description="Settings that vary, each with its values. Paths have them in this order.",
         min_length=1,
         json_schema_extra=NAMES_A_SETTING,
     )
     packed: list[str] = Field(
         default_factory=lambda values: ["seed"] if "seed" in values.get("axes", {}) else [],
-        description="Axes whose runs are trained together in one process, as stacked tensors; the "
-        "seeds if not given.",
+        description="Axes whose runs are trained together in one process, as stacked tensors. "
+        "Default: the seeds.",
     )
 
     overrides: list[Override] = Field(
         default_factory=list,
         description="Other settings for a part of the runs, such as more epochs at one latent "
-        "dimension; a later entry comes before an earlier one.",
+        "dimension. If several entries fit, the last one counts.",
     )
 
     sample_quality: bool = Field(
         False,
-        description="Whether samples of every run are compared with the test images by a "
-        "classifier's features.",
+        description="Whether samples of every run are compared with test images, by the features "
+        "of a classifier.",
     )
 
     evidence: bool | EvidencePlan = Field(
         False,
-        description="Whether the evidence log p(x) of every run is measured from its weights, or "
-        "how, if not as usual.",
+        description="Whether the log evidence log p(x) of every run is measured. A mapping also "
+        "says how.",
     )
     equations: bool | EquationsPlan = Field(
         False,
-        description="Whether the paper's Equations 4 to 30 are measured on every run, from its "
-        "weights, or how, if not as usual.",
+        description="Whether the paper's Equations 4 to 30 are measured on every run. A mapping "
+        "also says how.",
     )
 
     baseline: AxisValue | None = Field(
         None,
-        description="The value that the others on its axis are compared with, seed by seed; the "
-        "first objective if not given, or the first value of another axis if only that varies.",
+        description="The value that the others on its axis are compared with, seed by seed. "
+        "Default: the first objective, or the first value of another axis if the "
+        "objective does not vary.",
     )
 
     @model_validator(mode="after")

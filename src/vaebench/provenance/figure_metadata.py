@@ -13,7 +13,7 @@ def figure_metadata(path: Path) -> dict[str, str]:
     """Read the metadata that `draw_figure` wrote into a PNG or an SVG.
 
     Raises:
-        UserError: the file is missing, or is no figure of this project.
+        UserError: the file is missing, or is not a figure of this project.
     """
     if not path.exists():
         raise UserError(f"{path}: missing")
