@@ -56,11 +56,12 @@ class MeasuredEvidence(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class TrainedRun:
-    """A trained run. Images that it returns are float32 in [0, 1], shape [N, *image_shape].
+    """A trained run: its record, and its model to encode, decode and sample with.
 
-    Images that it takes are uint8 levels 0..255 or floats in [0, 1], as numpy arrays or torch
-    tensors, flattened or not. One image counts as a batch of one. Settings such as `data_scale`
-    are inside the model: images are never to be scaled.
+    It takes images as numpy arrays or torch tensors, flattened or not: uint8 from 0 to 255, or
+    floats in [0, 1]. One image counts as a batch of one. It returns images as float32 in [0, 1], of
+    shape [N, *image_shape]. The model applies settings such as `data_scale` itself, so do not scale
+    images.
     """
 
     record: RunRecord
@@ -68,12 +69,12 @@ class TrainedRun:
     arrays: dict[str, NDArray[Any]]
     """The content of arrays.npz, such as `samples`, see `evaluation/arrays.py`."""
     folder: Path | None
-    """Where it was loaded from. None if it has no files."""
+    """The folder that it was loaded from. None if it has no files."""
     model: Model | None
-    """None if there are no usable weights; then `no_model` says why."""
+    """The model. None if there are no usable weights. `no_model` then says why."""
     no_model: str = ""
     data: Path = DATA
-    """The folder in whose `prepared/` its training images are looked for."""
+    """Its training images are looked for in `prepared/` of this folder."""
 
     def __repr__(self) -> str:
         """Its main settings, and its place or what it lacks."""
@@ -100,9 +101,9 @@ class TrainedRun:
     def history(self) -> "pd.DataFrame":
         """The metrics of the test set during training, a row for each evaluation.
 
-        Columns: epoch, step, objective, elbo, rate, distortion (nats per example), mse; where they
-        were recorded, also train_elbo, the bound of as many training images, and held_out_elbo,
-        that of the images that were held out.
+        Columns: epoch, step, objective, elbo, rate, distortion (nats per example) and mse. If they
+        were recorded, also train_elbo, the bound of as many training images, and held_out_elbo, the
+        bound of the held-out images.
         """
         import pandas as pd
 
@@ -117,8 +118,8 @@ class TrainedRun:
         """Means and standard deviations of q(z|x).
 
         Raises:
-            UserError: the shape, type or range of the images is another one, or there are no
-                usable weights.
+            UserError: the images have another shape, type or range, or there are no usable
+                weights.
         """
         model = self._usable_model()
         mean, std = model.encode(torch.from_numpy(as_pixels(images, model.image_shape)))
@@ -172,19 +173,19 @@ class TrainedRun:
 
         Args:
             n: the number of images.
-            prior: where z is drawn from.
+            prior: the distribution of z.
                 `standard`: N(0, I).
-                `fitted`: N(0, S^2), with S^2 of Eq. 4 on the training set. It is the prior that
-                objectives with a floating prior were trained with, and fits the codes of others.
+                `fitted`: N(0, S^2), with the S^2 of Eq. 4 on the training set. Objectives with a
+                floating prior are trained with it. It also fits the codes of other objectives.
                 `aggregated`: q(z|x) of an image x that is drawn from the training set.
-            seed: of the random numbers.
-            images: the training images, for `aggregated`, and for `fitted` if the run's files do
-                not have S. If None, the prepared dataset of the run in `data` is used; a dataset
-                that is embedded needs no files.
+            seed: the seed of the random numbers.
+            images: the training images, for `aggregated`, and for `fitted` if the run's files lack
+                S. If None, the prepared dataset of the run in `data` is used. An embedded dataset
+                needs no files.
 
         Raises:
-            UserError: `n` or the prior is not possible, or the training images are needed and not
-                there; also as in `encode`.
+            UserError: `n` or the prior is not possible, or the training images are needed and
+                missing; also as in `encode`.
         """
         check_count("n", n, 1)
         if prior not in PRIORS:
@@ -203,7 +204,7 @@ class TrainedRun:
         return self.decode(model.draw(pixels, torch.from_numpy(noise)))
 
     def density(self) -> Density:
-        """p(x, z) and q(z|x) of the run, for measures of your own.
+        """p(x, z) and q(z|x) of the run, for your own measures.
 
         Raises:
             UserError: there are no usable weights.
@@ -213,18 +214,18 @@ class TrainedRun:
         return density_of(self.record, weights, self.arrays, model.device)
 
     def evidence(self, images: ArrayLike | None = None, **plan: Any) -> MeasuredEvidence:
-        """Measure the evidence log p(x) and its gap to the evidence lower bound.
+        """Measure the log evidence log p(x) and its gap to the evidence lower bound.
 
-        For one or two latent dimensions it is exact, by a grid; else it is estimated by annealed
-        importance sampling.
+        With one or two latent dimensions it is exact, from a grid. With more, it is estimated by
+        annealed importance sampling.
 
         Args:
-            images: images to measure, or the number of test images of the run's dataset in `data`.
-                If None, as many as `vaebench evidence` measures.
+            images: images to measure, or how many test images of the run's dataset in `data`. If
+                None, as many as `vaebench evidence` measures.
             **plan: other options of `vaebench evidence`, such as `temperatures=50`.
 
         Raises:
-            UserError: an option is unknown or not possible, the images are needed and not there, or
+            UserError: an option is unknown or not possible, the images are needed and missing, or
                 there are no usable weights.
         """
         density = self.density()
@@ -301,14 +302,14 @@ def load_run(
     attestation says that both compute the same.
 
     Args:
-        path: the folder with its metrics.json: one that `vaebench train` wrote, or one below
-            results/TIER/runs/, whose weights are then looked for below results/TIER/weights/.
-        device: the device that computes: auto (a GPU where there is one), cpu, cuda or mps.
-        data: the folder in whose `prepared/` training images are looked for, if they are needed.
+        path: the folder with its metrics.json. `vaebench train` wrote it, or it is in
+            results/TIER/runs/; the weights are then looked for in results/TIER/weights/.
+        device: auto (a GPU if there is one), cpu, cuda or mps.
+        data: training images are looked for in `prepared/` of this folder, if they are needed.
 
     Raises:
-        UserError: there is no run, its files are damaged or of other settings than they say, or
-            the device is not available.
+        UserError: there is no run, its files are damaged or belong to other settings, or the device
+            is not available.
     """
     folder = Path(path)
     record, chosen = read_run(folder), choose_device(device)

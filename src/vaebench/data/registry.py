@@ -84,8 +84,8 @@ def dataset(
 ) -> Callable[[F], F]:
     """Register the decorated function under its own name, with hyphens for underscores.
 
-    It returns `Arrays`, and takes any of the arguments of `Make`. The dataset is prepared again
-    when the file of the function changes. The other arguments are those of `Dataset`.
+    The function returns `Arrays`, and takes any of the arguments of `Make`. The dataset is prepared
+    again when the file of the function changes. The other arguments are those of `Dataset`.
 
     Raises:
         UserError: there is a dataset of that name, or the function has an argument that no dataset

@@ -73,8 +73,8 @@ class Settings(BaseModel):
     )
     weight_decay: Positive | None = Field(
         None,
-        description="Decoupled weight decay (AdamW): in each step, each weight is reduced by itself "
-        "times this number times the step size. Biases, and standard deviations that are "
+        description="Decoupled weight decay (AdamW): in each step, each weight is reduced by "
+        "itself times this number times the step size. Biases, and standard deviations that are "
         "parameters, are not.",
     )
     held_out: Annotated[float, Field(gt=0, lt=1)] | None = Field(
