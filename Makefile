@@ -7,7 +7,7 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 CORES ?= all
 
 .DEFAULT_GOAL := help
-.PHONY: help setup smoke paper publish pages push pull faults slurm-up slurm-down test test-slurm lint format lock schema check-mnist benchmark benchmark-history clean
+.PHONY: help setup smoke paper publish pages docs push pull faults slurm-up slurm-down test test-slurm lint format lock schema check-mnist benchmark benchmark-history clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ publish: setup  ## show what is trained of the paper's grid: results/published, 
 
 pages: setup  ## write docs/results.md, docs/controls.md, docs/questions.md and the README's part from results/published
 	$(BIN)/vaebench pages
+
+docs: setup  ## build the documentation as a site: site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 test: setup  ## run all tests that need no downloaded data
 	$(BIN)/pytest
@@ -77,7 +80,7 @@ format: setup  ## rewrite the sources in the project's format
 
 lock: setup  ## resolve pyproject.toml anew into requirements.lock (names and versions only)
 	$(BIN)/uv lock --quiet --python .venv --upgrade
-	$(BIN)/uv export --quiet --frozen --all-groups --extra workflow --no-hashes --no-emit-project --no-annotate --no-header \
+	$(BIN)/uv export --quiet --frozen --all-groups --extra workflow --extra docs --no-hashes --no-emit-project --no-annotate --no-header \
 	  | grep -vE '^(torch|triton|nvidia-[a-z0-9-]+|cuda-[a-z0-9-]+)==' > requirements.lock
 	rm uv.lock
 

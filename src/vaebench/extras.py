@@ -24,6 +24,5 @@ def require(extra: str) -> None:
     missing = [module for module in EXTRAS[extra] if find_spec(module) is None]
     if missing:
         raise UserError(
-            f"{', '.join(missing)}: not installed here, and this needs it: "
-            f"pip install 'vaebench[{extra}]'"
+            f"this needs {', '.join(missing)}, not installed here: pip install 'vaebench[{extra}]'"
         )

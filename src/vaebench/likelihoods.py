@@ -110,11 +110,10 @@ def likelihood(
         *without_parentheses: nothing; it finds out whether the parentheses were forgotten.
         mean: computes the mean of p(x|z) from the decoder's output.
         std: which standard deviation the decoder learns, see `Decoded.std`.
-        parameters: settings of its own, which the function takes as keyword arguments: numbers as
-            tensors of shape [run, 1, 1], whole numbers and texts as they are.
+        parameters: its own settings, which the function takes as keyword arguments. Numbers are
+            tensors of shape [run, 1, 1]. Whole numbers and texts are unchanged.
         data_scale: the parameter that scales the data, see `Likelihood.data_scale`.
-        name: its name in configs. If it is not given, the function's own, with hyphens for
-            underscores.
+        name: its name in configs. Default: the name of the function, with hyphens for underscores.
 
     Raises:
         UserError: the declaration is wrong. The text says what to change.
@@ -138,8 +137,8 @@ def batch_variance(
 ) -> Callable[[L], L]:
     """Register an isotropic Gaussian whose variance T the decorated function computes from a batch.
 
-    T then depends on x, so p(x|z) is no normalised density. The evidence lower bound is therefore
-    evaluated with one scalar T, the mean squared residual of the training set. Arguments as in
+    T then depends on x, so p(x|z) is not a normalised density. Therefore the evidence lower bound
+    is evaluated with one scalar T, the mean squared residual of the training set. Arguments as in
     `likelihood`; numbers among the parameters have the shape [run, 1].
     """
     _check_parentheses("batch_variance", without_parentheses)

@@ -61,8 +61,8 @@ def network(
 
     Args:
         description: one line for the command line.
-        name: its name in configs. The class's own, in lower case, if it is not given.
-        parameters: settings of its own. It reads them with `self.shared.get(name)`.
+        name: its name in configs. Default: the name of the class, in lower case.
+        parameters: its own settings. It reads them with `self.shared.get(name)`.
         conditional: see `NetworkSpec.conditional`.
     """
 

@@ -1,4 +1,4 @@
-"""Parameters: what an objective, a likelihood, a posterior or a network declares of its own.
+"""Parameters: settings that an objective, a likelihood, a posterior or a network declares.
 
 A declared parameter is a setting of the runs that take it: a key of a config, an axis, an option of
 the command line, a part of paths and hashes, a column of tables. Its value is
@@ -6,7 +6,7 @@ the command line, a part of paths and hashes, a column of tables. Its value is
 - a **number**, if the default is a float or `kind=float`. Runs that differ in it train in one pack,
   so functions receive it as a tensor with one number for each run;
 - a **whole number** or a **choice** (text). It may decide shapes, so a pack has one value of it,
-  and functions receive it as it is.
+  and functions receive it unchanged.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Parameter:
     """
 
     default: Value | None = None
-    """None: a config has to give a value."""
+    """The value if none is given. None: a config has to give a value."""
     description: str = ""
     minimum: float | None = None
     """The smallest value."""
@@ -44,10 +44,9 @@ class Parameter:
     choices: tuple[str, ...] = ()
     """The texts that the value may be."""
     kind: type[float] | type[int] | type[str] | None = None
-    """The type of the value. If it is not given, it is the type of the default, and text where
-    there are choices."""
+    """The type of the value. Default: the type of `default`, or text if there are choices."""
     check: Callable[[str], str | None] | None = None
-    """Says what is wrong with a text that is no choice. None if nothing is."""
+    """Says what is wrong with a text that is not a choice. None if nothing is."""
 
     def __post_init__(self) -> None:
         if self.default is not None and (problem := self.problem(self.default)):
@@ -55,7 +54,7 @@ class Parameter:
 
     @property
     def type(self) -> type[float] | type[int] | type[str]:
-        """The type of the value. Numbers that are no whole numbers can be packed."""
+        """The type of the value. Numbers can be packed, unless they are whole numbers."""
         if self.kind is not None:
             return self.kind
         if self.choices:
@@ -68,7 +67,7 @@ class Parameter:
         return self.type is float
 
     def coerced(self, value: Any) -> Any:
-        """The value, as a float where a whole number was given for one."""
+        """The value. A whole number that is given for a float becomes a float."""
         return float(value) if self.type is float and type(value) is int else value
 
     def problem(self, value: Any) -> str | None:
@@ -128,7 +127,7 @@ def declared(
         positional: how many arguments it takes before them.
 
     Raises:
-        ValueError: a name is no lower-case word, or the function does not take these parameters.
+        ValueError: a name is not a lower-case word, or the function does not take these parameters.
     """
     found = {
         name: value if isinstance(value, Parameter) else Parameter(value)

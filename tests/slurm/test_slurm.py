@@ -101,7 +101,7 @@ def test_a_killed_snakemake_leaves_its_job_and_the_next_one_trains_nothing_twice
     cluster.finish(cluster.start("collect"))
     assert {done["JobState"] for done in cluster.jobs()} == {"COMPLETED"}
     (log,) = cluster.logs()
-    assert "2 of 2 runs are trained: taken as they are" in log
+    assert "2 of 2 runs are trained already" in log
     assert {worker["slurm"]["SLURM_JOB_ID"] for worker in cluster.workers()} == {job}
     assert cluster.outcome() == trained_here(cluster, 150, tmp_path)
 

@@ -93,7 +93,7 @@ def test_training_into_the_same_folder_again_trains_nothing(
     assert trained[0].folder is not None
     out = trained[0].folder.parent
     again = vaebench.train(SETTINGS, [0, 1], out=out, data=data_root, device="cpu")
-    assert "2 of 2 runs are trained: taken as they are" in capsys.readouterr().err
+    assert "2 of 2 runs are trained already" in capsys.readouterr().err
     assert [one.record for one in again] == [one.record for one in trained]
 
 
@@ -328,7 +328,7 @@ def test_a_diverged_run_has_metrics_and_no_model(folder: Path) -> None:
 def test_refused_settings_are_named() -> None:
     for changes, text in (
         ({"objective": "none"}, "objective 'none' is not one of"),
-        ({"latent_dims": 2}, "'latent_dims' is no setting"),
+        ({"latent_dims": 2}, "'latent_dims' is not a setting"),
         ({"likelihood": "baggins"}, "needs tau"),
         ({"steps": 3}, "epochs or steps"),
     ):

@@ -80,7 +80,7 @@ def test_a_published_folder_holds_what_an_archive_does(layout: Layout, tmp_path:
     with pytest.raises(UserError, match=r"posterior_variance\.csv: changed"):
         import_tier(folder, tmp_path / "elsewhere", tmp_path / "store")
     (tmp_path / "mine").mkdir()
-    with pytest.raises(UserError, match="is no tier"):
+    with pytest.raises(UserError, match="is not a tier"):
         publish_tier(layout, tmp_path / "mine", False)
     manifest = json.loads((folder / "manifest.json").read_text())
     del manifest["sha256"]
@@ -140,7 +140,7 @@ def test_a_tier_that_shows_people_is_not_published(
 def test_a_tier_that_is_not_whole_is_not_packed(layout: Layout, tmp_path: Path) -> None:
     shutil.rmtree(layout.root / "weights")
     export_tier(layout, tmp_path / "a.tar", False)
-    with pytest.raises(UserError, match="not whole"):
+    with pytest.raises(UserError, match="has problems"):
         export_tier(layout, tmp_path / "b.tar", True)
     layout.claims("md").write_text("better")
     with pytest.raises(UserError, match=r"claims\.md: changed"):
@@ -169,12 +169,12 @@ def test_what_does_not_belong_is_refused_and_nothing_is_written(
     outside = json.loads(manifest) | {"tier": "../outside"}
     first = ("manifest.json", manifest)
     cases = {
-        "no plain file inside": [first, ("../outside.txt", b"x")],
-        "no plain file": [first, ("/tmp/outside.txt", b"x")],
+        "not a plain file inside": [first, ("../outside.txt", b"x")],
+        "not a plain file": [first, ("/tmp/outside.txt", b"x")],
         "does not name": [first, ("figures/fig99.svg", b"x")],
         "does not have the digest": [first, *changed],
         "missing": [first, *all_files[1:]],
-        "no manifest first": all_files,
+        "has no manifest first": all_files,
         "no valid record": [("manifest.json", json.dumps(outside).encode()), *all_files],
         "twice": [first, all_files[0], all_files[0]],
     }
@@ -184,7 +184,7 @@ def test_what_does_not_belong_is_refused_and_nothing_is_written(
         with pytest.raises(UserError, match=message):
             import_tier(archive, results, tmp_path / "store")
     link = pack(tmp_path / "bad.tar", [first, ("claims.md", b"")], tarfile.SYMTYPE)
-    with pytest.raises(UserError, match="no plain file"):
+    with pytest.raises(UserError, match="not a plain file"):
         import_tier(link, results, tmp_path / "store")
     assert list(results.iterdir()) == []
     assert not (tmp_path / "store").exists()
@@ -216,7 +216,7 @@ def test_another_tier_of_that_name_is_not_overwritten(layout: Layout, tmp_path: 
     there = tmp_path / "results" / "small"
     there.mkdir(parents=True)
     (there / "mine.txt").write_text("mine")
-    with pytest.raises(UserError, match="is there already"):
+    with pytest.raises(UserError, match="exists already"):
         import_tier(archive, tmp_path / "results", tmp_path / "store")
     assert [path.name for path in there.iterdir()] == ["mine.txt"]
 

@@ -319,5 +319,5 @@ def test_attesting_writes_a_record_that_can_be_repeated(repository: Path, tmp_pa
 def test_a_revision_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nowhere"):
         attestation.attest("nowhere", tmp_path)
-    with pytest.raises(UserError, match="no record to repeat"):
+    with pytest.raises(UserError, match="no attestation to repeat"):
         attestation.repeat(tmp_path)

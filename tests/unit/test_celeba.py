@@ -166,7 +166,7 @@ def test_a_subset_without_validation_images_holds_out_the_last_tenth(
 def test_a_damaged_jpeg_is_named(tmp_path: Path, raw: Path, content: bytes) -> None:
     path = raw / celeba.FOLDER / "000006.jpg"
     path.write_bytes(content)
-    with pytest.raises(UserError, match=r"'000006.jpg' is no whole JPEG image"):
+    with pytest.raises(UserError, match=r"'000006.jpg' is not a complete JPEG image"):
         prepared.prepare(NAME, tmp_path, [])
     assert_nothing_is_prepared(tmp_path)
     path.write_bytes(jpeg(5))
@@ -185,7 +185,7 @@ def test_a_damaged_archive_is_named(tmp_path: Path, raw: Path) -> None:
     with pytest.raises(UserError, match=r"'000003.jpg' is damaged \(Bad CRC-32"):
         prepared.prepare(NAME, tmp_path, [])
     path.write_bytes(content[:1000])
-    with pytest.raises(UserError, match="is no zip archive that can be read"):
+    with pytest.raises(UserError, match="is not a zip archive that can be read"):
         prepared.prepare(NAME, tmp_path, [])
     assert_nothing_is_prepared(tmp_path)
 

@@ -5,12 +5,13 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from tests.conftest import PROJECT, read_json
 from vaebench.__main__ import main as start
 from vaebench.cli import app
-from vaebench.cli.app import parse_duration, parse_list
+from vaebench.cli.app import PURPOSES, parse_duration, parse_list
 from vaebench.errors import UserError
 from vaebench.experiment.settings import Settings
 
@@ -80,7 +81,7 @@ def test_train_prepares_the_embedded_data_itself(tmp_path: Path) -> None:
         ),
         (["--objective", "learned", "--posterior-std", "1"], "takes 'posterior_std'"),
         (["--objective", "bilbo", "--data-scale", "2"], "takes 'data_scale'"),
-        (["--objective", "bilbo", "--seeds", "0,x"], "--seeds: 'x' in '0,x' is no whole number"),
+        (["--objective", "bilbo", "--seeds", "0,x"], "--seeds: 'x' in '0,x' is not a whole number"),
         (["--objective", "bilbo", "--seeds", "1,1"], "names a value twice"),
         (["--objective", "bilbo", "--device", "cuda"], "not available here"),
         (["--objective", "bilbo", "--device", "abacus"], "is not one of: auto, cpu"),
@@ -137,7 +138,7 @@ def test_run_trains_a_tier_where_the_workflow_looks_for_it(tmp_path: Path) -> No
             "there is no job 'objective~x'; there are:\n  objective~learned",
         ),
         (["--experiment", "second"], "has no experiment 'second'; it has: first"),
-        (["--budget", "soon"], "'soon' is no duration"),
+        (["--budget", "soon"], "'soon' is not a duration"),
     ):
         wrong = vaebench("run", "--tier", "tiny", *arguments, cwd=tmp_path)
         assert wrong.returncode == 2
@@ -208,3 +209,17 @@ def test_lists_and_durations() -> None:
     assert [parse_duration(text) for text in ("90s", "9m", "1.5h")] == [90, 540, 5400]
     with pytest.raises(UserError):
         parse_list("seeds", "", int)
+
+
+def test_help_groups_the_commands_by_purpose_and_hides_those_of_the_workflow() -> None:
+    """Each command has a purpose or is hidden, and the headings stand in the order of purposes."""
+    commands = typer.main.get_group(app).commands
+    hidden = {name for name, command in commands.items() if command.hidden}
+    assert hidden == {"collect", "table", "manifest", "pages", "schema"}
+    for name, command in commands.items():
+        assert name in hidden or getattr(command, "rich_help_panel", None) in PURPOSES, name
+    text = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "120"}).output
+    assert re.findall(r"╭─ (.*?) ─+╮", text) == ["Options", *PURPOSES]
+    assert not hidden & set(re.findall(r"^│ (\w+)", text, re.MULTILINE))
+    for name in hidden:
+        assert CliRunner().invoke(app, [name, "--help"]).exit_code == 0

@@ -64,7 +64,7 @@ def write(tmp_path: Path, values: dict[str, Any]) -> Path:
 @pytest.mark.parametrize(
     ("place", "value", "message"),
     [
-        (["experiments", 0, "axes", "objectives"], ["bilbo"], "'objectives' is no setting"),
+        (["experiments", 0, "axes", "objectives"], ["bilbo"], "'objectives' is not a setting"),
         (["surprise"], 1, "surprise: Extra inputs"),
         (["experiments", 0, "axes", "seed"], [], "experiments.0.axes.seed: List should have"),
         (["experiments", 0, "axes", "latent_dim"], [0], "axes.latent_dim: Input should be greater"),
@@ -249,7 +249,7 @@ def test_an_experiment_without_seeds_or_job_axes_is_possible() -> None:
 def test_snakemake_takes_one_file_and_no_values(tmp_path: Path) -> None:
     one, two = tmp_path / "one.yaml", tmp_path / "two.yaml"
     values = yaml.safe_load(TIERS[1].read_text())
-    assert tier_file([TIERS[1]], values) == TIERS[1]
+    assert tier_file([TIERS[1]], values) == tier_file([str(TIERS[1])], values) == TIERS[1]
     assert tier_file([], {}) == Path("config/paper.yaml")
     with pytest.raises(UserError, match=r"one\.yaml and two\.yaml"):
         tier_file([one, two], values)
@@ -344,9 +344,12 @@ def test_an_override_holds_for_its_part_of_the_grid() -> None:
     assert epochs == {(2, experiment["settings"]["epochs"]), (3, 7)}
     for override, message in (
         ({"when": {"latent_dim": 9}, "settings": {"epochs": 7}}, "latent_dim: 9 is not on the"),
-        ({"when": {"seed": 0}, "settings": {"epochs": 7}}, "'seed' is no axis that makes jobs"),
+        ({"when": {"seed": 0}, "settings": {"epochs": 7}}, "'seed' is not an axis that makes jobs"),
         ({"when": {"latent_dim": 3}, "settings": {"seed": 7}}, "'seed' is an axis"),
-        ({"when": {"latent_dim": 3}, "settings": {"tau": 7}}, "'tau' has no shared value"),
+        (
+            {"when": {"latent_dim": 3}, "settings": {"tau": 7}},
+            "'tau' is not among the shared settings",
+        ),
     ):
         experiment["overrides"] = [override]
         with pytest.raises(ValidationError, match=message):

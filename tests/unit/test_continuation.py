@@ -215,7 +215,7 @@ def test_from_continues_one_run_of_a_pack(tmp_path: Path, train: Train) -> None:
     for path in (tmp_path / ".vaebench/kept").rglob("*.state"):
         path.unlink()
     again = train("--from", folder, "--epochs", "3", "--out", "more")
-    assert "1 of 1 runs are trained: taken as they are" in again.output
+    assert "1 of 1 runs are trained already" in again.output
 
 
 def test_from_is_refused_with_the_reason(tmp_path: Path, train: Train) -> None:

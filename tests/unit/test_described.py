@@ -249,11 +249,11 @@ def test_a_path_that_is_no_dataset_is_refused(tmp_path: Path) -> None:
     for path, message in {
         "absent.npz": "absent.npz is missing: a dataset is",
         "absent/": "absent is missing",
-        "text.txt": "is no .npz file and no folder",
+        "text.txt": "is neither a .npz file nor a folder",
     }.items():
         with pytest.raises(UserError, match=message):
             dataset_of(f"{tmp_path}/{path}")
-    with pytest.raises(UserError, match="'--' makes no name"):
+    with pytest.raises(UserError, match="'--' cannot be the name"):
         dataset_of(str(write_npz(tmp_path / "--.npz")))
 
 
@@ -299,7 +299,7 @@ def test_a_function_gets_the_arguments_that_it_takes(tmp_path: Path) -> None:
     prepared.prepare("my-blobs", tmp_path, [])
     assert len(prepared.load(tmp_path / "prepared", "my-blobs").test_images) == 20
     assert not DATASETS["my-blobs"].is_labelled
-    with pytest.raises(UserError, match=r"wants 'seed', and gets any of: name, raw, mirrors"):
+    with pytest.raises(UserError, match=r"needs 'seed', and can get only: name, raw, mirrors"):
 
         @dataset("no dataset can have this argument")
         def other(seed: int) -> Arrays:

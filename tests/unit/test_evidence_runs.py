@@ -251,7 +251,7 @@ def test_the_command_and_python_measure_the_same(
     [
         ([], "give the folders of runs, or --tier with --experiment"),
         (["n2", "--cell", "seed~0"], "give the folders of runs, or --tier with --experiment"),
-        (["nowhere"], "is no folder of a run"),
+        (["nowhere"], "is not the folder of a run"),
         (["n2", "--chains", "0"], "evidence: chains: Input should be greater than or equal to 1"),
         (["n2", "--method", "exact"], "found 'exact'"),
     ],

@@ -86,9 +86,9 @@ def test_train_and_test_folders_split_by_files(photos: Path) -> None:
         (["a.txt"], "has no images"),
         (["train/a.png"], "test has no images"),
         (["test/a.png", "b.png"], "train has no images"),
-        (["ant/a.png", "b.png"], "such as ant/, which makes these classes, and others are in none"),
-        (["train/ant/a.png", "test/bee/b.png"], "has the class 'bee', of which train/ has no"),
-        (["train/a.png", "test/bee/b.png"], "others are in none, such as train/a.png"),
+        (["ant/a.png", "b.png"], "such as ant/, and others are not, such as b.png"),
+        (["train/ant/a.png", "test/bee/b.png"], "has the class 'bee', and train/ has no"),
+        (["train/a.png", "test/bee/b.png"], "others are not, such as train/a.png"),
         (["a.png"], "has 1 images, and a test_share of 0.25 leaves none for training"),
     ],
 )
@@ -109,7 +109,7 @@ def test_a_folder_of_another_layout_is_refused(
 
 
 def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="absent is no folder"):
+    with pytest.raises(UserError, match="absent is not a folder"):
         contents(tmp_path / "absent")
 
 
@@ -171,7 +171,7 @@ def test_a_damaged_image_is_named(photos: Path, sized: bool) -> None:
     size, colours = ((4, 4), 3) if sized else (None, None)
     for damaged in (b"", b"text", content[:40], content[:-30]):
         (photos / "2.png").write_bytes(damaged)
-        with pytest.raises(UserError, match=r"photos: '2\.png' is no whole PNG or JPEG"):
+        with pytest.raises(UserError, match=r"photos: '2\.png' is not a complete PNG or JPEG"):
             read(photos, size, colours)
 
 

@@ -133,10 +133,10 @@ def test_cells_and_runs_are_chosen_on_the_command_line(grid: Make) -> None:
     assert [run.settings.seed for run in pack.runs] == [1, 2]
     for cells, runs, message in (
         (["latent_dim~8"], None, r"no job 'latent_dim~8'; there are:\n  latent_dim~2"),
-        (["latent_dim~2"], "2-4", "'2-4' are no runs among 1-3"),
-        (["latent_dim~2"], "0-1", "'0-1' are no runs among 1-3"),
-        (["latent_dim~2"], "two", "'two' are no runs among 1-3"),
-        (None, "1-2", "'1-2' are no runs of one --cell"),
+        (["latent_dim~2"], "2-4", "'2-4' are not runs among 1-3"),
+        (["latent_dim~2"], "0-1", "'0-1' are not runs among 1-3"),
+        (["latent_dim~2"], "two", "'two' are not runs among 1-3"),
+        (None, "1-2", "'1-2' are not runs of one --cell"),
     ):
         with pytest.raises(UserError, match=message):
             chosen_blocks([one], cells, runs)

@@ -23,13 +23,14 @@ def read() -> nbformat.NotebookNode:
 def test_the_page_on_models_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = (PROJECT / "docs" / "models.md").read_text()
     blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     for block in blocks:
         exec(block, names)
     assert names["run"].settings.seed == 1
     assert names["images"].shape == (16, 28, 28)
+    assert (tmp_path / "out/seed~1/README.md").read_text() == names["card"]
 
 
 def test_it_is_kept_without_results() -> None:

@@ -164,7 +164,7 @@ def test_pickled_objects_are_never_loaded(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"cells\.npz: the array 'images' cannot be read .*pickle"):
         read_npz(path, 0.1, 0)
     path.write_bytes(np.array([Trap()], dtype=object).dumps())
-    with pytest.raises(UserError, match=r"cells\.npz is no \.npz file"):
+    with pytest.raises(UserError, match=r"cells\.npz is not a \.npz file"):
         read_npz(path, 0.1, 0)
     assert not (tmp_path / "sprung").exists()
 

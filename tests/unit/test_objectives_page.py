@@ -52,7 +52,7 @@ def test_an_example_trains(
 
 
 def test_the_readmes_example_trains(tmp_path: Path, settings: MakeSettings, digits: Arrays) -> None:
-    text = (PROJECT / "README.md").read_text().split("## Add an objective")[1]
+    text = (PROJECT / "README.md").read_text().split("## Try your own objective")[1]
     (block,) = re.findall(
         r"^```python\n(.*?)^```$", text.split("\n## ")[0], re.MULTILINE | re.DOTALL
     )

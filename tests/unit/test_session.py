@@ -112,7 +112,7 @@ def test_finished_runs_are_not_trained_again(
     assert packs == []
     train_targets("test", targets_in(tmp_path / "c", [*runs, settings(seed=2)]), resources)
     assert packs == [(2,)]
-    assert "2 of 3 runs are trained: taken as they are" in capsys.readouterr().err
+    assert "2 of 3 runs are trained already" in capsys.readouterr().err
     assert weights(tmp_path / "a") == weights(tmp_path / "b") == weights(tmp_path / "c")[:2]
 
 

@@ -120,7 +120,7 @@ def test_a_job_stops_in_time_before_its_wall_time(
     deadline = job_deadline()
     if allowed is None:
         assert deadline is None
-        assert "no wall time is known (UNLIMITED)" in capsys.readouterr().err
+        assert "the wall time is unknown (UNLIMITED)" in capsys.readouterr().err
     else:
         assert deadline is not None
         assert deadline - time.monotonic() == pytest.approx(allowed, abs=2)

@@ -117,7 +117,7 @@ def test_a_tracker_that_fails_does_not_end_the_training(
     monkeypatch.setitem(trackers.TRACKERS, "mlflow", failing)
     assert train_targets("test", targets_in(Path("a"), [settings(epochs=3)]), resources)
     text = capsys.readouterr().err
-    assert text.count("tracking ends, and training goes on: no space left") == 1
+    assert text.count("tracking stops, and training continues: no space left") == 1
     assert not noted
 
 

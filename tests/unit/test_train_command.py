@@ -62,7 +62,7 @@ def test_an_objective_and_a_length_suffice(tmp_path: Path, train: Train) -> None
     # The command that it proposes is one that works, and goes on from what is there.
     again = train(*next_command(result), small=False)
     assert again.exit_code == 0, again.output
-    assert "1 of 3 runs are trained: taken as they are" in again.output
+    assert "1 of 3 runs are trained already" in again.output
     assert table(again)[0] == ["objective", "seed 0", "seed 1", "seed 2", "mean", "95% interval"]
     assert "--objective bilbo,learned" in shlex.join(next_command(again))
     third = train(*next_command(again), small=False)

@@ -119,7 +119,7 @@ def test_a_figure_of_other_runs_is_found(layout: Layout) -> None:
     assert verify(layout).problems == [f"{path}: drawn from runs that are not these"]
     path.write_text("<svg/>")
     relist(layout)
-    assert "holds no account" in verify(layout).problems[0]
+    assert "does not say what it was drawn from" in verify(layout).problems[0]
 
 
 def test_other_sources_are_reported_and_no_problem(
@@ -153,7 +153,7 @@ def test_explain_tells_where_a_file_comes_from(layout: Layout) -> None:
     assert f"{record['digests']['weights'][:12]} not here" in explain(metrics)
     with pytest.raises(UserError, match="is missing"):
         explain(layout.root / "nothing")
-    with pytest.raises(UserError, match="lies in no tier"):
+    with pytest.raises(UserError, match="is not in the folder of a tier"):
         explain(PAPER_VALUES)
 
 

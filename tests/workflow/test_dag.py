@@ -170,7 +170,7 @@ def test_a_new_seed_trains_the_new_runs_alone(project: Project) -> None:
     project.config(seed=[0, 1, 2])
     assert project.jobs("--", RUNS) == ["collect", *["train_posterior_variance"] * 2]
     log = project.results / "logs/train/posterior_variance/objective~bilbo/latent_dim~2.log"
-    assert "2 of 3 runs are trained: taken as they are" in log.read_text()
+    assert "2 of 3 runs are trained already" in log.read_text()
     assert "training 1 run," in log.read_text()
     assert (project.run("bilbo", 1) / "metrics.json").read_bytes() == before
     assert (project.run("bilbo", 2) / "metrics.json").exists()

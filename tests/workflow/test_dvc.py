@@ -124,7 +124,7 @@ def test_a_fresh_clone_pulls_and_has_nothing_to_do(origin: Clone) -> None:
     new = fresh.run("bilbo", 2).relative_to(fresh.root) / "metrics.json"
     assert fresh.jobs("--", new.as_posix()) == ["train_posterior_variance"]
     (log,) = fresh.results.rglob("logs/train/**/*.log")
-    assert "2 of 3 runs are trained: taken as they are" in log.read_text()
+    assert "2 of 3 runs are trained already" in log.read_text()
 
 
 def test_stale_results_are_refused_and_stay_refused(origin: Clone) -> None:
@@ -151,7 +151,7 @@ def test_stale_results_are_refused_and_stay_refused(origin: Clone) -> None:
 
     plotting = origin.clone("plotting")
     plotting.edit("figures/fig05.py", "}\\n{", "}, that is\\n{")
-    assert "to be made again: fig05" in plotting.vaebench("pull").stderr
+    assert "so they will be made again: fig05" in plotting.vaebench("pull").stderr
     assert plotting.planned() == {"figure", "report", "manifest"}
 
 

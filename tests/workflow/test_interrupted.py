@@ -63,7 +63,7 @@ def test_a_second_snakemake_is_told_who_works_here_and_changes_nothing(
     second = project.snakemake()
     text = second.stdout + second.stderr
     assert second.returncode != 0
-    assert f'another snakemake works here: {{"pid": {first.pid}, "host"' in text
+    assert f'another snakemake is running here: {{"pid": {first.pid}, "host"' in text
     assert "Directory cannot be locked" in text
     output = first.communicate(timeout=600)[0]
     assert first.returncode == 0, output

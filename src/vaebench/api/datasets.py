@@ -10,10 +10,12 @@ from vaebench.paths import DATA
 
 
 def load_data(name: str, data: str | PathLike[str] = DATA) -> Arrays:
-    """A dataset: the prepared one, or else one that needs no files, made in memory.
+    """The images and labels of a dataset.
+
+    They are read from the prepared dataset. Without it, an embedded dataset is made in memory.
 
     Args:
-        name: the dataset, such as digits, which needs no files.
+        name: the name of the dataset. `digits` and `faces` are embedded.
         data: the folder with `prepared/`.
 
     Returns:
@@ -21,7 +23,7 @@ def load_data(name: str, data: str | PathLike[str] = DATA) -> Arrays:
         [N, height, width, colour], and `train_labels` and `test_labels`, uint8 of shape [N].
 
     Raises:
-        UserError: there is no such dataset, it is not prepared in this folder and not embedded, or
+        UserError: the dataset is unknown, it is neither prepared in this folder nor embedded, or
             its files are damaged.
     """
     prepared = Path(data) / "prepared"

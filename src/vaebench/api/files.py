@@ -26,7 +26,7 @@ def read_run(path: Path) -> RunRecord:
     if not (path / "metrics.json").exists():
         below = sorted(found.parent for found in path.glob("*/metrics.json"))
         runs = f"; runs below it: {', '.join(map(str, below))}" if below else ""
-        raise UserError(f"{path} is no folder of a run: it has no metrics.json{runs}")
+        raise UserError(f"{path} is not the folder of a run: it has no metrics.json{runs}")
     return read_record(path / "metrics.json")
 
 
@@ -63,7 +63,9 @@ def read_weights(path: Path, record: RunRecord) -> dict[str, Tensor]:
     try:
         return load(content)
     except SafetensorError as error:
-        raise UserError(f"{path} is no safetensors file ({error}): train the run again") from None
+        raise UserError(
+            f"{path} is not a safetensors file ({error}): train the run again"
+        ) from None
 
 
 def _checked(path: Path, digest: str) -> bytes:
@@ -74,7 +76,7 @@ def _checked(path: Path, digest: str) -> bytes:
         raise UserError(f"cannot read {path}: {error.strerror}") from None
     if digest_bytes(content) != digest:
         raise UserError(
-            f"{path} is not the file that the run's metrics.json names: it was changed, or is of "
-            "another run"
+            f"{path} is not the file that the run's metrics.json names: it was changed, or it "
+            "belongs to another run"
         )
     return content

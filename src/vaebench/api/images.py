@@ -67,7 +67,7 @@ def as_codes(z: ArrayLike, latent_dim: int) -> Floats:
             f"from 1, or [{latent_dim}]"
         )
     if not (np.issubdtype(array.dtype, np.number) and np.isfinite(array).all()):
-        raise UserError(f"z: found {array.dtype} that are not all finite numbers; give such")
+        raise UserError(f"z: found {array.dtype} that are not all finite; give finite numbers")
     return array.astype(np.float32)
 
 

@@ -12,15 +12,15 @@ def load_results(tier: str | PathLike[str]) -> Results:
     """The collected runs of a tier, as pandas frames.
 
     Args:
-        tier: a tier's folder, or the name of a tier below results/ of the current folder.
+        tier: the folder of a tier, or its name if it is in results/ of the current folder.
 
     Returns:
-        An object with `runs`, a frame with a row for each run: its settings and final metrics, in
-        nats per example; `history`, a frame with a row for each evaluation during training; and
-        `of(experiment, **settings)`, which chooses rows of `runs`.
+        An object with three parts. `runs` is a frame with a row for each run: its settings and its
+        final metrics, in nats per example. `history` is a frame with a row for each evaluation
+        during training. `of(experiment, **settings)` selects rows of `runs`.
 
     Raises:
-        UserError: the tier is not collected (`vaebench collect` does), or its files are damaged.
+        UserError: the tier is not collected yet, see `vaebench collect`, or its files are damaged.
     """
     folder = Path(tier)
     named = Layout.of(str(tier)).root

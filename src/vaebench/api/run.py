@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from vaebench.api.card import model_card
 from vaebench.api.datasets import load_data
 from vaebench.api.files import read_arrays, read_run, read_weights, weights_places
 from vaebench.api.images import Floats, as_codes, as_pixels, check_count
@@ -72,11 +73,12 @@ class MeasuredLatent(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class TrainedRun:
-    """A trained run. Images that it returns are float32 in [0, 1], shape [N, *image_shape].
+    """A trained run: its record, and its model to encode, decode and sample with.
 
-    Images that it takes are uint8 levels 0..255 or floats in [0, 1], as numpy arrays or torch
-    tensors, flattened or not. One image counts as a batch of one. Settings such as `data_scale`
-    are inside the model: images are never to be scaled.
+    It takes images as numpy arrays or torch tensors, flattened or not: uint8 from 0 to 255, or
+    floats in [0, 1]. One image counts as a batch of one. It returns images as float32 in [0, 1], of
+    shape [N, *image_shape]. The model applies settings such as `data_scale` itself, so do not scale
+    images.
     """
 
     record: RunRecord
@@ -84,12 +86,12 @@ class TrainedRun:
     arrays: dict[str, NDArray[Any]]
     """The content of arrays.npz, such as `samples`, see `evaluation/arrays.py`."""
     folder: Path | None
-    """Where it was loaded from. None if it has no files."""
+    """The folder that it was loaded from. None if it has no files."""
     model: Model | None
-    """None if there are no usable weights; then `no_model` says why."""
+    """The model. None if there are no usable weights. `no_model` then says why."""
     no_model: str = ""
     data: Path = DATA
-    """The folder in whose `prepared/` its training images are looked for."""
+    """Its training images are looked for in `prepared/` of this folder."""
 
     def __repr__(self) -> str:
         """Its main settings, and its place or what it lacks."""
@@ -116,9 +118,9 @@ class TrainedRun:
     def history(self) -> "pd.DataFrame":
         """The metrics of the test set during training, a row for each evaluation.
 
-        Columns: epoch, step, objective, elbo, rate, distortion (nats per example), mse; where they
-        were recorded, also train_elbo, the bound of as many training images, and held_out_elbo,
-        that of the images that were held out.
+        Columns: epoch, step, objective, elbo, rate, distortion (nats per example) and mse. If they
+        were recorded, also train_elbo, the bound of as many training images, and held_out_elbo, the
+        bound of the held-out images.
         """
         import pandas as pd
 
@@ -133,8 +135,8 @@ class TrainedRun:
         """Means and standard deviations of q(z|x).
 
         Raises:
-            UserError: the shape, type or range of the images is another one, or there are no
-                usable weights.
+            UserError: the images have another shape, type or range, or there are no usable
+                weights.
         """
         model = self._usable_model()
         mean, std = model.encode(torch.from_numpy(as_pixels(images, model.image_shape)))
@@ -223,21 +225,21 @@ class TrainedRun:
 
         Args:
             n: the number of images.
-            prior: where z is drawn from.
+            prior: the distribution of z.
                 `standard`: N(0, I).
-                `fitted`: N(0, S^2), with S^2 of Eq. 4 on the training set. It is the prior that
-                objectives with a floating prior were trained with, and fits the codes of others.
+                `fitted`: N(0, S^2), with the S^2 of Eq. 4 on the training set. Objectives with a
+                floating prior are trained with it. It also fits the codes of other objectives.
                 `gaussian`: N(m, C), with mean and covariance of the aggregated posterior of the
                 training set.
                 `aggregated`: q(z|x) of an image x that is drawn from the training set.
-            seed: of the random numbers.
+            seed: the seed of the random numbers.
             images: the training images, for `gaussian` and `aggregated`, and for `fitted` if the
-                run's files do not have S. If None, the prepared dataset of the run in `data` is
-                used; a dataset that is embedded needs no files.
+                run's files lack S. If None, the prepared dataset of the run in `data` is used. An
+                embedded dataset needs no files.
 
         Raises:
-            UserError: `n` or the prior is not possible, or the training images are needed and not
-                there; also as in `encode`.
+            UserError: `n` or the prior is not possible, or the training images are needed and
+                missing; also as in `encode`.
         """
         check_count("n", n, 1)
         if prior not in PRIORS:
@@ -260,7 +262,7 @@ class TrainedRun:
         return self.decode(model.draw(pixels, torch.from_numpy(noise)))
 
     def density(self) -> Density:
-        """p(x, z) and q(z|x) of the run, for measures of your own.
+        """p(x, z) and q(z|x) of the run, for your own measures.
 
         Raises:
             UserError: there are no usable weights, or the model is conditional.
@@ -271,18 +273,18 @@ class TrainedRun:
         return density_of(self.record, weights, self.arrays, model.device)
 
     def evidence(self, images: ArrayLike | None = None, **plan: Any) -> MeasuredEvidence:
-        """Measure the evidence log p(x) and its gap to the evidence lower bound.
+        """Measure the log evidence log p(x) and its gap to the evidence lower bound.
 
-        For one or two latent dimensions it is exact, by a grid; else it is estimated by annealed
-        importance sampling.
+        With one or two latent dimensions it is exact, from a grid. With more, it is estimated by
+        annealed importance sampling.
 
         Args:
-            images: images to measure, or the number of test images of the run's dataset in `data`.
-                If None, as many as `vaebench evidence` measures.
+            images: images to measure, or how many test images of the run's dataset in `data`. If
+                None, as many as `vaebench evidence` measures.
             **plan: other options of `vaebench evidence`, such as `temperatures=50`.
 
         Raises:
-            UserError: an option is unknown or not possible, the images are needed and not there, or
+            UserError: an option is unknown or not possible, the images are needed and missing, or
                 there are no usable weights.
         """
         density = self.density()
@@ -315,6 +317,26 @@ class TrainedRun:
         sources = Sources(dataset, self.data, None, load_data(dataset, self.data))
         record, arrays = measure_latent(density, sources, chosen)
         return MeasuredLatent(report(record), record, arrays)
+
+    def model_card(
+        self, intended_use: str = "", terms_of_data: str = "", licence: str = "", contact: str = ""
+    ) -> str:
+        """A model card in Markdown, to be put beside the weights.
+
+        It has the settings, the data, the metrics, known limits and the digests of the run.
+
+        Args:
+            intended_use: what the model is for, and what it is not for.
+            terms_of_data: under which terms the training images may be used.
+            licence: of the weights.
+            contact: whom to ask.
+
+        Returns:
+            The text. What is not given is marked as missing.
+        """
+        return model_card(
+            self.record, self.image_shape, intended_use, terms_of_data, licence, contact
+        )
 
     def _fitted_scale(self, images: ArrayLike | None) -> Floats:
         """S of Eq. 4 on the training set, shape [latent]: as stored, or else computed now.
@@ -353,26 +375,26 @@ def load_run(
 ) -> TrainedRun:
     """Open a finished run.
 
-    A run without weights, or one that diverged, opens too: it has settings, metrics and history. A
-    warning says if other code made the run than is installed, unless both are attested to compute
-    the same.
+    A run without weights, or one that diverged, can be opened too: it has settings, metrics and
+    history. A warning is logged if other code trained the run than is installed, unless an
+    attestation says that both compute the same.
 
     Args:
-        path: the folder with its metrics.json: one that `vaebench train` wrote, or one below
-            results/TIER/runs/, whose weights are then looked for below results/TIER/weights/.
-        device: the device that computes: auto (a GPU where there is one), cpu, cuda or mps.
-        data: the folder in whose `prepared/` training images are looked for, if they are needed.
+        path: the folder with its metrics.json. `vaebench train` wrote it, or it is in
+            results/TIER/runs/; the weights are then looked for in results/TIER/weights/.
+        device: auto (a GPU if there is one), cpu, cuda or mps.
+        data: training images are looked for in `prepared/` of this folder, if they are needed.
 
     Raises:
-        UserError: there is no run, its files are damaged or of other settings than they say, or
-            the device is not available.
+        UserError: there is no run, its files are damaged or belong to other settings, or the device
+            is not available.
     """
     folder = Path(path)
     record, chosen = read_run(folder), choose_device(device)
     if record.digests.sources not in accepted_sources(record.run):
         log.warning(
-            f"{folder} was made by other sources than these, which are not attested to compute the "
-            "same: its model may give other results here than its metrics say"
+            f"{folder} was trained by other sources than those installed here, and no attestation "
+            "says that both compute the same: the results here may differ from its metrics"
         )
     arrays = read_arrays(folder, record)
     places = weights_places(folder)

@@ -63,27 +63,28 @@ def train(
     device: str = "auto",
     threads: int | None = None,
 ) -> TrainedRun | list[TrainedRun]:
-    """Train one run, or one for each of several seeds, together. Progress goes to standard error.
+    """Train a run, or one run for each of several seeds. Runs of several seeds train together.
 
-    The result is the same as that of `vaebench train` with these settings.
+    The result is the same as that of `vaebench train` with these settings. Progress is written to
+    standard error.
 
     Args:
-        settings: dataset, objective, likelihood, latent_dim and epochs or steps, and others where
-            they are to differ from the defaults of `vaebench train`.
-        seeds: the seeds. If None, there is one run, whose seed is that of the settings, or else 0.
-        out: a folder for the files of the runs, in a folder `seed~0` for each seed. With it, an
-            interrupted training goes on when it is called again, and what is trained is not trained
-            again. If None, nothing is kept.
+        settings: dataset, objective, likelihood, latent_dim and epochs or steps. Others have the
+            defaults of `vaebench train`.
+        seeds: the seeds. If None, there is one run with the seed of the settings, or 0.
+        out: a folder for the files of the runs. Each seed gets a folder in it, such as `seed~0`.
+            The same call continues an interrupted training, and does not train finished runs again.
+            If None, no files are kept.
         data: the folder of raw and prepared datasets. A dataset that is neither prepared there nor
             embedded is fetched into it, as `vaebench data` does.
-        device: auto (a GPU where there is one), cpu, cuda or mps.
-        threads: CPU threads; as torch has them if None.
+        device: auto (a GPU if there is one), cpu, cuda or mps.
+        threads: CPU threads. If None, as many as torch uses.
 
     Returns:
-        The trained run; with `seeds`, a list of one run for each seed.
+        The trained run. With `seeds`, a list with one run for each seed.
 
     Raises:
-        UserError: a setting is refused, the data cannot be had, or the device is not available.
+        UserError: a setting is refused, the data cannot be fetched, or the device is not available.
         KeyboardInterrupt: training was interrupted.
     """
     runs = _plan(settings, seeds)

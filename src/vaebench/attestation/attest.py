@@ -154,7 +154,7 @@ def repeat(folder: Path = FOLDER) -> tuple[Attestation, Comparison | None]:
     """
     paths = sorted(folder.glob("*.json"))
     if not paths:
-        raise UserError(f"{folder} has no record to repeat")
+        raise UserError(f"{folder} has no attestation to repeat")
     record = read_attestation(paths[-1])
     try:
         _git("cat-file", "-e", f"{record.against}^{{commit}}")
@@ -266,7 +266,7 @@ def _git(*arguments: str) -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=True)
     except OSError:
-        raise UserError("git is not here: an attestation compares with a commit") from None
+        raise UserError("git is not installed: an attestation compares with a commit") from None
     except subprocess.CalledProcessError as error:
         raise UserError(f"`git {' '.join(arguments)}`: {error.stderr.strip()}") from None
     return done.stdout.strip()

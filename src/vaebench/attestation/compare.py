@@ -18,7 +18,7 @@ float64 is 1e-16 for one operation, and training of a few dozen steps amplifies 
 in what was tried; a factor of 1 + 1e-6 anywhere in a formula shows as 1e-9 or more in the change of
 the weights, and as 1e-6 in the objective or a gradient."""
 ULP = 2.0**-23
-"""The spacing of float32 numbers at 1. An error below it is no error of a float32 number."""
+"""The spacing of float32 numbers at 1. A float32 number cannot have a smaller error."""
 SLACK = 4.0
 """How many times the error of the former version the error of float32 numbers may have. Another
 order of the same sums changes their errors by a factor of up to about 2; the part of the error that

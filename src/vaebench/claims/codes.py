@@ -121,7 +121,7 @@ def std_changes_label_share(results: Watched) -> Values:
     rows = _with_measure(results, CONSTANT_STD, label_share)
     check_all_values(results, rows, "posterior_std")
     near = rows[rows["posterior_std"].between(*STDS_OF_FIG_9)]
-    # Not as one table: a run that is not trained yet is no run that diverged.
+    # Not as one table: a run that is not trained yet has not diverged.
     shares = {float(str(s)): by_seed(own, "value") for s, own in near.groupby("posterior_std")}
     if 1.0 not in shares:
         raise NotRun("no runs with posterior_std 1")

@@ -196,7 +196,7 @@ def _badness(claim: Claim, mean: Estimate) -> float:
 
 
 def unpaired(values: Sequence[float]) -> Unpaired | None:
-    """The difference without pairing. None if the values are no differences or too few."""
+    """The difference without pairing. None if the values are not differences, or too few."""
     if not isinstance(values, Paired) or len(values) < 2:
         return None
     of, minus = np.array(values.of), np.array(values.minus)

@@ -55,7 +55,7 @@ class Judged(Strict):
     detectable: float | None = None
     """The distance from the limit that as many further seeds decide with 80% power."""
     welch: tuple[float, float] | None = None
-    """The 95% interval without pairing by seeds. None if the values are no differences."""
+    """The 95% interval without pairing by seeds. None if the values are not differences."""
     correlation: float | None = None
     """Of the two sides of the differences, over seeds."""
     equivalent: bool = False

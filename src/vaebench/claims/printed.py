@@ -4,7 +4,7 @@ The prediction is the empirical distribution of the test bound over late epochs 
 runs with learned variances fall by several nats for an epoch now and then, and a normal
 distribution has no such falls. The central 95% of this distribution is widened about its median
 as Student's t prediction interval is wider than the normal one for this number of runs, since
-epochs of one run are no independent runs.
+epochs of one run are not independent runs.
 """
 
 from collections.abc import Sequence

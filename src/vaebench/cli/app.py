@@ -5,13 +5,41 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from vaebench import __version__
 from vaebench.errors import UserError
 
+TRAIN = "Train"
+DATA_AND_CONFIGS = "Prepare data and configs"
+MEASURE = "Measure trained runs"
+SHOW = "Show results"
+CHECK = "Check results and trace them"
+SHARE = "Share results"
+DEVELOP = "Change this project"
+PURPOSES = (TRAIN, DATA_AND_CONFIGS, MEASURE, SHOW, CHECK, SHARE, DEVELOP)
+"""What people use commands for, as headings of `vaebench --help`, in their order. A command that
+only the workflow or the Makefile calls is hidden."""
+
+
+class CommandsByPurpose(TyperGroup):
+    """The commands, ordered by their purpose."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """See `TyperGroup`."""
+
+        def place(name: str) -> int:
+            purpose = getattr(self.commands[name], "rich_help_panel", None)
+            return PURPOSES.index(purpose) if purpose in PURPOSES else len(PURPOSES)
+
+        return sorted(super().list_commands(ctx), key=place)
+
+
 app = typer.Typer(
-    help="A reproducible benchmark of variational auto-encoder objectives. "
-    "`snakemake --cores all` runs everything; these commands are its parts, for trying one thing.",
+    cls=CommandsByPurpose,
+    help="A reproducible benchmark of objectives that train variational auto-encoders. "
+    "`vaebench train` trains one objective or compares several. `snakemake --cores all` makes all "
+    "results of a tier.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -27,7 +55,7 @@ TierOption = Annotated[
 ]
 TiersOption = Annotated[
     list[str] | None,
-    typer.Option("--tier", help="The name of a tier; can be repeated. All tiers if none is given."),
+    typer.Option("--tier", help="The name of a tier. Can be repeated. Default: all tiers."),
 ]
 DataOption = Annotated[Path, typer.Option(help="Folder of raw and prepared datasets.")]
 
@@ -47,7 +75,7 @@ def main_options(
         ),
     ] = False,
 ) -> None:
-    """Options before the name of a command."""
+    """Take the options that stand before the name of a command."""
 
 
 def parse_list(name: str, text: str, kind: type[int] | type[float]) -> list[Any]:
@@ -62,7 +90,7 @@ def parse_list(name: str, text: str, kind: type[int] | type[float]) -> list[Any]
             values.append(kind(part))
         except ValueError:
             raise UserError(
-                f"--{name.replace('_', '-')}: '{part}' in '{text}' is no "
+                f"--{name.replace('_', '-')}: '{part}' in '{text}' is not a "
                 f"{'whole number' if kind is int else 'number'}; write a list such as 0,1,2"
             ) from None
     return values
@@ -76,5 +104,5 @@ def parse_duration(text: str) -> float:
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text)
     if match is None:
-        raise UserError(f"--budget: '{text}' is no duration; write one such as 90s, 9m or 2h")
+        raise UserError(f"--budget: '{text}' is not a duration; write one such as 90s, 9m or 2h")
     return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]

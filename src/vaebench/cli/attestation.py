@@ -1,33 +1,35 @@
-"""The command that compares two versions of the code."""
+"""The command that compares the results of two versions of the code."""
 
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vaebench.cli.app import app
+from vaebench.cli.app import DEVELOP, app
 from vaebench.errors import UserError
 
 if TYPE_CHECKING:
     from vaebench.attestation.attest import Comparison
 
 
-@app.command()
+@app.command(rich_help_panel=DEVELOP)
 def attest(
     against: Annotated[
-        str | None, typer.Option(help="A commit, branch or tag whose runs shall stay current.")
+        str | None,
+        typer.Option(help="A commit, branch or tag. Its runs stay current if the record holds."),
     ] = None,
     repeat: Annotated[
-        bool, typer.Option("--repeat", help="Make the comparison of the newest record once more.")
+        bool, typer.Option("--repeat", help="Repeat the comparison of the newest record.")
     ] = False,
 ) -> None:
-    """Prove that the code still computes the same as at another commit, so that its runs stay.
+    """Test whether the code computes the same as at another commit, so that its runs stay current.
 
-    Trains a golden set with the sources of the commit and with those here, minutes on two cores,
-    and compares what comes out. Each part of the code gets a level: *bits*, every byte is equal;
-    *rounding*, equal in float64, and in float32 as near to that as before; or *differs*. A record
-    of the parts that hold goes to src/vaebench/attestation/records/: commit it with the change.
-    Exit status 1 if a part differs.
+    It trains a golden set of small runs with the sources of that commit and with those here, and
+    compares the results. This takes minutes on two cores. Each part of the code gets a level.
+    *bits*: every byte is equal. *rounding*: the results are equal in float64, and as close to that
+    in float32 as before. *differs*: the part computes something else. It writes a record of the
+    parts that are equal to src/vaebench/attestation/records/. Commit the record with the change.
+    The exit status is 1 if a part differs.
     """
     from vaebench.attestation import attest as attestation
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from vaebench.cli.app import DataOption, app
+from vaebench.cli.app import MEASURE, DataOption, app
 from vaebench.cli.options import (
     CellOption,
     DeviceOption,
@@ -28,17 +28,17 @@ def _help(name: str) -> str:
     return f"{Fields[name].description} Default: {Fields[name].default}."
 
 
-@app.command()
+@app.command(rich_help_panel=MEASURE)
 def equations(
     run: Annotated[
         list[Path] | None,
-        typer.Argument(help="Folders of finished runs; or give --tier."),
+        typer.Argument(help="Folders of finished runs. Or give --tier."),
     ] = None,
     tier: Annotated[
         str | None,
         typer.Option(
-            help="A tier: its name, its config file, or its folder. With --experiment its runs are "
-            "measured; without it the table of all that is collected is written."
+            help="A tier: its name, its config file or its folder. With --experiment, the runs of "
+            "that experiment are measured. Without it, the table of collected values is written."
         ),
     ] = None,
     experiment: Annotated[str | None, typer.Option(help="An experiment of the tier.")] = None,
@@ -56,7 +56,7 @@ def equations(
     store: StoreOption = STORE,
     paper_values: PaperValuesOption = PAPER_VALUES,
 ) -> None:
-    """Measure the paper's Equations 4 to 30 on trained runs, and on their initial weights.
+    """Measure the paper's Equations 4 to 30 on trained networks and on their initial weights.
 
     It writes equations.json and equations.npz into the folder of each run.
     """

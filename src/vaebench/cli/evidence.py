@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from vaebench.cli.app import DataOption, app
+from vaebench.cli.app import MEASURE, DataOption, app
 from vaebench.cli.options import (
     CellOption,
     DeviceOption,
@@ -29,15 +29,15 @@ def _help(name: str) -> str:
     return f"{Fields[name].description}{told}".replace("`", "")
 
 
-@app.command()
+@app.command(rich_help_panel=MEASURE)
 def evidence(
     run: Annotated[
         list[Path] | None,
-        typer.Argument(help="Folders of finished runs; or give --tier and --experiment."),
+        typer.Argument(help="Folders of finished runs. Or give --tier and --experiment."),
     ] = None,
     tier: Annotated[
         str | None,
-        typer.Option(help="Measure runs of a tier: its name, its config file, or its folder."),
+        typer.Option(help="Measure runs of this tier: its name, its config file or its folder."),
     ] = None,
     experiment: Annotated[str | None, typer.Option(help="An experiment of the tier.")] = None,
     cell: CellOption = None,
@@ -55,11 +55,12 @@ def evidence(
     data: DataOption = DATA,
     store: StoreOption = STORE,
 ) -> None:
-    """Measure the evidence log p(x) of trained runs from their weights, and its gap to the bound.
+    """Measure the log evidence log p(x) of trained runs, and its gap to the bound.
 
-    For one or two latent dimensions it is exact, by a grid; else it is estimated by annealed
-    importance sampling. It writes evidence.json and evidence.npz into the folder of each run. A
-    measurement that was stopped goes on from its finished blocks.
+    It needs the weights of the runs. With one or two latent dimensions the value is exact, from a
+    grid. With more it is estimated by annealed importance sampling. It writes evidence.json and
+    evidence.npz into the folder of each run. A measurement that was stopped continues from its
+    finished blocks.
     """
     from vaebench.evidence.measure import EvidenceTarget, measure_runs
 

@@ -18,32 +18,32 @@ DeviceOption = Annotated[
     str | None,
     typer.Option(
         envvar="VAEBENCH_DEVICE",
-        help="auto (a GPU where there is one), cpu, cuda or mps; default: the tier's, or auto.",
+        help="auto (a GPU if there is one), cpu, cuda or mps. Default: that of the tier, or auto.",
     ),
 ]
-ThreadsOption = Annotated[
-    int | None, typer.Option(min=1, help="CPU threads; all cores if not given.")
-]
+ThreadsOption = Annotated[int | None, typer.Option(min=1, help="CPU threads. Default: all cores.")]
 CellOption = Annotated[
     list[str] | None,
-    typer.Option(help="Only this cell, such as objective~bilbo/latent_dim~2; can be repeated."),
+    typer.Option(help="Only this cell, such as objective~bilbo/latent_dim~2. Can be repeated."),
 ]
 RunsOption = Annotated[
     str | None,
-    typer.Option(help="Only these runs of the one cell, such as 1-30, trained together."),
+    typer.Option(
+        help="Only these runs of the given cell, such as 1-30. They are trained together."
+    ),
 ]
 StoreOption = Annotated[
     Path,
     typer.Option(
         envvar=STORE_VARIABLE,
-        help="Folder of finished and unfinished training: runs found there are not trained again.",
+        help="Folder with finished runs and saved states. Runs found there are not trained again.",
     ),
 ]
 TrackOption = Annotated[
     str | None,
     typer.Option(
-        help="tensorboard, mlflow or wandb: show the training there, below tracking/; off if not "
-        "given."
+        help="tensorboard, mlflow or wandb: write the training to tracking/ for that program. "
+        "Default: off."
     ),
 ]
 StartOverOption = Annotated[
@@ -51,13 +51,13 @@ StartOverOption = Annotated[
     typer.Option(
         "--start-over",
         envvar="VAEBENCH_START_OVER",
-        help="Discard saved states, and finished runs that are damaged, and train them anew.",
+        help="Discard saved states and damaged finished runs, and train them again.",
     ),
 ]
 
 
 def ensure_data(dataset: str, root: Path, mirrors: list[str]) -> None:
-    """Prepare a dataset unless it is prepared already, from its source as it is now."""
+    """Prepare a dataset, unless it is already prepared from its source as it is now."""
     from vaebench.data.prepared import is_prepared, prepare
 
     if not is_prepared(root / "prepared", dataset):
@@ -77,7 +77,7 @@ def make_resources(
     must_continue: bool = False,
     track: str | None = None,
 ) -> "Resources":
-    """How and where to train. This sets the number of threads of this process."""
+    """How and where to train. It also sets the number of threads of this process."""
     import torch
 
     from vaebench.execution.device import choose_device

@@ -12,8 +12,8 @@ from vaebench.runs.record import read_record
 def check_out(out: Path, cells: Sequence[Cell]) -> None:
     """Check that every run in a folder is of these cells, or differs only in what its path says.
 
-    So more seeds, or more values on another axis, may join the runs that are there. A record that
-    cannot be read is no obstacle: it is of no use to anybody.
+    So more seeds, or more values on another axis, can be added to the runs that are there. A record
+    that cannot be read is ignored.
 
     Args:
         out: the folder for the results. It need not exist.

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from vaebench.cli.app import TierOption, app
+from vaebench.cli.app import MEASURE, TierOption, app
 from vaebench.cli.options import (
     CellOption,
     DeviceOption,
@@ -21,21 +21,21 @@ from vaebench.extras import require
 from vaebench.paths import DATA, STORE, Layout
 
 
-@app.command()
+@app.command(rich_help_panel=MEASURE)
 def classifier(
     dataset: Annotated[
-        str, typer.Argument(help=f"One of: {', '.join(DATASETS)}; or one of the tier's.")
+        str, typer.Argument(help=f"One of: {', '.join(DATASETS)}; or a dataset of the tier.")
     ],
     tier: TierOption,
     device: DeviceOption = None,
     threads: ThreadsOption = None,
 ) -> None:
-    """Train the classifier whose features measure a tier's samples of a dataset."""
+    """Train the classifier whose features are used to measure samples of a dataset."""
     require("quality")
     config = load_tier(find_tier(tier))
     check_known(dataset)
     if not DATASETS[dataset].is_labelled:
-        raise UserError(f"dataset '{dataset}' has no labels that a classifier could learn")
+        raise UserError(f"dataset '{dataset}' has no labels, and a classifier needs them")
     ensure_data(dataset, DATA, config.execution.mirrors)
     import torch
 
@@ -49,7 +49,7 @@ def classifier(
     typer.echo(record)
 
 
-@app.command()
+@app.command(rich_help_panel=MEASURE)
 def evaluate(
     tier: TierOption,
     experiment: Annotated[str, typer.Option(help="An experiment of the tier.")],
@@ -59,7 +59,10 @@ def evaluate(
     threads: ThreadsOption = None,
     store: StoreOption = STORE,
 ) -> None:
-    """Measure the samples of trained runs, from their weights: KID, FID and their like."""
+    """Measure samples of trained runs: KID, FID, precision, recall, density and coverage.
+
+    It needs the weights of the runs and the classifier of their dataset.
+    """
     require("quality")
     config = load_tier(find_tier(tier))
     layout = Layout.of(config.tier)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from vaebench.cli.app import DataOption, TierOption, app
+from vaebench.cli.app import DATA_AND_CONFIGS, SHOW, DataOption, TierOption, app
 from vaebench.data.described import dataset_of
 from vaebench.data.registry import DATASETS, check_known
 from vaebench.experiment.figures import FIGURES
@@ -21,33 +21,38 @@ QUESTIONS = "questions"
 PaperValuesOption = Annotated[Path, typer.Option(help="The paper's numbers and claims.")]
 
 
-@app.command()
+@app.command(rich_help_panel=DATA_AND_CONFIGS)
 def data(
     names: Annotated[
         list[str],
         typer.Argument(
             help=f"Any of: {', '.join(DATASETS)}; a .npz file; a folder of images; or, with "
-            "--tier, a name of its config."
+            "--tier, a name in the config of that tier."
         ),
     ],
     mirror: Annotated[
         list[str] | None,
-        typer.Option(help="Folder or URL that holds NAME/FILE, tried before the official hosts."),
+        typer.Option(
+            help="Folder or URL that holds NAME/FILE. It is tried before the official hosts."
+        ),
     ] = None,
     tier: Annotated[
-        str | None, typer.Option(help="The tier whose config describes datasets, or its path.")
+        str | None,
+        typer.Option(
+            help="The tier whose config describes the datasets: its name or its config file."
+        ),
     ] = None,
     root: DataOption = DATA,
     check: Annotated[
-        bool, typer.Option("--check", help="Check every byte of what is prepared, and do no more.")
+        bool, typer.Option("--check", help="Only check every byte of the prepared data.")
     ] = False,
 ) -> None:
     """Fetch, verify and prepare datasets.
 
-    Sources in order: a verified copy already in ROOT/raw, the folder or URL that VAEBENCH_MIRROR
-    names, --mirror, the official hosts. CelebA has no host that a program may fetch it from: put
-    its files into ROOT/raw/celeba, or into celeba/ of a mirror. A preparation that is interrupted
-    goes on where it stood.
+    It looks in this order: a verified copy in ROOT/raw, the folder or URL in VAEBENCH_MIRROR,
+    --mirror, the official hosts. CelebA cannot be fetched by a program. Put its files into
+    ROOT/raw/celeba, or into celeba/ of a mirror. The same command continues a preparation that was
+    interrupted.
     """
     from vaebench.data.prepared import load, manifest_path, prepare
 
@@ -64,12 +69,12 @@ def data(
             typer.echo(prepare(name, root, mirror or []))
 
 
-@app.command()
+@app.command(rich_help_panel=DATA_AND_CONFIGS)
 def config(
     tier: TierOption,
-    out: Annotated[Path | None, typer.Option(help="A file to write instead.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write to this file instead.")] = None,
 ) -> None:
-    """Check a tier's config and print it as resolved, every default written out."""
+    """Check the config of a tier, and print it with every default."""
     from vaebench.workflow.rules import check_claims
 
     path = find_tier(tier)
@@ -83,15 +88,15 @@ def config(
         write_atomically(out, text.encode())
 
 
-@app.command()
+@app.command(hidden=True)
 def schema(
     markdown: Annotated[
-        bool, typer.Option("--markdown", help="Print the reference of all keys instead.")
+        bool, typer.Option("--markdown", help="Print the reference of all keys, in Markdown.")
     ] = False,
 ) -> None:
-    """Print the JSON schema of a tier's config, for editors.
+    """Print the JSON schema of a config, for editors.
 
-    config/schema.json is its copy, and docs/config.md that of the reference.
+    `make schema` writes it to config/schema.json, and the reference to docs/config.md.
     """
     from vaebench.reporting.config_reference import config_reference
 
@@ -99,14 +104,14 @@ def schema(
     typer.echo(text, nl=False)
 
 
-@app.command()
+@app.command(hidden=True)
 def collect(
     tier: TierOption,
     finished_only: Annotated[
-        bool, typer.Option("--finished-only", help="Leave out runs that are not trained.")
+        bool, typer.Option("--finished-only", help="Leave out runs that are not trained yet.")
     ] = False,
 ) -> None:
-    """Check every run of a tier against settings, sources and data, and collect them in a table."""
+    """Check all runs of a tier against their settings, sources and data, and make one table."""
     from vaebench.results.collect import collect as collect_runs
 
     loaded = load_tier(find_tier(tier))
@@ -118,12 +123,12 @@ def collect(
     typer.echo(layout.runs)
 
 
-@app.command()
+@app.command(rich_help_panel=SHOW)
 def draw(
     names: Annotated[list[str], typer.Argument(help=f"Any of: {', '.join(FIGURES)}.")],
     tier: TierOption,
 ) -> None:
-    """Draw figures from a tier's collected runs."""
+    """Draw figures of a tier from its collected runs."""
     require("figures")
     from vaebench.figures.draw import draw_figure
     from vaebench.results.read import load_results
@@ -134,13 +139,13 @@ def draw(
         typer.echo(loaded.layout.figure(name, "png"))
 
 
-@app.command()
+@app.command(hidden=True)
 def table(
-    names: Annotated[list[str], typer.Argument(help="Experiments of the tier.")],
+    names: Annotated[list[str], typer.Argument(help="Names of experiments of the tier.")],
     tier: TierOption,
     paper_values: PaperValuesOption = PAPER_VALUES,
 ) -> None:
-    """Write the tables of experiments from a tier's collected runs."""
+    """Write the tables of experiments of a tier from its collected runs."""
     from vaebench.reporting.tables import write_tables
     from vaebench.results.read import load_results
 
@@ -150,12 +155,12 @@ def table(
         typer.echo(loaded.layout.table(name, "md"))
 
 
-@app.command()
+@app.command(rich_help_panel=SHOW)
 def claims(
     tier: TierOption,
     paper_values: PaperValuesOption = PAPER_VALUES,
 ) -> None:
-    """Judge the claims of the paper that a tier bears on, and those of its config, by its runs."""
+    """Judge the claims of the paper and of the tier's config by the runs of the tier."""
     from vaebench.claims.ledger import others_text, parts_of
     from vaebench.claims.write import write_ledger
     from vaebench.results.read import load_results
@@ -169,20 +174,20 @@ def claims(
     typer.echo(loaded.layout.claims("md"))
 
 
-@app.command()
+@app.command(rich_help_panel=SHOW)
 def report(
     tier: TierOption,
     make: Annotated[
         bool,
         typer.Option(
             "--make",
-            help="First collect the runs that are trained, and make figures, tables and claims of "
-            "them, as Snakemake would.",
+            help="First collect the trained runs, and make their figures, tables and claims, as "
+            "Snakemake does.",
         ),
     ] = False,
     paper_values: PaperValuesOption = PAPER_VALUES,
 ) -> None:
-    """Write the page that shows a tier's figures, claims and tables."""
+    """Write the page of a tier: its answers, figures, claims and tables."""
     from vaebench.reporting.page import write_report
     from vaebench.results.read import load_results
 
@@ -196,19 +201,22 @@ def report(
     typer.echo(write_report(load_results(find_layout(tier).root)))
 
 
-@app.command()
+@app.command(hidden=True)
 def pages(
     tier: TierOption = str(PUBLISHED),
     page: Annotated[Path, typer.Option(help="The page to write.")] = Path("docs/results.md"),
-    readme: Annotated[Path, typer.Option(help="Gets its part on results.")] = Path("README.md"),
+    readme: Annotated[Path, typer.Option(help="The file whose part on results is written.")] = Path(
+        "README.md"
+    ),
     check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; exit status 1 if a page would change.")
+        bool,
+        typer.Option("--check", help="Write nothing. The exit status is 1 if a page would change."),
     ] = False,
 ) -> None:
-    """Write the page of results and the README's part from a published tier.
+    """Write docs/results.md and the README's part on results from a published tier.
 
-    Where there is a config/controls.yaml, also docs/controls.md, from results/published/controls.
-    For a config/questions.yaml likewise.
+    If there is a config/controls.yaml, it also writes docs/controls.md, from
+    results/published/controls. The same holds for a config/questions.yaml.
     """
     from vaebench.reporting.controls import write_controls
     from vaebench.reporting.published import write_pages

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from vaebench.cli.app import TierOption, TiersOption, app
+from vaebench.cli.app import CHECK, SHARE, TierOption, TiersOption, app
 from vaebench.cli.options import StoreOption
 from vaebench.cli.results import PaperValuesOption
 from vaebench.errors import UserError
@@ -14,32 +14,33 @@ from vaebench.paths import CONFIGS, PAPER_VALUES, RESULTS, SNAKEFILE, STORE
 from vaebench.progress import log
 
 
-@app.command()
+@app.command(hidden=True)
 def manifest(tier: TierOption, paper_values: PaperValuesOption = PAPER_VALUES) -> None:
-    """Write down the digest of every file that a tier made; the workflow does it last."""
+    """Write the digests of all files of a tier to its manifest.json. The workflow does so last."""
     from vaebench.provenance.manifest import write_manifest
 
     typer.echo(write_manifest(find_layout(tier), paper_values))
 
 
-@app.command()
+@app.command(rich_help_panel=CHECK)
 def verify(
     tier: Annotated[
         str | None,
         typer.Option(
             "--tier",
-            help="A tier: its name, its config file, or its folder; or a folder that holds "
-            "several. All below results/ if not given.",
+            help="A tier: its name, its config file or its folder; or a folder that holds several "
+            "tiers. Default: all tiers in results/.",
         ),
     ] = None,
     weights: Annotated[
-        bool, typer.Option("--weights", help="Weights that are not here are a problem.")
+        bool, typer.Option("--weights", help="Also report missing weights as a problem.")
     ] = False,
 ) -> None:
-    """Check every file of a tier, offline, and the chain of digests from settings to figures.
+    """Check every file of a tier, and the chain of digests from settings to figures.
 
-    Names each file that was changed, is missing or does not belong; exit status 1 if there is one.
-    Weights that are not here are counted, and sources other than this checkout's are reported.
+    It needs no network. It names each file that was changed, is missing or does not belong to the
+    tier. The exit status is then 1. It also counts missing weights and runs that other sources than
+    those of this checkout made.
     """
     from vaebench.provenance.verify import find_tiers
     from vaebench.provenance.verify import verify as verify_tier
@@ -70,40 +71,40 @@ def verify(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(rich_help_panel=CHECK)
 def explain(
-    file: Annotated[Path, typer.Argument(help="A file below results/, such as a figure.")],
+    file: Annotated[Path, typer.Argument(help="A file in results/, such as a figure.")],
 ) -> None:
-    """Say where a figure, table or run comes from: runs, weights, code, data, commit and device."""
+    """Show what a figure, table or run was made from: runs, weights, code, data and device."""
     from vaebench.provenance.trace import explain as explain_file
 
     typer.echo(explain_file(file))
 
 
-@app.command()
+@app.command(rich_help_panel=SHARE)
 def export(
     tier: TierOption,
     out: Annotated[
         Path, typer.Option(help="The archive to write, such as smoke.tar, or a folder.")
     ],
     unpacked: Annotated[
-        bool, typer.Option("--unpacked", help="Write a folder instead, to be kept in git.")
+        bool, typer.Option("--unpacked", help="Write a folder instead, which git can keep.")
     ] = False,
-    weights: Annotated[bool, typer.Option("--weights", help="Pack the weights too.")] = False,
+    weights: Annotated[bool, typer.Option("--weights", help="Also pack the weights.")] = False,
 ) -> None:
-    """Pack a tier into one archive or a folder, for `vaebench import` elsewhere."""
+    """Pack a tier into one archive or one folder, for `vaebench import`."""
     from vaebench.sharing.archive import export_tier, publish_tier
 
     write = publish_tier if unpacked else export_tier
     typer.echo(write(find_layout(tier), out, weights))
 
 
-@app.command("import")
+@app.command("import", rich_help_panel=SHARE)
 def import_(
-    archive: Annotated[Path, typer.Argument(help="An archive, or its folder unpacked.")],
+    archive: Annotated[Path, typer.Argument(help="An archive, or an unpacked folder.")],
     store: StoreOption = STORE,
 ) -> None:
-    """Check an archive, unpack it below results/ and adopt its runs: they are not trained again."""
+    """Check an archive and unpack it into results/. Its runs are not trained again."""
     from vaebench.sharing.adopt import check_current, mark_current
     from vaebench.sharing.archive import import_tier
 
@@ -117,23 +118,25 @@ def import_(
         check_current(layout, CONFIGS)
     except UserError as error:
         # To look at, verify and explain; snakemake refuses to collect it.
-        log.info(f"it can be looked at, but this checkout does not go on from it: {error}")
+        log.info(
+            f"the tier can be shown and verified, but snakemake cannot continue it here: {error}"
+        )
         return
     mark_current(layout, PAPER_VALUES)
 
 
-@app.command()
+@app.command(rich_help_panel=SHARE)
 def push(tier: TiersOption = None) -> None:
-    """Record finished tiers with DVC, send their bytes to its remote, stage their text for git."""
+    """Record finished tiers with DVC, send them to its remote, and stage their text for git."""
     from vaebench.sharing.dvc import push as push_tiers
 
     staged = push_tiers(tier or [])
     typer.echo(f"staged for git: {len(staged)} paths; `git commit` keeps this version")
 
 
-@app.command()
+@app.command(rich_help_panel=SHARE)
 def pull(tier: TiersOption = None, store: StoreOption = STORE) -> None:
-    """Bring recorded tiers from DVC's remote, check them, and let snakemake go on from them."""
+    """Fetch recorded tiers from the DVC remote and check them. Snakemake can then continue them."""
     from vaebench.sharing.dvc import pull as pull_tiers
 
     for layout in pull_tiers(tier or [], store):

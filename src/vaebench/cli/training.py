@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from vaebench.cli.app import DataOption, TierOption, app, parse_duration, parse_list
+from vaebench.cli.app import TRAIN, DataOption, TierOption, app, parse_duration, parse_list
 from vaebench.cli.options import (
     STOPPED,
     CellOption,
@@ -45,7 +45,7 @@ DIVERGED = 3
 """The exit status of `train` if all runs diverged."""
 
 
-@app.command(cls=CommandWithParameters)
+@app.command(cls=CommandWithParameters, rich_help_panel=TRAIN)
 def train(
     context: typer.Context,
     objective: Annotated[
@@ -65,55 +65,62 @@ def train(
         str, typer.Option(help=f"One of: {', '.join(LIKELIHOODS)}.")
     ] = "bernoulli",
     latent_dim: Annotated[int, typer.Option(help="Latent dimension n.")] = 2,
-    out: Annotated[Path, typer.Option(help="Folder for the results, one folder a run.")] = Path(
-        "out"
-    ),
+    out: Annotated[
+        Path, typer.Option(help="Folder for the results. Each run gets a folder in it.")
+    ] = Path("out"),
     epochs: Annotated[
-        int | None, typer.Option(help="Passes over the training set; or give --steps.")
+        int | None, typer.Option(help="Passes over the training set. Or give --steps.")
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Optimisation steps.")] = None,
-    seeds: Annotated[str, typer.Option(help="Seeds, such as 0,1,2; trained together.")] = "0",
+    seeds: Annotated[
+        str, typer.Option(help="Seeds, such as 0,1,2. Their runs are trained together.")
+    ] = "0",
     posterior: Annotated[
         str | None,
         typer.Option(
-            help=f"Family of posteriors, of {', '.join(POSTERIORS)}, or a list; for objectives "
-            "with a choice."
+            help=f"Family of posteriors, or a list: {', '.join(POSTERIORS)}. Only for objectives "
+            "that allow several."
         ),
     ] = None,
     prior: Annotated[
         str | None,
         typer.Option(
-            help=f"Family of priors, of {', '.join(PRIORS)}, or a list; for objectives with a "
-            "choice."
+            help=f"Family of priors, or a list: {', '.join(PRIORS)}. Only for objectives that "
+            "allow several."
         ),
     ] = None,
     latent_scale: Annotated[
-        str | None, typer.Option(help="c, factor on the encoder's output, or a list; default 1.")
+        str | None,
+        typer.Option(help="Factor c on the codes that the encoder returns, or a list. Default: 1."),
     ] = None,
-    batch_size: Annotated[int, typer.Option(help="Images in a batch.")] = 300,
+    batch_size: Annotated[int, typer.Option(help="Images in a mini-batch.")] = 300,
     learning_rate: Annotated[float, typer.Option(help="Adam's step size.")] = 0.001,
     schedule: Annotated[
         str,
-        typer.Option(help="The step size during training: constant, constant-cosine or cosine."),
+        typer.Option(help="Schedule of the step size: constant, constant-cosine or cosine."),
     ] = "constant",
     weight_decay: Annotated[
-        float | None, typer.Option(help="Decoupled decay of weights, as in AdamW; default none.")
+        float | None, typer.Option(help="Decoupled weight decay, as in AdamW. Default: none.")
     ] = None,
     held_out: Annotated[
         float | None,
-        typer.Option(help="Share of the training images to hold out and to record the bound of."),
+        typer.Option(
+            help="Share of the training images that is held out. Their bound is recorded."
+        ),
     ] = None,
     network: Annotated[str, typer.Option(help=f"One of: {', '.join(NETWORKS)}.")] = "mlp",
     precision: Annotated[
         str,
-        typer.Option(help="Of layers: float32, or bfloat16 or tf32, which change results."),
+        typer.Option(
+            help="Precision of the layers: float32, bfloat16 or tf32. It changes results."
+        ),
     ] = "float32",
     from_: Annotated[
         Path | None,
         typer.Option(
             "--from",
-            help="Folder of a finished run, such as out/seed~0, to continue to more epochs or "
-            "steps. Its settings are taken.",
+            help="Folder of a finished run, such as out/seed~0. It is continued with its own "
+            "settings to more --epochs or --steps.",
         ),
     ] = None,
     device: DeviceOption = None,
@@ -121,8 +128,8 @@ def train(
     keep_state: Annotated[
         bool,
         typer.Option(
-            help="Keep the final states of runs in the store, so that longer runs continue from "
-            "them. They have three times the size of the weights."
+            help="Keep the final states of runs in the store, so that longer runs can continue "
+            "them. A state is three times as large as the weights."
         ),
     ] = True,
     save_every: Annotated[int, typer.Option(min=1, help="Epochs between saved states.")] = 10,
@@ -133,17 +140,18 @@ def train(
     plugin: Annotated[  # noqa: ARG001 - loaded before the other options are read
         list[Path] | None,
         typer.Option(
-            help="A Python file of your own that registers objectives and more; can be repeated."
+            help="A Python file of your own with objectives and other parts. Can be repeated."
         ),
     ] = None,
 ) -> None:
-    """Train one objective or several, a run for each seed, without a workflow.
+    """Train one or more objectives, with a run for each seed, and compare their bounds.
 
-    Writes OUT/seed~0/ with metrics.json, arrays.npz and model.safetensors, and so on for each
-    seed. Lists in other options add a folder: OUT/posterior_std~0.1/seed~0/. The runs of an
-    objective are trained together. At the end it prints the bounds on the test set. The exit status
-    is 3 if all runs diverged. A run goes on from a shorter one whose final state was kept, if there
-    is one; with --from it is refused otherwise. Examples:
+    It writes metrics.json, arrays.npz and model.safetensors to OUT/seed~0/ and so on. Lists in
+    other options add folders: OUT/posterior_std~0.1/seed~0/. At the end it prints the bounds on the
+    test set. The exit status is 3 if all runs diverged. If the final state of a shorter run with
+    the same settings was kept, training continues from it. With --from, such a state is required.
+
+    For example:
 
         vaebench train --objective learned,bilbo --seeds 0,1 --epochs 10
 
@@ -229,7 +237,7 @@ def train(
         raise typer.Exit(DIVERGED)
 
 
-@app.command()
+@app.command(rich_help_panel=TRAIN)
 def run(
     tier: TierOption,
     experiment: Annotated[
@@ -239,7 +247,7 @@ def run(
     runs: RunsOption = None,
     budget: Annotated[
         str | None,
-        typer.Option(help="Stop after this time, such as 90s, 9m or 2h; state is saved."),
+        typer.Option(help="Save the state and stop after this time, such as 90s, 9m or 2h."),
     ] = None,
     device: DeviceOption = None,
     threads: ThreadsOption = None,
@@ -247,11 +255,11 @@ def run(
     start_over: StartOverOption = False,
     track: TrackOption = None,
 ) -> None:
-    """Train what a tier still lacks, job by job, without Snakemake.
+    """Train the runs of a tier that are not trained yet, without Snakemake.
 
-    For machines that have none, such as a notebook's GPU. Results go where the workflow looks for
-    them. Run it again to continue. With --budget, running out of time is no failure. In a Slurm job
-    it stops before the wall time is over, with exit status 75.
+    Use it on a machine without Snakemake, such as a notebook with a GPU. Snakemake finds the
+    results afterwards. The same command continues where it stopped. It exits with status 0 if
+    --budget is spent, and with 75 if it stops before the wall time of a Slurm job ends.
     """
     config = load_tier(find_tier(tier))
     deadline = job_deadline() if budget is None else time.monotonic() + parse_duration(budget)

@@ -17,7 +17,7 @@ Draw = Callable[[str, tuple[int, ...]], Tensor]
 
 
 def no_noise(name: str, shape: tuple[int, ...]) -> Tensor:  # noqa: ARG001
-    """For values of the objective that are computed outside of a run.
+    """The source of noise for an objective that is computed outside of a run: there is none.
 
     Raises:
         ValueError: always.
@@ -27,7 +27,7 @@ def no_noise(name: str, shape: tuple[int, ...]) -> Tensor:  # noqa: ARG001
 
 @dataclass(frozen=True)
 class Clock:
-    """How far training has come."""
+    """The progress of the training."""
 
     step: int | Tensor
     """The number of steps done. A tensor on a GPU, whose recorded steps read it from there."""
@@ -38,16 +38,16 @@ class Clock:
 
 @dataclass(frozen=True)
 class Batch:
-    """A mini-batch of each run of a pack, what the encoder and decoder make of it, and its setting.
+    """A mini-batch of each run of a pack, with the posterior, the draws of z and the densities.
 
-    Dimensions: `run` is first, and its values must not depend on each other. If the objective asks
-    for several draws of z (`samples`), `draw` is second: z has the shape
-    [run, draw, batch, latent], the log densities [run, draw, batch], and the posterior's tensors
-    [run, 1, batch, ...]. Without `samples` there is one draw and no such dimension.
+    The first dimension is `run`. Values of one run must not depend on another run. If the objective
+    asks for several draws of z (`samples`), the second dimension is `draw`: z has the shape
+    [run, draw, batch, latent], the log densities [run, draw, batch], and the tensors of the
+    posterior [run, 1, batch, ...]. Without `samples` there is one draw, without that dimension.
     """
 
     x: Tensor
-    """The data, multiplied by the likelihood's factor if it has one, shape [run, batch, pixel]."""
+    """The data, times `data_scale` if the likelihood has it, shape [run, batch, pixel]."""
     posterior: Posterior
     """q(z|x), with `mean`, `std`, `log_density(z)` and more."""
     z: Tensor
@@ -60,11 +60,11 @@ class Batch:
     clock: Clock
     draw: Draw = no_noise
     used: set[str] = field(default_factory=set)
-    """What the objective has asked for, of `noise` and `progress`."""
+    """Which of `noise` and `progress` the objective has used."""
 
     @cached_property
     def prior(self) -> Prior:
-        """p(z), with `log_density(z)`, `kl(posterior)`. A floating one is that of this batch."""
+        """p(z), with `log_density(z)` and `kl(posterior)`. A floating one has this batch's S^2."""
         return batch_prior(self.prior_name, self.posterior)
 
     @cached_property
@@ -92,16 +92,16 @@ class Batch:
 
     @property
     def progress(self) -> Tensor:
-        """The share of the training that is done, from 0 to 1, a tensor without dimensions.
+        """The share of the training that is done, from 0 to 1: a tensor without dimensions.
 
-        A run whose objective uses it cannot be continued to more epochs.
+        If the objective uses it, the run cannot be continued to more epochs.
         """
         self.used.add("progress")
         return self._step / self.clock.steps
 
     @property
     def epoch(self) -> Tensor:
-        """The number of epochs done, with decimals, a tensor without dimensions."""
+        """The number of epochs that are done, with decimals: a tensor without dimensions."""
         return self._step / self.clock.steps_per_epoch
 
     @property
@@ -111,8 +111,8 @@ class Batch:
     def noise(self, name: str, *shape: int) -> Tensor:
         """Standard normal draws from a stream of each run, of shape [run, *shape].
 
-        The stream is named by the seed of the run, the step and `name`, so that two runs of one
-        seed draw the same numbers. Torch's own random numbers would differ each time.
+        The stream depends on the seed of the run, the step and `name`. So two runs of one seed draw
+        the same numbers. Torch's own random numbers would differ each time.
         """
         self.used.add("noise")
         return self.draw(name, shape)

@@ -113,7 +113,7 @@ def open_image(images: ImageFiles, name: str, formats: tuple[str, ...]) -> Itera
     The name of the image is put before the text of a `UserError` in the body of `with`.
 
     Raises:
-        UserError: it cannot be read, or is no whole image in one of these formats.
+        UserError: it cannot be read, or is not a complete image in one of these formats.
     """
     content = images.read(name)
     try:
@@ -123,7 +123,9 @@ def open_image(images: ImageFiles, name: str, formats: tuple[str, ...]) -> Itera
         raise UserError(f"{images.place}: '{name}' {error}") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         kinds = " or ".join(formats)
-        raise UserError(f"{images.place}: '{name}' is no whole {kinds} image ({error})") from None
+        raise UserError(
+            f"{images.place}: '{name}' is not a complete {kinds} image ({error})"
+        ) from None
 
 
 def _mark(images: ImageFiles, names: list[str]) -> str:

@@ -34,14 +34,17 @@ class _Described(BaseModel):
         0.1,
         gt=0,
         lt=1,
-        description="Share of the images that is for testing, unless the source has them apart.",
+        description="Share of the images for testing. Not used if the source has test images.",
     )
-    split_seed: int = Field(0, ge=0, description="Seed of that split, and of the images' order.")
+    split_seed: int = Field(
+        0, ge=0, description="Seed of that split, and of the order of the images."
+    )
     digest: str | None = Field(
         None,
         pattern="^[0-9a-f]{64}$",
-        description="Digest of the prepared data, as data/prepared/NAME/dataset.json has it. Other "
-        "data are then refused, and the data need not be prepared before planning.",
+        description="Digest of the prepared data, from data/prepared/NAME/dataset.json. Other "
+        "data are then refused, and the data do not have to be prepared before "
+        "planning.",
     )
     public: bool = Field(
         False,
@@ -54,9 +57,9 @@ class NpzDataset(_Described):
     """A dataset of one .npz file, see `npz.read_npz`."""
 
     npz: ConfigPath = Field(
-        description="A .npz file with `images`, or `train_images` and `test_images`, uint8 or "
-        "floats in 0..1, of shape [N, height, width] or [N, height, width, 3]; and maybe `labels`, "
-        "or `train_labels` and `test_labels`, from 0."
+        description="A .npz file with `images`, or with `train_images` and `test_images`: uint8 "
+        "or floats in 0..1, of shape [N, height, width] or [N, height, width, 3]. It "
+        "can have `labels`, or `train_labels` and `test_labels`, from 0."
     )
 
     @property
@@ -86,16 +89,16 @@ class FolderDataset(_Described):
     """A dataset of image files in a folder, see `image_folder.read_folder`."""
 
     folder: ConfigPath = Field(
-        description="A folder of images, or of a folder for each class; or with train/ and test/ "
-        "that are so."
+        description="A folder of images, or of folders for each class. It can have train/ and "
+        "test/ of this kind."
     )
     size: Side | Pair | None = Field(
         None,
         description="Side in pixels, or [height, width], to which images are cropped and resized. "
-        "Not needed if all have one size.",
+        "Not needed if all images have one size.",
     )
     colours: Literal[1, 3] | None = Field(
-        None, description="1 for grey, 3 for colour; if not given, grey if all images are."
+        None, description="1 for grey, 3 for colour. Default: grey if all images are grey."
     )
 
     @property
@@ -196,12 +199,12 @@ def dataset_of(text: str) -> str:
     if not path.exists():
         raise UserError(f"{path} is missing: a dataset is a name, a .npz file or a folder")
     if not is_npz and not path.is_dir():
-        raise UserError(f"{path} is no .npz file and no folder of images")
+        raise UserError(f"{path} is neither a .npz file nor a folder of images")
     path = path.absolute()
     stem = path.stem if is_npz else path.name
     name = "-".join(re.findall(r"[a-z0-9]+", stem.lower()))
     if not name:
-        raise UserError(f"{path}: '{stem}' makes no name of a dataset: use letters or digits")
+        raise UserError(f"{path}: '{stem}' cannot be the name of a dataset: use letters or digits")
     register_datasets(
         {name: NpzDataset(npz=str(path)) if is_npz else FolderDataset(folder=str(path))}
     )

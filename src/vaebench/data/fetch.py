@@ -51,7 +51,7 @@ def fetch(file: RawFile, dataset: str, folder: Path, mirrors: list[str]) -> Path
         tried.append(f"{source}: {problem}")
     listing = "\n".join(f"  - {line}" for line in tried)
     raise UserError(
-        f"{file.name} of dataset '{dataset}' could not be had. Tried in order:\n{listing}\n"
+        f"{file.name} of dataset '{dataset}' could not be fetched. Tried in order:\n{listing}\n"
         f"Put the file (MD5 {file.md5}) at {target}, or set VAEBENCH_MIRROR to a folder or URL "
         f"that holds {dataset}/{file.name}."
     )

@@ -63,13 +63,13 @@ def open_archive(path: Path) -> ImageFiles:
     """The images `*.jpg` in any folder of an archive.
 
     Raises:
-        UserError: the file is no zip archive, a path in it leads out of it, or two images have the
+        UserError: the file is not a zip archive, a path leads out of it, or two images have the
             same name.
     """
     try:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError) as error:
-        raise UserError(f"{path} is no zip archive that can be read ({error})") from None
+        raise UserError(f"{path} is not a zip archive that can be read ({error})") from None
     images: dict[str, zipfile.ZipInfo] = {}
     for entry in archive.infolist():
         if _leads_out(entry.orig_filename):

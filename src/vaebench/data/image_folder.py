@@ -50,7 +50,7 @@ def contents(folder: Path) -> Contents:
             images have a class and others none, or a class has no training images.
     """
     if not folder.is_dir():
-        raise UserError(f"{folder} is no folder")
+        raise UserError(f"{folder} is not a folder")
     names = find_images(folder)
     if not names:
         raise UserError(f"{folder} has no images ({', '.join(SUFFIXES)}) in it or below")
@@ -76,19 +76,18 @@ def contents(folder: Path) -> Contents:
     if CLASS_OF_NONE in classes and len(classes) > 1:
         loose = next(name for name, own in class_of.items() if own == CLASS_OF_NONE)
         raise UserError(
-            f"{folder}: some images are in folders, such as {classes[1]}/, which makes these "
-            f"classes, and others are in none, such as {loose}: put all of them into folders, or "
-            "none"
+            f"{folder}: some images are in folders of classes, such as {classes[1]}/, and others "
+            f"are not, such as {loose}: put all of them into folders, or none"
         )
     if "train" in parts:
         for name in parts["test"]:
             if class_of[name] not in {class_of[other] for other in parts["train"]}:
                 raise UserError(
-                    f"{folder}: {name} has the class '{class_of[name]}', of which train/ has no "
-                    "images"
+                    f"{folder}: {name} has the class '{class_of[name]}', and train/ has no image "
+                    "of this class"
                 )
     if len(classes) > CLASSES:
-        raise UserError(f"{folder} has {len(classes)} folders, and no more than {CLASSES} classes")
+        raise UserError(f"{folder} has {len(classes)} classes: the most is {CLASSES}")
     number = {name: k for k, name in enumerate(classes)}
     return Contents(parts, {name: number[own] for name, own in class_of.items()}, classes)
 

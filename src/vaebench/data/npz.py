@@ -85,7 +85,7 @@ def open_npz(path: Path) -> NpzFile:
     except FileNotFoundError:
         raise UserError(f"{path} is missing") from None
     except DAMAGES as error:
-        raise UserError(f"{path} is no .npz file that can be read ({error})") from None
+        raise UserError(f"{path} is not a .npz file that can be read ({error})") from None
     if not isinstance(file, NpzFile):
         raise UserError(f"{path} holds one array without a name: write it with numpy.savez")
     return file
@@ -116,8 +116,8 @@ def _read(path: Path, file: NpzFile, name: str) -> NDArray[Any]:
         array = file[name]
     except DAMAGES as error:
         raise UserError(f"{path}: the array '{name}' cannot be read ({error})") from None
-    if not isinstance(array, np.ndarray):  # but the bytes of a member that is no array
-        raise UserError(f"{path}: the array '{name}' cannot be read (it is none of numpy's)")
+    if not isinstance(array, np.ndarray):  # but the bytes of a member that is not an array
+        raise UserError(f"{path}: the array '{name}' cannot be read (it is not a numpy array)")
     return array
 
 

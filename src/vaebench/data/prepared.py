@@ -55,8 +55,8 @@ def data_digest(prepared: Path, name: str) -> str:
         recorded: str = manifest["digest"]
     except FileNotFoundError:
         raise UserError(
-            f"dataset '{name}' is not prepared, and only then is it known what its runs depend on: "
-            f"run {_command(name)} first, which says where it looks for the images"
+            f"dataset '{name}' is not prepared, and its runs depend on its bytes: run "
+            f"{_command(name)} first; it says where it looks for the images"
         ) from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is damaged ({error}): run {_command(name)} again") from None
@@ -110,7 +110,7 @@ def prepare(name: str, root: Path, mirrors: list[str]) -> Path:
     if registered not in (None, found):
         raise UserError(
             f"the prepared arrays of '{name}' have the digest {found}, not the registered "
-            f"'{registered}': nothing was written. Who adds or changes this dataset enters the "
+            f"'{registered}': nothing was written. If you added or changed this dataset, enter the "
             "digest in src/vaebench/data/registry.py, or where it is registered"
         )
     target = root / "prepared" / name

@@ -84,8 +84,8 @@ def dataset(
 ) -> Callable[[F], F]:
     """Register the decorated function under its own name, with hyphens for underscores.
 
-    It returns `Arrays`, and takes any of the arguments of `Make`. The dataset is prepared again
-    when the file of the function changes. The other arguments are those of `Dataset`.
+    The function returns `Arrays`, and takes any of the arguments of `Make`. The dataset is prepared
+    again when the file of the function changes. The other arguments are those of `Dataset`.
 
     Raises:
         UserError: there is a dataset of that name, or the function has an argument that no dataset
@@ -101,7 +101,7 @@ def dataset(
             )
             if not is_given and parameter.default is parameter.empty:
                 raise UserError(
-                    f"dataset '{name}': its function wants '{parameter.name}', and gets any of: "
+                    f"dataset '{name}': its function needs '{parameter.name}', and can get only: "
                     f"{', '.join(ARGUMENTS)}"
                 )
         register(

@@ -206,8 +206,8 @@ def _check_generators(before: list[Tensor], device: torch.device, name: str) -> 
     if not all(map(torch.equal, before, _global_states(device))):
         raise UserError(
             f"{name} draws from torch's global random numbers, which differ each time: an "
-            "objective draws with batch.noise(name, *shape), which are the run's own; a likelihood "
-            "draws none"
+            "objective draws with batch.noise(name, *shape), which belong to the run; a likelihood "
+            "must not draw any"
         )
 
 

@@ -172,7 +172,7 @@ def read_checkpoint(
     if found.sources not in sources:
         raise RefusedError(
             f"other sources made it ({found.sources[:12]}) than this checkout's "
-            f"({wanted.sources[:12]}), which would end in a run that is neither's"
+            f"({wanted.sources[:12]}), and a run has to come from one version of the sources"
         )
     if found.device != wanted.device:
         # Noise differs between kinds of device. The result would belong to neither.

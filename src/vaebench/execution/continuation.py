@@ -157,7 +157,7 @@ def _read(
     header, tensors = read_checkpoint(path, key, sources)
     if key.device != "cpu" and header.pack != [_name(run) for run in pack.runs]:
         raise RefusedError(
-            "on a GPU, the numbers depend on which runs are trained together, and these are others"
+            "on a GPU, the numbers of a run depend on the runs beside it, and these are other runs"
         )
     return header, tensors
 

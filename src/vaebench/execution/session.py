@@ -127,7 +127,7 @@ def train_targets(label: str, targets: Sequence[Target], resources: Resources) -
         missing = _missing(store, targets, hashes)
         restored = len(targets) - len(missing)
         if restored:
-            log.info(f"[{label}] {restored} of {len(targets)} runs are trained: taken as they are")
+            log.info(f"[{label}] {restored} of {len(targets)} runs are trained already")
         if missing:
             runs = [targets[k].settings for k in missing]
             session = _prepare(label, runs, resources)

@@ -45,7 +45,7 @@ def job_deadline() -> float | None:
     text = _ask_queue(job, "TimeLeft")
     left = None if text is None else seconds(text)
     if left is None:
-        log.info(f"Slurm job {job}: no wall time is known ({text or 'squeue does not answer'})")
+        log.info(f"Slurm job {job}: the wall time is unknown ({text or 'squeue does not answer'})")
         return None
     return time.monotonic() + left - min(MARGIN, left / 5)
 

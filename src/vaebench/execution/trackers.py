@@ -168,7 +168,7 @@ class Tracking:
         try:
             write(values, step)
         except Exception as error:
-            log.info(f"tracking ends, and training goes on: {error}")
+            log.info(f"tracking stops, and training continues: {error}")
             self._logs = []
 
 

@@ -23,23 +23,25 @@ class EvidencePlan(BaseModel):
     method: Literal["auto", "grid", "ais"] = Field(
         "auto",
         description="`grid`: exact, for 1 or 2 latent dimensions. `ais`: annealed importance "
-        "sampling. `auto`: a grid where it is possible.",
+        "sampling. `auto`: a grid if it is possible.",
     )
     images: Count | None = Field(
         None,
-        description="Test images, from the first; 10,000 on a grid and 1,000 by annealing if not "
-        "given, or all if there are fewer.",
+        description="How many test images are measured, from the first. Default: 10,000 on a grid "
+        "and 1,000 by annealing, or all if there are fewer.",
     )
-    temperatures: Count = Field(200, description="T, for annealing.")
-    chains: Count = Field(8, description="C, for annealing.")
+    temperatures: Count = Field(200, description="T: the number of densities of annealing.")
+    chains: Count = Field(8, description="C: the number of chains of annealing.")
     draws: Annotated[int, Field(ge=25)] = Field(
-        5000, description="Draws of each image for the importance weighted bounds beside annealing."
+        5000,
+        description="Draws of z for each image, for the importance weighted bounds beside "
+        "annealing.",
     )
     simulated: Annotated[int, Field(ge=0)] = Field(
-        100, description="Simulated images for the error bar of annealing; 0 for none."
+        100, description="Simulated images for the error bar of annealing. 0: none."
     )
     refined: Annotated[int, Field(ge=0)] = Field(
-        200, description="Images whose gap is split into its causes; 0 for none."
+        200, description="Images whose gap is split into its causes. 0: none."
     )
     seed: Annotated[int, Field(ge=0)] = Field(0, description="Of the random numbers.")
 

@@ -53,7 +53,8 @@ class Override(Strict):
     """Settings that hold for a part of an experiment in place of the shared ones."""
 
     when: dict[str, AxisValue] = Field(
-        description="Values on axes that make jobs; the override is for runs that have them all.",
+        description="Values on axes that make jobs. The override applies to runs that have all of "
+        "them.",
         min_length=1,
         json_schema_extra=NAMES_A_SETTING,
     )
@@ -65,45 +66,47 @@ class Override(Strict):
 class Experiment(Strict):
     """A regular grid of runs with a name: fixed settings, and axes that are each a list."""
 
-    name: Name = Field(description="Names the experiment in paths, tables and on the command line.")
-    description: str = Field("", description="One line for the report.")
+    name: Name = Field(
+        description="The name of the experiment in paths, tables and on the command line."
+    )
+    description: str = Field("", description="One line that the page of the tier shows.")
     settings: dict[str, AxisValue] = Field(
         default_factory=dict,
         description="Settings that all runs of the experiment share.",
         json_schema_extra=NAMES_A_SETTING,
     )
     axes: dict[str, Annotated[list[AxisValue], Field(min_length=1)]] = Field(
-        description="Settings that vary, each with its values, in the order they have in paths.",
+        description="Settings that vary, each with its values. Paths have them in this order.",
         min_length=1,
         json_schema_extra=NAMES_A_SETTING,
     )
     packed: list[str] = Field(
         default_factory=lambda values: ["seed"] if "seed" in values.get("axes", {}) else [],
-        description="Axes whose runs are trained together in one process, as stacked tensors; the "
-        "seeds if not given.",
+        description="Axes whose runs are trained together in one process, as stacked tensors. "
+        "Default: the seeds.",
     )
 
     overrides: list[Override] = Field(
         default_factory=list,
         description="Other settings for a part of the runs, such as more epochs at one latent "
-        "dimension; a later entry comes before an earlier one.",
+        "dimension. If several entries fit, the last one counts.",
     )
 
     sample_quality: bool = Field(
         False,
-        description="Whether samples of every run are compared with the test images by a "
-        "classifier's features.",
+        description="Whether samples of every run are compared with test images, by the features "
+        "of a classifier.",
     )
 
     evidence: bool | EvidencePlan = Field(
         False,
-        description="Whether the evidence log p(x) of every run is measured from its weights, or "
-        "how, if not as usual.",
+        description="Whether the log evidence log p(x) of every run is measured. A mapping also "
+        "says how.",
     )
     equations: bool | EquationsPlan = Field(
         False,
-        description="Whether the paper's Equations 4 to 30 are measured on every run, from its "
-        "weights, or how, if not as usual.",
+        description="Whether the paper's Equations 4 to 30 are measured on every run. A mapping "
+        "also says how.",
     )
     latent: bool | LatentPlan = Field(
         False,
@@ -119,8 +122,9 @@ class Experiment(Strict):
 
     baseline: AxisValue | None = Field(
         None,
-        description="The value that the others on its axis are compared with, seed by seed; the "
-        "first objective if not given, or the first value of another axis if only that varies.",
+        description="The value that the others on its axis are compared with, seed by seed. "
+        "Default: the first objective, or the first value of another axis if the "
+        "objective does not vary.",
     )
 
     @model_validator(mode="after")
@@ -129,8 +133,8 @@ class Experiment(Strict):
         for key in [*self.settings, *self.axes]:
             if key not in known:
                 raise ValueError(
-                    f"'{key}' is no setting of a run; known: {', '.join(known)}. A parameter of an "
-                    "objective of your own needs its file under `plugins`"
+                    f"'{key}' is not a setting of a run; known: {', '.join(known)}. A parameter of "
+                    "your own objective needs its file under `plugins`"
                 )
         for axis, values in self.axes.items():
             if axis in self.settings:
@@ -162,8 +166,8 @@ class Experiment(Strict):
                     )
             if self.sample_quality and not DATASETS[dataset].is_labelled:
                 raise ValueError(
-                    f"sample_quality: dataset '{dataset}' has no labels, and what measures samples "
-                    "are the features of a classifier that learned a dataset's labels: leave it out"
+                    f"sample_quality: dataset '{dataset}' has no labels, and the classifier that "
+                    "measures samples is trained on labels: leave sample_quality out"
                 )
         return self
 
@@ -204,7 +208,7 @@ class Experiment(Strict):
         for axis, value in override.when.items():
             if axis not in job_axes(self):
                 raise ValueError(
-                    f"{place}.when: '{axis}' is no axis that makes jobs: {list(job_axes(self))}"
+                    f"{place}.when: '{axis}' is not an axis that makes jobs: {list(job_axes(self))}"
                 )
             if value not in self.axes[axis]:
                 raise ValueError(
@@ -214,7 +218,7 @@ class Experiment(Strict):
             if key in self.axes:
                 raise ValueError(f"{place}.settings: '{key}' is an axis, and so already given")
             if key not in self.settings:
-                raise ValueError(f"{place}.settings: '{key}' has no shared value in settings")
+                raise ValueError(f"{place}.settings: '{key}' is not among the shared settings")
 
 
 @dataclass(frozen=True)

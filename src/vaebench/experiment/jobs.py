@@ -187,7 +187,9 @@ def chosen_blocks(
     first, last = (int(match[1]), int(match[2])) if match else (0, 0)
     if len(found) != 1 or not 1 <= first <= last <= len(found[0][1].runs):
         most = f" among 1-{len(found[0][1].runs)}" if len(found) == 1 else ""
-        raise UserError(f"--runs: '{runs}' are no runs{most} of one --cell; write such as 1-30")
+        raise UserError(
+            f"--runs: '{runs}' are not runs{most} of one --cell; write a range such as 1-30"
+        )
     return [(name, RunBlock(cell, first, last)) for name, cell in found]
 
 

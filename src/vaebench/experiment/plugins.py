@@ -104,7 +104,7 @@ def _run(path: Path) -> ModuleType:
     name = f"vaebench_plugin_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     spec = spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise UserError("it is no Python file: its name has to end in .py")
+        raise UserError("it is not a Python file: its name has to end in .py")
     module = module_from_spec(spec)
     sys.modules[name] = module
     try:

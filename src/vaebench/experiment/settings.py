@@ -45,52 +45,51 @@ class Settings(BaseModel):
     objective: Name = Field(description="Training objective, see objectives/.")
     posterior: Name | None = Field(
         None,
-        description="Family of posteriors q(z|x), see families.py. Only for objectives that can be "
-        "used with several; their first one if not given.",
+        description="Family of posteriors q(z|x), see families.py. Only for objectives that allow "
+        "several. Default: their first one.",
     )
     prior: Name | None = Field(
         None,
-        description="Family of priors p(z), see families.py. Only for objectives that can be used "
-        "with several; their first one if not given.",
+        description="Family of priors p(z), see families.py. Only for objectives that allow "
+        "several. Default: their first one.",
     )
     latent_dim: Count = Field(description="Latent dimension n.")
     latent_scale: Positive = Field(
         1.0,
-        description="c: hard-coded factor on the encoder's output, its inverse on the decoder's "
-        "input (Fig. 8).",
+        description="c: a fixed factor on the codes of the encoder. The decoder's input is "
+        "divided by it (Fig. 8).",
     )
     network: Name = Field(description="Network of encoder and decoder, see models/.")
     precision: Literal["float32", "tf32", "bfloat16"] = Field(
         "float32",
-        description="Numbers in which layers are computed. Others than float32 are faster and give "
-        "other results; tf32 needs a CUDA GPU.",
+        description="The precision of the layers. bfloat16 and tf32 are faster and give other "
+        "results. tf32 needs a CUDA GPU.",
     )
     batch_size: Count = Field(description="Images in a batch.")
     learning_rate: Positive = Field(description="Adam's step size.")
     schedule: Literal["constant", "constant-cosine", "cosine"] = Field(
         "constant",
-        description="The step size during training: `cosine` brings it to 0 along half a cosine, "
-        "`constant-cosine` keeps it for 80% of the steps and does so in the others.",
+        description="The step size during training. `cosine`: it falls to 0 along half a cosine. "
+        "`constant-cosine`: it is constant for 80% of the steps, and then falls in "
+        "this way.",
     )
     weight_decay: Positive | None = Field(
         None,
-        description="Decoupled weight decay (AdamW): in each step, weights lose this share times "
-        "the step size of themselves. Biases, and standard deviations that are parameters "
-        "themselves, do not.",
+        description="Decoupled weight decay (AdamW): in each step, each weight is reduced by "
+        "itself times this number times the step size. Biases, and standard deviations that are "
+        "parameters, are not.",
     )
     held_out: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None,
-        description="Share of the training images that is not trained on. Their bound is recorded "
-        "during training. They are the same images in all runs.",
+        description="Share of the training images that is held out. Their bound is recorded "
+        "during training. All runs hold out the same images.",
     )
     epochs: Count | None = Field(
-        None, description="Passes over the training set; give this or `steps`."
+        None, description="Passes over the training set. Give this or `steps`."
     )
-    steps: Count | None = Field(
-        None, description="Optimisation steps, whatever the size of the training set."
-    )
+    steps: Count | None = Field(None, description="Optimisation steps, in place of `epochs`.")
     seed: Annotated[int, Field(ge=0)] = Field(
-        description="Names the run's random streams: initial weights, data order and noise."
+        description="The seed of the run's random streams: initial weights, data order and noise."
     )
 
     @model_validator(mode="before")
@@ -203,12 +202,12 @@ class Settings(BaseModel):
 
     @property
     def posterior_family(self) -> str:
-        """The family of posteriors, also where it is no setting."""
+        """The family of posteriors, even if it is not a setting."""
         return self.posterior or OBJECTIVES[self.objective].posterior[0]
 
     @property
     def prior_family(self) -> str:
-        """The family of priors, also where it is no setting."""
+        """The family of priors, even if it is not a setting."""
         return self.prior or OBJECTIVES[self.objective].prior[0]
 
 

@@ -20,23 +20,23 @@ class Execution(Strict):
     """How runs are trained on this machine. Nothing here enters a run's hash."""
 
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
-        "auto", description="`auto` takes a GPU where there is one."
+        "auto", description="`auto` uses a GPU if there is one."
     )
     threads: Annotated[int, Field(ge=1)] = Field(
         1,
         description="Threads of one training job on CPUs. Jobs share the cores given by --cores: "
-        "with 1, as many jobs as cores run side by side.",
+        "with 1 thread, as many jobs as cores run side by side.",
     )
     save_every: Annotated[int, Field(ge=1)] = Field(
         10,
-        description="Epochs between two saved states of a training job; one that is counted in "
-        "steps saves at every twentieth of them.",
+        description="Epochs between two saved states of a training job. A training that is "
+        "counted in steps saves after every twentieth of them.",
     )
     keep_state: bool = Field(
         False,
-        description="Whether the final states of runs are kept in the store, so that the same runs "
-        "with more epochs or steps continue from them. They have three times the size of the "
-        "weights.",
+        description="Whether the final states of runs are kept in the store, so that the same "
+        "runs with more epochs or steps can continue from them. A state is three "
+        "times as large as the weights.",
     )
     track: Literal["tensorboard", "mlflow", "wandb"] | None = Field(
         None,
@@ -53,23 +53,23 @@ class Execution(Strict):
 class Tier(Strict):
     """One config file. It is complete in itself: it inherits nothing from another tier."""
 
-    tier: Name = Field(description="Names the folder below results/.")
+    tier: Name = Field(description="The name of the tier, and of its folder in results/.")
     plugins: list[ConfigPath] = Field(
         default_factory=list,
-        description="Python files of your own that register objectives, likelihoods, networks, "
+        description="Your own Python files, which register objectives, likelihoods, networks, "
         "datasets, figures or statistics. Paths are relative to the config.",
     )
     # Before the experiments, whose checks read the registry that these enter.
     datasets: dict[Name, Description] = Field(
         default_factory=dict,
-        description="Datasets of your own: for each name, `npz: FILE` or `folder: FOLDER`. Paths "
-        "are relative to the config.",
+        description="Your own datasets: for each name, `npz: FILE` or `folder: FOLDER`. Paths are "
+        "relative to the config.",
     )
     experiments: list[Experiment] = Field(min_length=1)
-    figures: list[Name] = Field(description="Figures to draw, as in `vaebench draw --help`.")
+    figures: list[Name] = Field(description="Figures to draw. `vaebench draw --help` lists them.")
     claims: str | list[dict[str, Any]] = Field(
         default_factory=list,
-        description="Claims of your own, which are judged beside the paper's: a file with a key "
+        description="Your own claims, which are judged like the paper's: a file with a key "
         "`claims`, relative to this one, or the list itself, as in paper_values.yaml.",
     )
     execution: Execution = Execution()
@@ -139,13 +139,13 @@ def load_tier(path: Path) -> Tier:
     """Read and check a tier's file. Load its plugins and register the datasets that it describes.
 
     Raises:
-        UserError: the file is missing, is no YAML or fails the checks. The text names file, key and
-            value.
+        UserError: the file is missing, is not YAML or fails the checks. The text names the file,
+            the key and the value.
     """
     try:
         values = yaml.load(path.read_text(), Loader=_UniqueKeyLoader)
     except UnicodeDecodeError:
-        raise UserError(f"{path} is no text file") from None
+        raise UserError(f"{path} is not a text file") from None
     except OSError as error:
         known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml")))
         there = f"; configs there: {known}" if known else ""
@@ -243,7 +243,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         for key_node, _ in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
                 raise yaml.YAMLError(
-                    f"line {key_node.start_mark.line + 1}: a key is no single word"
+                    f"line {key_node.start_mark.line + 1}: a key is not a single word"
                 )
             if key_node.value in seen:
                 mark = key_node.start_mark

@@ -71,15 +71,15 @@ def objective(
 
     Args:
         *without_parentheses: nothing; it finds out whether the parentheses were forgotten.
-        posterior: the family of posteriors, a name in `families.POSTERIORS`; or several names, if
-            the objective is right for each of them.
-        prior: the same for priors, `families.PRIORS`.
-        parameters: settings of its own, which the function takes as keyword arguments: numbers as
-            tensors of shape [run, 1] that multiply a quantity of each example, whole numbers and
-            texts as they are. A plain value is a default.
+        posterior: the family of posteriors, a name in `families.POSTERIORS`. Several names if the
+            objective is right for each of them.
+        prior: the same for priors, in `families.PRIORS`.
+        parameters: its own settings, which the function takes as keyword arguments. Numbers are
+            tensors of shape [run, 1] that multiply a quantity of each example. Whole numbers and
+            texts are unchanged. A plain value is a default.
         samples: the number of draws of z for each example, or the name of a parameter.
-        name: its name in configs. If it is not given, the function's own, with hyphens for
-            underscores. A factory gives each of its objectives a name.
+        name: its name in configs. Default: the name of the function, with hyphens for underscores.
+            A factory gives each of its objectives a name.
         on_whole_set: see `Objective.on_whole_set`.
         conditioning: see `Objective.conditioning`.
 

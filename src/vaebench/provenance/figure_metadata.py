@@ -13,13 +13,13 @@ def figure_metadata(path: Path) -> dict[str, str]:
     """Read the metadata that `draw_figure` wrote into a PNG or an SVG.
 
     Raises:
-        UserError: the file is missing, or is no figure of this project.
+        UserError: the file is missing, or is not a figure of this project.
     """
     if not path.exists():
         raise UserError(f"{path}: missing")
     found = _of_png(path) if path.suffix == ".png" else _of_svg(path)
     if not set(KEYS) <= set(found):
-        raise UserError(f"{path}: holds no account of what it was drawn from")
+        raise UserError(f"{path}: does not say what it was drawn from")
     return {key: found[key] for key in KEYS}
 
 
@@ -30,7 +30,7 @@ def _of_png(path: Path) -> dict[str, str]:
         with Image.open(path) as image:
             return {str(k): str(v) for k, v in image.info.items()}
     except (UnidentifiedImageError, OSError):
-        raise UserError(f"{path}: no PNG image") from None
+        raise UserError(f"{path}: not a PNG image") from None
 
 
 def _of_svg(path: Path) -> dict[str, str]:

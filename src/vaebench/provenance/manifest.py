@@ -43,7 +43,7 @@ def read_manifest(layout: Layout) -> Manifest:
         UserError: the manifest is missing or damaged.
     """
     if not layout.root.is_dir():
-        raise UserError(f"{layout.root} is no folder with a tier's results")
+        raise UserError(f"{layout.root} is not a folder with the results of a tier")
     return read_as(Manifest, layout.manifest, "run the tier, which writes it last")
 
 

@@ -53,7 +53,7 @@ def _tier_of(path: Path) -> Layout:
     for folder in path.resolve().parents:
         if (folder / "runs.parquet").exists():
             return Layout(folder)
-    raise UserError(f"{path} lies in no tier's folder: there is no runs.parquet above it")
+    raise UserError(f"{path} is not in the folder of a tier: there is no runs.parquet above it")
 
 
 def _run_lines(layout: Layout, experiment: str, folder: str) -> list[str]:

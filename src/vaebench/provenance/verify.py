@@ -46,8 +46,8 @@ class Verification:
     follow from the others."""
     weights_missing: int = 0
     other_sources: list[str] = field(default_factory=list)
-    """Runs of other sources than this checkout's, without an attestation. They are no problem of
-    the tier itself."""
+    """Runs of other sources than this checkout's, without an attestation. This is not a problem
+    of the tier itself."""
     attested: dict[Level, int] = field(default_factory=dict)
     """The number of runs that count as current by an attestation of each level."""
 
@@ -239,9 +239,9 @@ def find_tiers(root: Path) -> list[Layout]:
     tiers = [
         Layout(path.parent)
         for path in sorted(root.glob("**/manifest.json"))
-        # A killed import leaves a hidden folder, which is no tier.
+        # A killed import leaves a hidden folder, which is not a tier.
         if not any(part.startswith(".") for part in path.relative_to(root).parts)
     ]
     if not tiers:
-        raise UserError(f"{root} has no manifest.json: a tier writes it when all is made")
+        raise UserError(f"{root} has no manifest.json: a tier writes it when everything is made")
     return tiers

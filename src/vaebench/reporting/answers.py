@@ -89,7 +89,7 @@ def _of_experiment(results: Results, experiment: Experiment) -> Answers | None:
 def _differences(
     results: Results, experiment: Experiment, comparison: Comparison
 ) -> Iterator[tuple[dict[str, AxisValue], Estimate | None]]:
-    """The settings of each group of planned runs that are no baseline's, and the difference."""
+    """The settings of each group of planned runs but the baseline's, and the difference."""
     runs, planned = results.of(experiment.name), results.planned(experiment.name)
     # The latent dimension is told in any case, so that a sentence stands by itself.
     told = dict.fromkeys([*varying(experiment), "latent_dim"])

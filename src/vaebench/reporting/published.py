@@ -12,12 +12,13 @@ from vaebench.errors import UserError
 from vaebench.files import write_atomically
 from vaebench.paths import Layout
 from vaebench.reporting.content import Content, ShownFigure, content_of
+from vaebench.reporting.headline import headline_of
 from vaebench.reporting.text import escape
 from vaebench.results.read import Results
 from vaebench.workflow.rules import DEFAULT_TIER
 
 BEGIN, END = "<!-- results: begin; `make pages` writes this part -->", "<!-- results: end -->"
-README_FIGURES = ("fig04", "fig05", "fig13")
+README_FIGURES = ("fig04",)
 
 
 def write_pages(results: Results, page: Path, readme: Path, check: bool = False) -> list[Path]:
@@ -69,7 +70,7 @@ def _render(template: str, content: Content, layout: Layout, folder: Path, page:
 
     environment = Environment(
         loader=PackageLoader("vaebench.reporting"),
-        autoescape=False,  # it is no HTML: the templates escape for Markdown
+        autoescape=False,  # for Markdown, not HTML: the templates escape their texts
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -91,6 +92,7 @@ def _render(template: str, content: Content, layout: Layout, folder: Path, page:
         folder=link(layout.root),
         page=link(page),
         command=_command(content.tier),
+        headline=headline_of(content.claims),
         selected=[figure for figure in content.figures if figure.name in README_FIGURES],
     )
 

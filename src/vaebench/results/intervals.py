@@ -36,7 +36,7 @@ def estimate(values: Sequence[float]) -> Estimate:
     mean = float(sample.mean())
     if count == 1:
         return Estimate(1, mean, nan, nan, nan)
-    if (sample == sample[0]).all():  # rounding in the mean is no deviation
+    if (sample == sample[0]).all():  # rounding of the mean is not a deviation
         return Estimate(count, float(sample[0]), 0.0, float(sample[0]), float(sample[0]))
     std = float(sample.std(ddof=1))
     half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, count - 1)) * std / sqrt(count)

@@ -107,8 +107,8 @@ class Evidence(Record):
     images: int
     """The number of test images, from the first."""
     is_log_likelihood: bool
-    """False for the Bernoulli likelihood of grey images, which is no distribution of them. Values
-    are then comparable between runs, and nothing else."""
+    """False for the Bernoulli likelihood of grey images, which is not a distribution of them. Then
+    values can only be compared between runs."""
     log_volume: float
     """m log lambda, to be added for the evidence of unscaled data."""
     log_p: Summary

@@ -74,7 +74,7 @@ def check_whole(layout: Layout, need_weights: bool = False) -> None:
         UserError: a file is changed, is missing or does not belong to the tier. The text names it.
     """
     if problems := verify(layout, need_weights).problems:
-        raise UserError(f"{layout.root} is not whole:\n{_listed(problems)}")
+        raise UserError(f"{layout.root} has problems:\n{_listed(problems)}")
 
 
 def check_current(layout: Layout, configs: Path) -> None:
@@ -94,7 +94,7 @@ def check_current(layout: Layout, configs: Path) -> None:
         raise UserError(
             f"{layout.root} is stale: other sources than this checkout's made {len(stale)} of its "
             f"runs (commit {made[:12]}):\n{_listed(stale)}\n"
-            "Check that commit out, or train them anew with snakemake"
+            "Check out that commit, or train them again with snakemake"
         )
     tier = load_tier(layout.config)
     wanted = configs / find_tier(tier.tier).name
@@ -127,7 +127,7 @@ def mark_current(layout: Layout, paper_values: Path) -> list[str]:
     environment = {**os.environ, FINISHED_ONLY: AS_IT_IS if is_partial(layout) else "0"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode != 0:
-        raise UserError(f"snakemake could not take {layout.root} over:\n{done.stderr.strip()}")
+        raise UserError(f"snakemake could not adopt {layout.root}:\n{done.stderr.strip()}")
     for path in (layout.root / "logs").rglob("*.log"):
         if path.stat().st_size == 0:
             path.unlink()  # `--touch` creates empty logs, although no job ran.
@@ -136,7 +136,10 @@ def mark_current(layout: Layout, paper_values: Path) -> list[str]:
         for path in _files(layout, kind):
             path.unlink(missing_ok=True)
     if outdated:
-        log.info(f"{layout.root}: made by other code, to be made again: {', '.join(outdated)}")
+        log.info(
+            f"{layout.root}: other code made these, so they will be made again: "
+            f"{', '.join(outdated)}"
+        )
     return outdated
 
 

@@ -67,16 +67,17 @@ def publish_tier(layout: Layout, folder: Path, weights: bool) -> Path:
     if private:
         raise UserError(
             f"{layout.root} shows images of {', '.join(private)}, which may not be published: a "
-            "folder is for what is kept in git (`public: true` says so of a dataset in a config)"
+            "folder is meant for git. If the images of a dataset in a config may be published, set "
+            "`public: true` there"
         )
     check_whole(layout, need_weights=weights)
     if folder.exists() and not (folder / MANIFEST).exists():
-        raise UserError(f"{folder} is there, and is no tier: move it away first")
+        raise UserError(f"{folder} exists, and is not a tier: move it away first")
     if folder.exists() and (lost := _lost(Layout(folder), layout)):
         raise UserError(
             f"{folder} has {len(lost)} runs that {layout.root} lacks, such as {lost[0]}: move "
             f"{layout.root} away, `vaebench import {folder}`, and run the tier again (runs in the "
-            "store are taken as they are)"
+            "store are not trained again)"
         )
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".publish.") as scratch:
@@ -116,8 +117,8 @@ def import_tier(archive: Path, results: Path, store: Path) -> Layout:
         target = Layout(results / manifest.tier)
         if target.root.exists() and _differs(target, unpacked):
             raise UserError(
-                f"{target.root} is there already, and is another tier than the archive's: move it "
-                "away first"
+                f"{target.root} exists already, and is another tier than that of the archive: "
+                "move it away first"
             )
         adopt_runs(unpacked, store)
         if target.root.exists():
@@ -145,7 +146,9 @@ def _unpack(archive: Path, layout: Layout) -> Manifest:
                 content = _read(members, member)
                 if manifest is None:
                     if member.name != MANIFEST:
-                        raise UserError(f"{archive} is no archive of a tier: no manifest first")
+                        raise UserError(
+                            f"{archive} is not the archive of a tier: it has no manifest first"
+                        )
                     write_atomically(layout.manifest, content)
                     manifest = read_manifest(layout)
                     continue
@@ -176,7 +179,9 @@ def _copy(there: Layout, layout: Layout, weights: bool) -> Manifest:
 def _read(members: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     name = PurePosixPath(member.name)
     if not member.isfile() or name.is_absolute() or ".." in name.parts:
-        raise UserError(f"the archive is refused: {member.name!r} is no plain file inside the tier")
+        raise UserError(
+            f"the archive is refused: {member.name!r} is not a plain file inside the tier"
+        )
     if member.size > LARGEST_FILE:
         raise UserError(f"the archive is refused: {member.name} has {member.size} bytes")
     file = members.extractfile(member)

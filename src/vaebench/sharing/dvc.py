@@ -38,7 +38,7 @@ def push(tiers: Sequence[str]) -> list[Path]:
     made = [tier for tier in known if Layout.of(tier).manifest.exists()]
     chosen = list(tiers) or made
     if not chosen:
-        raise UserError("no tier is made: run one first, such as `make smoke`")
+        raise UserError("no tier is finished: run one first, such as `make smoke`")
     for tier in chosen:
         if tier not in known:
             raise UserError(f"{PIPELINE} has no tier '{tier}'; it has: {', '.join(known)}")
@@ -68,7 +68,7 @@ def pull(tiers: Sequence[str], store: Path) -> list[Layout]:
     """
     require("workflow")
     if not LOCK.exists():
-        raise UserError(f"{LOCK} is missing: nothing was recorded here with `make push` yet")
+        raise UserError(f"{LOCK} is missing: nothing was recorded here with `make push`")
     recorded = yaml.safe_load(LOCK.read_text())["stages"]
     there = [name.removeprefix("tier@") for name in recorded if name.startswith("tier@")]
     for tier in tiers:

@@ -34,7 +34,7 @@ def final_metrics(pack: Pack, state: TrainingState, data: Arrays) -> list[Measur
     variance = _scalar_variance(pack, state, train)
     arrays = run_arrays(pack.vae, state.parameters, train, test, pack.test_images, data.test_labels)
     if pack.vae.likelihood.variance is not None and variance is not None:
-        # With a T that depends on x, p(x|z) is no normalised density. With one scalar T it is.
+        # With a T that depends on x, p(x|z) is not a normalised density. With a scalar T it is.
         train = train.with_variance(variance[:, None], pack.vae.network.predicted)
         test = test.with_variance(variance[:, None], pack.vae.network.predicted)
     on_train, on_test = _numbers(pack, train), _numbers(pack, test)

@@ -199,7 +199,7 @@ def _set_precision(device: torch.device, precision: str) -> None:
     """Set for this process whether a GPU may round the inputs of matrix products to TF32.
 
     Raises:
-        UserError: the precision is tf32 and the device is no CUDA GPU.
+        UserError: the precision is tf32 and the device is not a CUDA GPU.
     """
     reduced = precision == "tf32"
     if reduced and device.type != "cuda":

@@ -33,10 +33,10 @@ def hold_folder(snakemake: Path) -> None:
     except BlockingIOError:
         fcntl.flock(file, fcntl.LOCK_SH)
         file.seek(0)
-        log.info(f"another snakemake works here: {file.read().strip() or 'unknown'}")
+        log.info(f"another snakemake is running here: {file.read().strip() or 'unknown'}")
         return
     if any((snakemake / "locks").glob("*.lock")):
-        log.info("the snakemake that held this folder was killed: going on in its place")
+        log.info("the snakemake that locked this folder was killed: this one continues")
         shutil.rmtree(snakemake / "locks")
         (snakemake / "locks").mkdir()
     file.truncate(0)

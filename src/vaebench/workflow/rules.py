@@ -34,25 +34,27 @@ from vaebench.runs.store import DEPENDENCE, EQUATIONS, EVIDENCE, LATENT
 DEFAULT_TIER = "paper"
 
 
-def tier_file(config_files: Sequence[Path], config: Mapping[str, Any]) -> Path:
+def tier_file(config_files: Sequence[Path | str], config: Mapping[str, Any]) -> Path:
     """The config that snakemake was started for: the one `--configfile`, or the paper's.
 
     Args:
-        config_files: the files of `--configfile`.
+        config_files: the files of `--configfile`, and that of the directive `configfile:` in a
+            Snakefile that uses this workflow as a module.
         config: what Snakemake made of these files and of `--config`.
 
     Raises:
         UserError: several config files or single values were given.
     """
-    if len(config_files) > 1:
-        names = " and ".join(path.name for path in config_files)
+    files = [Path(file) for file in config_files]
+    if len(files) > 1:
+        names = " and ".join(path.name for path in files)
         raise UserError(f"give one --configfile: tiers are never merged (found {names})")
-    said = yaml.safe_load(config_files[0].read_text()) or {} if config_files else {}
+    said = yaml.safe_load(files[0].read_text()) or {} if files else {}
     overrides = [key for key in config if key not in said or config[key] != said[key]]
     if overrides:
         keys = ", ".join(sorted(overrides))
         raise UserError(f"--config ({keys}) is not taken: change the config file, or copy it")
-    return config_files[0] if config_files else find_tier(DEFAULT_TIER)
+    return files[0] if files else find_tier(DEFAULT_TIER)
 
 
 def put_own_commands_on_path() -> None:
@@ -70,7 +72,7 @@ def whole_number(default_resources: Mapping[str, Any], name: str, least: int) ->
         least: the smallest number that it may be.
 
     Raises:
-        UserError: it is no whole number, or a smaller one.
+        UserError: it is not a whole number, or too small.
     """
     wish = default_resources.get(name)
     text = str(getattr(wish, "raw", wish))
@@ -242,7 +244,7 @@ class PlanFiles:
     """The hashes of all runs."""
     any_config: Path
     """The resolved config, or an earlier one if that is there. It is for rules that take it as
-    ancient, since a new config is no reason to run their jobs again."""
+    ancient, so that a new config does not run their jobs again."""
 
 
 def note_plan(tier: Tier, layout: Layout) -> PlanFiles:

@@ -1,0 +1,16 @@
+# The environment of `make setup` with this project, for CPUs. In the root of a clone:
+#   docker build --tag vaebench .
+#   docker run --rm --volume "$PWD/results:/work/results" vaebench make smoke
+# This recipe was written without a machine to build it on.
+FROM python:3.11-slim-bookworm
+
+# A C compiler for packages of the lock that have no wheel; git, which names the version.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends build-essential git make \
+    && rm -rf /var/lib/apt/lists/*
+
+WORKDIR /work
+COPY . .
+RUN make setup
+ENV PATH=/work/.venv/bin:$PATH
+CMD ["vaebench", "--help"]
