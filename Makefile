@@ -29,14 +29,14 @@ smoke: setup  ## run the whole pipeline on the reduced grid, with embedded data
 paper: setup  ## run the paper's grid on MNIST
 	$(BIN)/snakemake --cores $(CORES)
 
-publish: setup  ## show what is trained of the paper's grid: results/published, docs/results.md, README
+publish: setup  ## publish the trained runs of the paper's grid: results/published, docs/results.md, README
 	test -d results/paper/runs || $(BIN)/vaebench import results/published/paper
 	VAEBENCH_FINISHED_ONLY=1 $(BIN)/snakemake --cores $(CORES)
 	$(BIN)/vaebench export --tier paper --out results/published/paper --unpacked
 	$(BIN)/vaebench verify --tier results/published/paper
 	$(BIN)/vaebench pages
 
-pages: setup  ## write docs/results.md, docs/controls.md, docs/questions.md and the README's part from results/published
+pages: setup  ## write docs/results.md, docs/controls.md, docs/questions.md and the README's results
 	$(BIN)/vaebench pages
 
 docs: setup  ## build the documentation as a site: site/index.html
@@ -51,7 +51,7 @@ push: setup  ## record finished tiers with DVC and send them to its remote; TIER
 pull: setup  ## bring recorded tiers into this clone; snakemake then has nothing to do
 	$(BIN)/vaebench pull $(addprefix --tier ,$(TIERS))
 
-faults: setup  ## kill, corrupt and starve everything, for long; `make test` has a short form
+faults: setup  ## the long tests of kills, full disks and damage; `make test` has a short form
 	VAEBENCH_FAULTS=long $(BIN)/pytest -m faults --numprocesses 2
 
 slurm-up:  ## start a real Slurm of one node on this machine; as root
@@ -92,7 +92,7 @@ benchmark: setup  ## training against plain loops, vmap, ceilings; PEERS="--pyth
 	$(BIN)/python benchmarks/compare.py $(PEERS)
 	$(BIN)/python benchmarks/convolution.py
 
-benchmark-history: setup  ## time the parts of training, keep it, compare with the last time here
+benchmark-history: setup  ## time the parts of training, keep the times, compare with the last ones
 	$(BIN)/pytest benchmarks -o addopts= --benchmark-autosave --benchmark-compare --benchmark-columns=median,iqr,rounds
 
 clean:  ## remove all results and the store of trained runs; keeps data, published results and .venv

@@ -41,7 +41,7 @@ NETWORKS: dict[str, NetworkSpec] = {
             "hidden_layers": Parameter(
                 kind=int,
                 minimum=1,
-                description="Hidden layers of network mlp's encoder and decoder, each.",
+                description="Hidden layers of the encoder of network mlp, and of its decoder.",
             ),
         },
         conditional=True,
