@@ -96,7 +96,7 @@ def test_the_python_api_shows_every_public_name(site: Path) -> None:
     assert 'id="vaebench.TrainedRun.sample"' in text
 
 
-def test_a_broken_link_fails(tmp_path: Path) -> None:
+def test_a_broken_link_fails_and_a_page_of_questions_is_found(tmp_path: Path) -> None:
     pytest.importorskip("material", reason="the documentation's packages are not installed")
     for name in ("docs", "src", "config"):
         shutil.copytree(PROJECT / name, tmp_path / name)
@@ -105,6 +105,7 @@ def test_a_broken_link_fails(tmp_path: Path) -> None:
     shutil.copytree(
         PROJECT / "results/published/paper/figures", tmp_path / "results/published/paper/figures"
     )
+    (tmp_path / "docs" / "questions_more.md").write_text("# More questions\n")
     page = tmp_path / "docs" / "start.md"
     page.write_text(page.read_text() + "\n[broken](concepts.md#nowhere)\n")
     done = subprocess.run(
@@ -115,3 +116,5 @@ def test_a_broken_link_fails(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert "does not contain an anchor '#nowhere'" in done.stderr
+    assert "questions_more.md" not in done.stderr
+    assert 'href="questions_more.html"' in (tmp_path / "site" / "index.html").read_text()
