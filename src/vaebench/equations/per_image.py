@@ -14,7 +14,13 @@ from vaebench.equations import gap as gaps
 from vaebench.evidence.gaussians import Gaussians, antithetic
 from vaebench.evidence.grid import exact_elbo
 from vaebench.evidence.laplace import evidence_at, most_probable, squared_norm
-from vaebench.evidence.local import Model, curvature, gradient, information, log_likelihood
+from vaebench.evidence.local import (
+    Model,
+    averaged_curvature,
+    curvature,
+    gradient,
+    log_likelihood,
+)
 from vaebench.numerics.streams import generator as stream
 
 PAIRS = 16
@@ -122,15 +128,3 @@ def per_image(
         curvature=averaged,
     )
     return PerImage(**{name: value.cpu() for name, value in vars(found).items()})
-
-
-def averaged_curvature(model: Model, posteriors: Gaussians, noise: Tensor) -> Tensor:
-    """A = S^-2 + E_q J'WJ, float64 of shape [N, latent, latent].
-
-    Args:
-        model: the run.
-        posteriors: q(z|x) of N images.
-        noise: standard normal, shape [draw, N, latent].
-    """
-    total = sum((information(model, posteriors.z(e)) for e in noise), torch.zeros(()).to(noise))
-    return model.precision + total.double() / len(noise)

@@ -21,6 +21,7 @@ from vaebench.core.vae import blocks
 from vaebench.errors import UserError
 from vaebench.evidence.decoder import DenseDecoder, dense_decoder
 from vaebench.evidence.density import Density
+from vaebench.evidence.gaussians import Gaussians
 
 ROWS_AT_ONCE = 4096
 """Codes that are decoded at once where no Jacobian is made."""
@@ -126,3 +127,15 @@ def information(model: Model, z: Tensor) -> Tensor:
 def curvature(model: Model, z: Tensor) -> Tensor:
     """A = S^-2 + J'WJ at codes z, float64 of shape [N, latent, latent]."""
     return model.precision + information(model, z)
+
+
+def averaged_curvature(model: Model, posteriors: Gaussians, noise: Tensor) -> Tensor:
+    """A = S^-2 + E_q J'WJ, float64 of shape [N, latent, latent].
+
+    Args:
+        model: the run.
+        posteriors: q(z|x) of N images.
+        noise: standard normal, shape [draw, N, latent].
+    """
+    total = sum((information(model, posteriors.z(e)) for e in noise), torch.zeros(()).to(noise))
+    return model.precision + total.double() / len(noise)

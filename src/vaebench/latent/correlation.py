@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from vaebench.core.prior import FullPrior, Prior
-from vaebench.equations.local import antithetic, averaged_curvature, model_of
 from vaebench.evidence.density import Density
-from vaebench.evidence.gaussians import Gaussians
+from vaebench.evidence.gaussians import Gaussians, antithetic
 from vaebench.evidence.grid import converged_grid, grid_for
+from vaebench.evidence.local import averaged_curvature, model_of
 
 PAIRS = 8
 """Antithetic pairs of draws of q for the mean of J'WJ."""

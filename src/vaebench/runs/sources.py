@@ -53,7 +53,7 @@ EVIDENCE_OF_EQUATIONS = (
 """Modules of `evidence/` that decide the equations' statistics."""
 USED_BY_LATENT = (
     *("evidence/density.py", "evidence/gaussians.py", "evidence/grid.py", "evidence/pairs.py"),
-    *("equations/local.py", "equations/decoder.py"),
+    *("evidence/local.py", "evidence/decoder.py"),
 )
 """Modules of other folders that decide what is measured of the aggregated posterior."""
 EVIDENCE_OF_DEPENDENCE = ("density.py", "gaussians.py", "importance.py")
