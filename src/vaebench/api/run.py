@@ -15,6 +15,7 @@ from vaebench.api.card import model_card
 from vaebench.api.datasets import load_data
 from vaebench.api.files import read_arrays, read_run, read_weights, weights_places
 from vaebench.api.images import Floats, as_codes, as_pixels, check_count
+from vaebench.api.measured import MeasuredEvidence, MeasuredLatent
 from vaebench.api.model import Model, floats_prior
 from vaebench.errors import UserError
 from vaebench.evidence.density import Density, density_of
@@ -27,11 +28,9 @@ from vaebench.experiment.settings import Settings
 from vaebench.latent.method import Sources
 from vaebench.latent.method import measure as measure_latent
 from vaebench.latent.mixture import fitted_gaussian
-from vaebench.latent.report import Report, report
+from vaebench.latent.report import report
 from vaebench.paths import DATA
 from vaebench.progress import log
-from vaebench.runs.evidence_record import Evidence
-from vaebench.runs.latent_record import Latent
 from vaebench.runs.record import Final, RunRecord
 from vaebench.runs.sources import accepted_sources
 
@@ -49,26 +48,6 @@ class Codes(NamedTuple):
     """Shape [N, latent]."""
     std: Floats
     """Standard deviations in each dimension, shape [N, latent]."""
-
-
-class MeasuredEvidence(NamedTuple):
-    """The evidence of a run."""
-
-    record: Evidence
-    """Means and quantiles in nats, and what says how far they can be trusted."""
-    arrays: dict[str, NDArray[Any]]
-    """Values of each image: `log_p`, `elbo` and more."""
-
-
-class MeasuredLatent(NamedTuple):
-    """The aggregated posterior of a run against its prior."""
-
-    report: Report
-    """Whether it is safe to sample from the prior, what to do if not, and why: print it."""
-    record: Latent
-    """The numbers behind it, in nats."""
-    arrays: dict[str, NDArray[Any]]
-    """`mean` and `covariance` of the aggregated posterior, where the prior is N(0, I), and more."""
 
 
 @dataclass(frozen=True, repr=False)

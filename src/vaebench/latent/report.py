@@ -27,7 +27,10 @@ class Report:
     def __str__(self) -> str:
         """As plain text."""
         wide, values = (max(len(getattr(x, k)) for x in self.lines) for k in ("what", "value"))
-        rows = [f"  {x.what:<{wide}}  {x.value:<{values}}  {x.says}".rstrip() for x in self.lines]
+        rows = [
+            f"  {x.what.ljust(wide)}  {x.value.ljust(values)}  {x.says}".rstrip()
+            for x in self.lines
+        ]
         return "\n".join([self.title, *self.sentences, *rows])
 
 
