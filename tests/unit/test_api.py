@@ -312,7 +312,7 @@ def test_a_run_of_other_sources_opens_with_a_warning(
     digests = record.digests.model_copy(update={"sources": "0" * 64})
     path.write_text(record.model_copy(update={"digests": digests}).to_json())
     assert vaebench.load_run(folder).sample(1).shape == (1, 28, 28)
-    assert "was made by other sources than these" in capsys.readouterr().err
+    assert "was trained by other sources than those installed" in capsys.readouterr().err
 
 
 def test_a_diverged_run_has_metrics_and_no_model(folder: Path) -> None:

@@ -175,7 +175,7 @@ def test_on_a_gpu_runs_continue_with_those_that_they_were_trained_with(
     assert train_targets("test", targets_in(tmp_path / "a", shorter), resources)
     must = replace(resources, must_continue=True)
     for others in (longer[:1], longer[::-1]):
-        with pytest.raises(UserError, match="which runs are trained together"):
+        with pytest.raises(UserError, match="the numbers of a run depend on the runs beside it"):
             train_targets("test", targets_in(tmp_path / "b", others), must)
     assert train_targets("test", targets_in(tmp_path / "b", longer), must)
 
