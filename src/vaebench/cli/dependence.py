@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from vaebench.cli.app import DataOption, app
+from vaebench.cli.app import MEASURE, DataOption, app
 from vaebench.cli.options import (
     CellOption,
     DeviceOption,
@@ -27,7 +27,7 @@ def _help(name: str) -> str:
     return f"{Fields[name].description} Default: {Fields[name].default}."
 
 
-@app.command()
+@app.command(rich_help_panel=MEASURE)
 def dependence(
     run: Annotated[
         list[Path] | None,
