@@ -204,7 +204,7 @@ def test_the_command_and_python_say_the_same(
     [
         ([], "give the folders of runs, or --tier with --experiment"),
         (["n2", "--cell", "seed~0"], "give the folders of runs, or --tier with --experiment"),
-        (["nowhere"], "is no folder of a run"),
+        (["nowhere"], "is not the folder of a run"),
         (["n2", "--draws", "1"], "latent: draws: Input should be greater than or equal to 2"),
     ],
 )
