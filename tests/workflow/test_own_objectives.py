@@ -164,7 +164,9 @@ def test_it_is_done_and_whole(project: Project) -> None:
 
 
 def test_an_objective_with_noise_ends_with_the_same_bytes(project: Project, tmp_path: Path) -> None:
-    """In another pack and another process."""
+    """In another pack and another process. Sums over the training set agree to rounding: PyTorch
+    computes the last few elements of a stack of runs by other instructions than the rest.
+    """
     tier = project.root / "results" / "mine"
     before: Any = read_json(tier / "runs" / "tails" / "freedom~5" / "seed~1" / "metrics.json")
     command = [
@@ -183,4 +185,5 @@ def test_an_objective_with_noise_ends_with_the_same_bytes(project: Project, tmp_
     assert after["run_hash"] == before["run_hash"]
     for name in ("weights", "arrays"):
         assert after["digests"][name] == before["digests"][name]
-    assert after["final"] == before["final"]
+    for which in ("train", "test"):
+        assert after["final"][which] == pytest.approx(before["final"][which], rel=1e-9)
