@@ -88,10 +88,12 @@ def test_a_third_layer_that_helps_or_not(three: list[float], verdict: Verdict) -
 
 def test_every_claim_finds_its_runs_and_columns() -> None:
     """On the tier as it is planned, with a made-up number in every column: no claim is not run."""
+    from vaebench.experiment.dependence import DEPENDENCE_STATISTICS
     from vaebench.experiment.grid import expand
     from vaebench.results.latent import LATENT_COLUMNS
 
     columns = [f"latent_{name}" for name in LATENT_COLUMNS]
+    columns += [f"dependence_{name}" for name in DEPENDENCE_STATISTICS]
     columns += ["test_elbo", "evidence_gap", "evidence_mean"]
     random = np.random.default_rng(0)
     rows = [

@@ -190,7 +190,7 @@ def test_idx_files_are_read_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert arrays.test_labels[:12].tolist() == [*range(10), 0, 1]
     # These are not the published images, so their preparation is refused and writes nothing.
     with pytest.raises(
-        UserError, match=r"have the digest .* not the registered .* enters the digest in"
+        UserError, match=r"have the digest .* not the registered .* enter the digest"
     ):
         prepared.prepare("mnist", tmp_path, [str(folder.parent)])
     assert not (tmp_path / "prepared").exists()

@@ -18,6 +18,7 @@ ON_A_TIER = {
         "evidence",
         "equations",
         "latent",
+        "dependence",
         "config",
         "data",
         "collect",
