@@ -1,6 +1,6 @@
 # The environment of `make setup` with this project, for CPUs. In the root of a clone:
 #   docker build --tag vaebench .
-#   docker run --rm --volume "$PWD/results:/work/results" vaebench make smoke
+#   docker run --rm --volume "$PWD/results:/vaebench/results" vaebench make smoke
 # This recipe was written without a machine to build it on.
 FROM python:3.11-slim-bookworm
 
@@ -9,8 +9,8 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends build-essential git make \
     && rm -rf /var/lib/apt/lists/*
 
-WORKDIR /work
+WORKDIR /vaebench
 COPY . .
 RUN make setup
-ENV PATH=/work/.venv/bin:$PATH
+ENV PATH=/vaebench/.venv/bin:$PATH
 CMD ["vaebench", "--help"]
