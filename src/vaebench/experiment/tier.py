@@ -213,9 +213,6 @@ def dump_tier(tier: Tier, folder: Path) -> str:
     # Empty keys of what few tiers have are left out, so that the config of others stays as it was.
     unused = {key for key in ("plugins", "datasets") if not getattr(tier, key)}
     values = tier.model_dump(mode="json", exclude=unused, context={"folder": folder})
-    for experiment in values["experiments"]:
-        if not experiment["latent"]:
-            del experiment["latent"]
     return yaml.dump(values, Dumper=_Dumper, sort_keys=False)
 
 
