@@ -14,11 +14,12 @@ from vaebench.claims.ledger import judge_claim
 from vaebench.claims.paper import OwnClaim, own_claims
 from vaebench.claims.registry import compute
 from vaebench.claims.select import NotMeasured, NotRun, Watched
-from vaebench.experiment.tier import load_tier
+from vaebench.experiment.tier import Tier, load_tier
 from vaebench.paths import PUBLISHED, Layout
 from vaebench.reporting.questions import write_questions
 
 TIER = load_tier(PROJECT / "config" / "questions.yaml")
+REDUCED = load_tier(PROJECT / "config" / "questions-reduced.yaml")
 CLAIMS = {claim.id: claim for claim in own_claims(TIER)}
 
 
@@ -86,8 +87,9 @@ def test_a_third_layer_that_helps_or_not(three: list[float], verdict: Verdict) -
     assert judge_claim(found, CLAIMS["depth-2"]).verdict == verdict
 
 
-def test_every_claim_finds_its_runs_and_columns() -> None:
-    """On the tier as it is planned, with a made-up number in every column: no claim is not run."""
+@pytest.mark.parametrize("tier", [TIER, REDUCED], ids=["whole", "reduced"])
+def test_every_claim_finds_its_runs_and_columns(tier: Tier) -> None:
+    """On a tier as it is planned, with a made-up number in every column: no claim is not run."""
     from vaebench.experiment.dependence import DEPENDENCE_STATISTICS
     from vaebench.experiment.grid import expand
     from vaebench.results.latent import LATENT_COLUMNS
@@ -100,11 +102,11 @@ def test_every_claim_finds_its_runs_and_columns() -> None:
         run.settings.model_dump()
         | {"experiment": experiment.name, "folder": run.folder.as_posix()}
         | {name: float(random.normal()) for name in columns}
-        for experiment in TIER.experiments
+        for experiment in tier.experiments
         for cell in expand(experiment)
         for run in cell.runs
     ]
-    found = made(rows, tier=TIER)
+    found = made(rows, tier=tier)
     for claim in CLAIMS.values():
         line = judge_claim(Watched.of_results(found, claim.experiment), claim)
         assert line.verdict != Verdict.NOT_RUN, (claim.id, line.reason)
@@ -133,7 +135,7 @@ def test_the_page_says_what_the_ledger_says(tmp_path: Path) -> None:
     assert write_questions(TIER, layout, page) == [page]
     assert write_questions(TIER, layout, page) == []
     empty = page.read_text()
-    assert empty.count("Not run yet.") == 2
+    assert empty.count("Not run yet.") == 3
     assert "| 100 | 200 | 5150 | 994950 | 12.00 | not run yet |" in empty
     values = {"full-bound-2": 3.0, "full-bound-10": 0.2, "depth-2": -0.3, "training-2": -0.4}
     lines = [
@@ -152,8 +154,47 @@ def test_the_page_says_what_the_ledger_says(tmp_path: Path) -> None:
     assert "holds in 3 and fails in 0 of 3 tests, 0 undecided" in text
     assert "**no** 0.20 [0.10, 0.30]" in text
     assert "not run yet" not in text.split("| statement |")[1]
+    assert "The share of the variance of codes that is in the means μ(x) is low n:" in text
+    assert "changes log p(y|x) by one observed: 0.00 [−0.10, 0.10] nats, two observed:" in text
+    assert (
+        "“p(z|x) = p(z) is a fair relaxation”, as it costs no more than 1 nat, holds in 3" in text
+    )
+
+
+def test_a_reduced_tier_has_the_same_claims_and_its_page_says_so(tmp_path: Path) -> None:
+    assert REDUCED.own_claims == TIER.own_claims
+    assert REDUCED.figures == TIER.figures
+    assert [e.name for e in REDUCED.experiments] == [e.name for e in TIER.experiments]
+    layout, page = Layout(tmp_path / "questions-reduced"), tmp_path / "questions.md"
+    write_questions(REDUCED, layout, page)
+    text = page.read_text()
+    assert "**These are reduced runs**, of 3 seeds and at most 5 epochs." in text
+    assert "(../config/questions-reduced.yaml)" in text
+    write_questions(TIER, layout, page)
+    assert "reduced" not in page.read_text()
+
+
+def test_the_longest_training_is_that_of_the_tier() -> None:
+    rows = [
+        {"epochs": epochs, "hidden_layers": 2, "latent_dim": 10, "objective": "learned",
+         "seed": seed, "status": "completed", "latent_mmd": value + seed}
+        for epochs, value in ((10, 5.0), (50, 3.0), (200, 1.0)) for seed in range(3)
+    ]  # fmt: skip
+    found = results("latent_match", rows)
+    at = {"column": "latent_mmd", "latent_dim": 10, "hidden_layers": 2}
+    assert values_of("column_value", found, epochs="longest", **at) == [1.0, 2.0, 3.0]
+    assert values_of("column_value", found, epochs="shortest", **at) == [5.0, 6.0, 7.0]
 
 
 def test_the_page_in_docs_is_up_to_date() -> None:
-    layout = Layout(PROJECT / PUBLISHED.with_name("questions"))
-    assert write_questions(TIER, layout, PROJECT / "docs" / "questions.md", check=True) == []
+    name = next(
+        (
+            n
+            for n in ("questions", "questions-reduced")
+            if (PROJECT / PUBLISHED).with_name(n).exists()
+        ),
+        "questions",
+    )
+    tier = load_tier(PROJECT / "config" / f"{name}.yaml")
+    layout = Layout((PROJECT / PUBLISHED).with_name(name))
+    assert write_questions(tier, layout, PROJECT / "docs" / "questions.md", check=True) == []

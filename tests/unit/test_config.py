@@ -26,6 +26,7 @@ TIERS = [
         "reduced",
         "controls",
         "questions",
+        "questions-reduced",
         "celeba",
         "celeba-10k",
     )

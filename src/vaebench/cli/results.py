@@ -216,7 +216,8 @@ def pages(
     """Write docs/results.md and the README's part on results from a published tier.
 
     If there is a config/controls.yaml, it also writes docs/controls.md, from
-    results/published/controls. The same holds for a config/questions.yaml.
+    results/published/controls. The same holds for a config/questions.yaml, whose reduced runs are
+    shown until its own are published.
     """
     from vaebench.reporting.controls import write_controls
     from vaebench.reporting.published import write_pages
@@ -227,8 +228,11 @@ def pages(
     if (config := find_tier(CONTROLS)).exists():
         layout = Layout(PUBLISHED.with_name(CONTROLS))
         changed += write_controls(load_tier(config), layout, Path("docs/controls.md"), check)
-    if (config := find_tier(QUESTIONS)).exists():
-        layout = Layout(PUBLISHED.with_name(QUESTIONS))
+    if find_tier(QUESTIONS).exists():
+        tiers = (QUESTIONS, f"{QUESTIONS}-reduced")
+        there = (name for name in tiers if PUBLISHED.with_name(name).exists())
+        name = next(there, QUESTIONS)
+        config, layout = find_tier(name), Layout(PUBLISHED.with_name(name))
         changed += write_questions(load_tier(config), layout, Path("docs/questions.md"), check)
     for path in changed:
         typer.echo(f"{path}: not what {tier} gives; `make pages` writes it" if check else path)

@@ -21,9 +21,11 @@ from vaebench.results.read import load_results
 
 Ledger = Mapping[str, Judged]
 AT = re.compile(r", (n = (?:\d+|\{n\}))$")
+"""The end of a statement that is judged at several numbers of latent dimensions."""
 OF_EXPERIMENT = {"low": min, "high": max}
 """Which of an experiment's latent dimensions a claim is about that does not name it."""
-"""The end of a statement that is judged at several numbers of latent dimensions."""
+QUADRANTS = ("one", "two", "three")
+"""The numbers of quadrants that are observed, as claims and experiments name them."""
 NOT_RUN = "Not run yet."
 MATCHED = (2, 10, 20)
 """The numbers of latent dimensions of `latent_match`."""
@@ -56,7 +58,7 @@ class Outputs:
 
 
 def write_questions(tier: Tier, layout: Layout, page: Path, check: bool = False) -> list[Path]:
-    """Write the page of the tier `questions`.
+    """Write the page of the tier `questions`, or of its reduced form.
 
     Args:
         tier: the tier.
@@ -82,6 +84,7 @@ def write_questions(tier: Tier, layout: Layout, page: Path, check: bool = False)
     environment.filters |= {"cell": escape}
     text = environment.get_template("questions.md").render(
         tier=tier.tier,
+        reduced=_reduced(tier),
         rows={one.name: list(_rows(claims, one, ledger)) for one in tier.experiments},
         answers={name: make(ledger) for name, make in ANSWERS.items()},
         pictures={name: _picture(layout, name, page.parent) for name in tier.figures},
@@ -94,6 +97,15 @@ def write_questions(tier: Tier, layout: Layout, page: Path, check: bool = False)
     if not check:
         write_atomically(page, text.encode())
     return [page]
+
+
+def _reduced(tier: Tier) -> str:
+    """How often and how long the runs of a reduced tier are trained. Empty for the whole tier."""
+    if not tier.tier.endswith("-reduced"):
+        return ""
+    runs = [run.settings for one in tier.experiments for cell in one.cells for run in cell.runs]
+    seeds, epochs = {run.seed for run in runs}, max(run.epochs or 0 for run in runs)
+    return f"{len(seeds)} seeds and at most {epochs} epochs"
 
 
 def _rows(claims: Sequence[OwnClaim], experiment: Experiment, ledger: Ledger) -> Iterator[Row]:
@@ -147,14 +159,19 @@ def _known(ledger: Ledger, claim: str) -> Judged | None:
     return None if line is None or line.value is None else line
 
 
-def _values(ledger: Ledger, prefix: str, dims: Sequence[int], unit: str) -> str:
-    """`n = 2: 1.20 [1.00, 1.40] nats, n = 10: …`. Empty if none is run."""
+def _values(
+    ledger: Ledger, prefix: str, ends: Sequence[int | str], unit: str, place: str = "n = {}"
+) -> str:
+    """`n = 2: 1.20 [1.00, 1.40] nats, n = 10: …` of claims by the ends of their names.
+
+    Empty if none is run.
+    """
     parts = []
-    for n in dims:
+    for n in ends:
         line = _known(ledger, f"{prefix}-{n}")
         if line is not None:
             interval = "" if line.low is None else f" [{shown(line.low)}, {shown(line.high)}]"
-            parts.append(f"n = {n}: {shown(line.value)}{interval} {unit}".rstrip())
+            parts.append(f"{place.format(n)}: {shown(line.value)}{interval} {unit}".rstrip())
     return ", ".join(parts)
 
 
@@ -175,6 +192,7 @@ def _summary(ledger: Ledger, claims: Sequence[str]) -> str:
     return f"holds in {holds} and fails in {fails} of {len(lines)} tests, {undecided} undecided"
 
 
+PLACE = "{} observed"
 AXES = "On the way from random axes (0) to the best ones (1), those of runs with diagonal matrices"
 
 
@@ -197,6 +215,41 @@ def _covariance(ledger: Ledger) -> list[str]:
     ):
         if values := _values(ledger, prefix, dims, unit):
             said.append(f"{text} {values}.")
+    return said
+
+
+def _dependence(ledger: Ledger) -> list[str]:
+    ends = ("low", "high")
+    share = _values(ledger, "mean-share", ends, "", "{} n")
+    if not share:
+        return [NOT_RUN]
+    said = [
+        f"Both are functions of x. The share of the variance of codes that is in the means μ(x) is "
+        f"{share}."
+    ]
+    for prefix, text, unit in (
+        ("sigma-varies", "The standard deviation of log σ(x) over images is", ""),
+        ("mean-worth", "One mean for all images would cost", "nats"),
+        ("sigma-worth", "One σ for all images, with the same decoder, costs", "nats"),
+    ):
+        if values := _values(ledger, prefix, ends, unit, "{} n"):
+            said.append(f"{text} {values}.")
+    return said
+
+
+def _relaxation(ledger: Ledger) -> list[str]:
+    change = _values(ledger, "relaxation", QUADRANTS, "nats", PLACE)
+    if not change:
+        return [NOT_RUN]
+    said = [f"The prior N(0, I) in place of a learned p(z|x) changes log p(y|x) by {change}."]
+    for prefix, text in (
+        ("blind", "If the decoder does not see x either, a further"),
+        ("codes-worth", "Against a plain network, which has no codes, a learned prior gains"),
+    ):
+        if values := _values(ledger, prefix, QUADRANTS, "nats", PLACE):
+            said.append(f"{text} {values}.")
+    fair = _summary(ledger, [f"relaxation-{k}" for k in QUADRANTS])
+    said.append(f"“p(z|x) = p(z) is a fair relaxation”, as it costs no more than 1 nat, {fair}.")
     return said
 
 
@@ -223,6 +276,8 @@ def _match(ledger: Ledger) -> list[str]:
 
 ANSWERS: dict[str, Callable[[Ledger], list[str]]] = {
     "covariance": _covariance,
+    "dependence": _dependence,
+    "relaxation": _relaxation,
     "latent_match": _match,
 }
 """What makes the sentences that answer each question."""
