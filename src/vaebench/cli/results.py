@@ -17,6 +17,7 @@ from vaebench.paths import DATA, PAPER_VALUES, PUBLISHED, Layout
 
 CONTROLS = "controls"
 QUESTIONS = "questions"
+EVIDENCE = "evidence"
 """The tier whose page `pages` writes beside that of the published one."""
 PaperValuesOption = Annotated[Path, typer.Option(help="The paper's numbers and claims.")]
 
@@ -201,6 +202,12 @@ def report(
     typer.echo(write_report(load_results(find_layout(tier).root)))
 
 
+def _shown_questions() -> str:
+    """The tier of questions that is published, the whole one first."""
+    tiers = (QUESTIONS, f"{QUESTIONS}-reduced")
+    return next((name for name in tiers if PUBLISHED.with_name(name).exists()), QUESTIONS)
+
+
 @app.command(hidden=True)
 def pages(
     tier: TierOption = str(PUBLISHED),
@@ -215,25 +222,25 @@ def pages(
 ) -> None:
     """Write docs/results.md and the README's part on results from a published tier.
 
-    If there is a config/controls.yaml, it also writes docs/controls.md, from
-    results/published/controls. The same holds for a config/questions.yaml, whose reduced runs are
-    shown until its own are published.
+    It also writes docs/controls.md, docs/questions.md and docs/evidence_results.md, if the configs
+    of their tiers are there, from what is published of them. Reduced runs of the questions are
+    shown until the whole ones are published.
     """
     from vaebench.reporting.controls import write_controls
+    from vaebench.reporting.evidence import write_evidence
     from vaebench.reporting.published import write_pages
     from vaebench.reporting.questions import write_questions
     from vaebench.results.read import load_results
 
     changed = write_pages(load_results(find_layout(tier).root), page, readme, check)
-    if (config := find_tier(CONTROLS)).exists():
-        layout = Layout(PUBLISHED.with_name(CONTROLS))
-        changed += write_controls(load_tier(config), layout, Path("docs/controls.md"), check)
-    if find_tier(QUESTIONS).exists():
-        tiers = (QUESTIONS, f"{QUESTIONS}-reduced")
-        there = (name for name in tiers if PUBLISHED.with_name(name).exists())
-        name = next(there, QUESTIONS)
-        config, layout = find_tier(name), Layout(PUBLISHED.with_name(name))
-        changed += write_questions(load_tier(config), layout, Path("docs/questions.md"), check)
+    for name, target, write in (
+        (CONTROLS, "controls", write_controls),
+        (_shown_questions(), "questions", write_questions),
+        (EVIDENCE, "evidence_results", write_evidence),
+    ):
+        if (config := find_tier(name)).exists():
+            layout = Layout(PUBLISHED.with_name(name))
+            changed += write(load_tier(config), layout, Path(f"docs/{target}.md"), check)
     for path in changed:
         typer.echo(f"{path}: not what {tier} gives; `make pages` writes it" if check else path)
     if check and changed:

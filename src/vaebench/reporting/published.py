@@ -5,14 +5,13 @@ import re
 from pathlib import Path
 from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from vaebench.claims.ledger_text import POWER_TEXT, mark, survives_text
 from vaebench.errors import UserError
 from vaebench.files import write_atomically
 from vaebench.paths import Layout
 from vaebench.reporting.content import Content, ShownFigure, content_of
 from vaebench.reporting.headline import headline_of
+from vaebench.reporting.markdown import render
 from vaebench.reporting.text import escape
 from vaebench.results.read import Results
 from vaebench.workflow.rules import DEFAULT_TIER
@@ -68,15 +67,7 @@ def _render(template: str, content: Content, layout: Layout, folder: Path, page:
     def link(path: Path) -> str:
         return quote(Path(os.path.relpath(path, folder)).as_posix())
 
-    environment = Environment(
-        loader=PackageLoader("vaebench.reporting"),
-        autoescape=False,  # for Markdown, not HTML: the templates escape their texts
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {
+    filters = {
         "text": escape,
         "cell": lambda text: escape(text) or "–",
         "number": _number,
@@ -86,15 +77,15 @@ def _render(template: str, content: Content, layout: Layout, folder: Path, page:
         "anchor": _anchor,
         "image": lambda figure: link(layout.figure(figure.name, "png")),
     }
-    return environment.get_template(template).render(
-        vars(content),
-        power_text=POWER_TEXT,
-        folder=link(layout.root),
-        page=link(page),
-        command=_command(content.tier),
-        headline=headline_of(content.claims),
-        selected=[figure for figure in content.figures if figure.name in README_FIGURES],
-    )
+    values = {
+        "power_text": POWER_TEXT,
+        "folder": link(layout.root),
+        "page": link(page),
+        "command": _command(content.tier),
+        "headline": headline_of(content.claims),
+        "selected": [figure for figure in content.figures if figure.name in README_FIGURES],
+    }
+    return render(template, vars(content) | values, filters)
 
 
 def _anchor(figure: ShownFigure) -> str:

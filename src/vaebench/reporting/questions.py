@@ -1,43 +1,23 @@
 """docs/questions.md: questions that people ask of every VAE, what decides them, and the answers."""
 
-import os
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from vaebench.claims.judge import Verdict
 from vaebench.claims.ledger import Judged
-from vaebench.claims.paper import OwnClaim, own_claims
-from vaebench.experiment.grid import Experiment
+from vaebench.claims.paper import own_claims
 from vaebench.experiment.tier import Tier
-from vaebench.files import write_atomically
 from vaebench.paths import Layout
-from vaebench.reporting.controls import answer_of, ledger_of, shown
-from vaebench.reporting.text import escape
+from vaebench.reporting.markdown import picture, render, write_page
+from vaebench.reporting.statements import Ledger, ledger_of, rows_of, shown
 from vaebench.results.read import load_results
 
-Ledger = Mapping[str, Judged]
-AT = re.compile(r", (n = (?:\d+|\{n\}))$")
-"""The end of a statement that is judged at several numbers of latent dimensions."""
-OF_EXPERIMENT = {"low": min, "high": max}
-"""Which of an experiment's latent dimensions a claim is about that does not name it."""
 QUADRANTS = ("one", "two", "three")
 """The numbers of quadrants that are observed, as claims and experiments name them."""
 NOT_RUN = "Not run yet."
 MATCHED = (2, 10, 20)
 """The numbers of latent dimensions of `latent_match`."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """A statement, what decides it, and the answers."""
-
-    says: str
-    expects: str
-    answers: str
 
 
 @dataclass(frozen=True)
@@ -73,30 +53,17 @@ def write_questions(tier: Tier, layout: Layout, page: Path, check: bool = False)
         UserError: the ledger is of other claims than the tier's.
     """
     ledger, claims = ledger_of(tier, layout), own_claims(tier)
-    environment = Environment(
-        loader=PackageLoader("vaebench.reporting"),
-        autoescape=False,  # it is no HTML: the template escapes for Markdown
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {"cell": escape}
-    text = environment.get_template("questions.md").render(
-        tier=tier.tier,
-        reduced=_reduced(tier),
-        rows={one.name: list(_rows(claims, one, ledger)) for one in tier.experiments},
-        answers={name: make(ledger) for name, make in ANSWERS.items()},
-        pictures={name: _picture(layout, name, page.parent) for name in tier.figures},
-        outputs=list(_outputs(tier, layout)),
-        settings=tier.experiment("covariance").settings,
-        descriptions={one.name: one.description for one in tier.experiments},
-    )
-    if page.exists() and page.read_text() == text:
-        return []
-    if not check:
-        write_atomically(page, text.encode())
-    return [page]
+    values = {
+        "tier": tier.tier,
+        "reduced": _reduced(tier),
+        "rows": {one.name: list(rows_of(claims, one, ledger)) for one in tier.experiments},
+        "answers": {name: make(ledger) for name, make in ANSWERS.items()},
+        "pictures": {name: picture(layout, name, page.parent) for name in tier.figures},
+        "outputs": list(_outputs(tier, layout)),
+        "settings": tier.experiment("covariance").settings,
+        "descriptions": {one.name: one.description for one in tier.experiments},
+    }
+    return write_page(page, render("questions.md", values), check)
 
 
 def _reduced(tier: Tier) -> str:
@@ -106,27 +73,6 @@ def _reduced(tier: Tier) -> str:
     runs = [run.settings for one in tier.experiments for cell in one.cells for run in cell.runs]
     seeds, epochs = {run.seed for run in runs}, max(run.epochs or 0 for run in runs)
     return f"{len(seeds)} seeds and at most {epochs} epochs"
-
-
-def _rows(claims: Sequence[OwnClaim], experiment: Experiment, ledger: Ledger) -> Iterator[Row]:
-    """The statements of an experiment, each with its answers at all n."""
-    grouped: dict[tuple[str, str], list[str]] = {}
-    for claim in claims:
-        if claim.experiment == experiment.name:
-            at = AT.search(claim.says)
-            chosen = OF_EXPERIMENT.get(str(claim.arguments.get("n")), max)
-            n = chosen(run.settings.latent_dim for cell in experiment.cells for run in cell.runs)
-            place = f"{at[1]}: ".replace("{n}", str(n)) if at else ""
-            key = (AT.sub("", claim.says), f"{claim.expects} {claim.unit}")
-            grouped.setdefault(key, []).append(place + answer_of(claim, ledger))
-    for (says, expects), answers in grouped.items():
-        yield Row(says, expects, "; ".join(answers))
-
-
-def _picture(layout: Layout, name: str, folder: Path) -> str:
-    """The relative path of a figure. Empty if it is not drawn."""
-    path = layout.figure(name, "png")
-    return Path(os.path.relpath(path, folder)).as_posix() if path.exists() else ""
 
 
 def _outputs(tier: Tier, layout: Layout) -> Iterator[Outputs]:
