@@ -22,7 +22,8 @@ def to_markdown(tier: str, ledger: Sequence[Judged]) -> str:
         text += (
             f"## Of the paper\n\n{_counts(of_paper)}. {tests_text(of_paper)} {marked} verdicts are "
             f"marked ({MARK}): they rest on runs that were not trained as in the paper (another "
-            f"dataset, other epochs, another n), and do not decide its claims.\n\n{_table(of_paper)}\n\n"
+            "dataset, other epochs, another n), and do not decide its claims.\n\n"
+            f"{_table(of_paper)}\n\n"
         )
     if others:
         text += f"{others_text(others)}\n\n"

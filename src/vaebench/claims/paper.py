@@ -4,7 +4,6 @@ from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from vaebench.claims.registry import EXPERIMENTS, load_statistics, wrong_arguments
@@ -13,6 +12,7 @@ from vaebench.experiment.grid import Strict
 from vaebench.experiment.settings import AxisValue, Name, Settings, known_parameters
 from vaebench.experiment.tier import Tier
 from vaebench.experiment.tier import describe as describe_error
+from vaebench.yaml_text import read_yaml
 
 
 def _check_settings(settings: dict[str, AxisValue]) -> dict[str, AxisValue]:
@@ -182,10 +182,6 @@ def load_paper_values(path: Path) -> PaperValues:
         UserError: the file is missing or wrong; names the key.
     """
     try:
-        return PaperValues.model_validate(yaml.safe_load(path.read_text()))
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not valid YAML: {error}") from None
+        return PaperValues.model_validate(read_yaml(path))
     except ValidationError as error:
         raise UserError(f"{path} is refused:\n{describe_error(error)}") from None

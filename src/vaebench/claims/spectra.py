@@ -12,7 +12,6 @@ from pathlib import Path
 from textwrap import fill
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from vaebench.data.prepared import load
@@ -20,6 +19,7 @@ from vaebench.data.registry import DATASETS
 from vaebench.errors import UserError
 from vaebench.files import write_atomically
 from vaebench.paths import DATA, SPECTRA
+from vaebench.yaml_text import read_yaml
 
 LARGEST = 128
 """How many eigenvalues of a dataset are kept, the largest ones."""
@@ -54,11 +54,9 @@ def load_spectra(path: Path = SPECTRA) -> dict[str, list[float]]:
         UserError: the file is missing or no such file.
     """
     try:
-        entries = yaml.safe_load(path.read_text())
+        entries = read_yaml(path)
         return {name: [float(x) for x in entry["eigenvalues"]] for name, entry in entries.items()}
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
-    except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(
             f"{path} does not have `eigenvalues` for each dataset ({error!r}): make it again with "
             "`python -m vaebench.claims.spectra`"

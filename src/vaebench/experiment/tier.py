@@ -1,10 +1,8 @@
 """A tier: a config file that names experiments and figures, and how runs are trained."""
 
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from vaebench.data.described import Description, register_datasets
@@ -14,6 +12,7 @@ from vaebench.experiment.grid import Experiment, Run, Strict, expand
 from vaebench.experiment.plugins import load_plugins
 from vaebench.experiment.settings import AxisValue, Name
 from vaebench.paths import CONFIGS, ConfigPath, Layout
+from vaebench.yaml_text import read_yaml, to_yaml
 
 
 class Execution(Strict):
@@ -143,15 +142,11 @@ def load_tier(path: Path) -> Tier:
             the key and the value.
     """
     try:
-        values = yaml.load(path.read_text(), Loader=_UniqueKeyLoader)
-    except UnicodeDecodeError:
-        raise UserError(f"{path} is not a text file") from None
-    except OSError as error:
+        values = read_yaml(path)
+    except UserError as error:
         known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml")))
-        there = f"; configs there: {known}" if known else ""
-        raise UserError(f"cannot read the config {path}: {error.strerror}{there}") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not valid YAML: {error}") from None
+        there = f"; configs there: {known}" if known and not path.exists() else ""
+        raise UserError(f"{error}{there}") from None
     if isinstance(values, dict) and isinstance(values.get("plugins"), list):
         # First, since the rest of the config may name what they register.
         try:
@@ -169,11 +164,9 @@ def load_tier(path: Path) -> Tier:
 def _claims_in(path: Path, config: Path) -> list[Any]:
     """The claims in a file that a config names. The resolved config has them, not the name."""
     try:
-        values = yaml.load(path.read_text(), Loader=_UniqueKeyLoader)
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{config}: claims: cannot read {path}: {error}") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{config}: claims: {path} is not valid YAML: {error}") from None
+        values = read_yaml(path)
+    except UserError as error:
+        raise UserError(f"{config}: claims: {error}") from None
     if not isinstance(values, dict) or list(values) != ["claims"]:
         found = ", ".join(map(str, values)) if isinstance(values, dict) else type(values).__name__
         raise UserError(
@@ -213,7 +206,7 @@ def dump_tier(tier: Tier, folder: Path) -> str:
     # Empty keys of what few tiers have are left out, so that the config of others stays as it was.
     unused = {key for key in ("plugins", "datasets") if not getattr(tier, key)}
     values = tier.model_dump(mode="json", exclude=unused, context={"folder": folder})
-    return yaml.dump(values, Dumper=_Dumper, sort_keys=False)
+    return to_yaml(values)
 
 
 def describe(error: ValidationError) -> str:
@@ -226,35 +219,3 @@ def describe(error: ValidationError) -> str:
         shown = f" (found {found!r})" if isinstance(found, AxisValue | None) else ""
         lines.append(f"{key}: {message}{shown}")
     return "\n".join(lines)
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """A YAML loader that refuses a mapping with a repeated key. The default one keeps the last.
-
-    It also takes `1e-3` for a number, as YAML 1.2 does. The default loader reads YAML 1.1, in which
-    a number with an exponent needs a point and a sign: `1.0e-3`.
-    """
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            if not isinstance(key_node, yaml.ScalarNode):
-                raise yaml.YAMLError(
-                    f"line {key_node.start_mark.line + 1}: a key is not a single word"
-                )
-            if key_node.value in seen:
-                mark = key_node.start_mark
-                raise yaml.YAMLError(f"line {mark.line + 1}: key '{key_node.value}' twice")
-            seen.add(key_node.value)
-        return super().construct_mapping(node, deep)
-
-
-class _Dumper(yaml.SafeDumper):
-    """Quotes texts that `_UniqueKeyLoader` would take for numbers."""
-
-
-_EXPONENT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$")
-"""A number with an exponent in the core schema of YAML 1.2."""
-
-for _class in (_UniqueKeyLoader, _Dumper):
-    _class.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("-+.0123456789"))

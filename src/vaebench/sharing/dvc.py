@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from vaebench.errors import UserError
 from vaebench.experiment.tier import load_tier
 from vaebench.extras import require
@@ -15,6 +13,7 @@ from vaebench.paths import CONFIGS, PAPER_VALUES, Layout
 from vaebench.progress import log
 from vaebench.sharing.adopt import adopt_runs, check_current, check_whole, mark_current
 from vaebench.workflow.rules import datasets
+from vaebench.yaml_text import read_yaml
 
 PIPELINE = Path("dvc.yaml")
 LOCK = Path("dvc.lock")
@@ -69,7 +68,7 @@ def pull(tiers: Sequence[str], store: Path) -> list[Layout]:
     require("workflow")
     if not LOCK.exists():
         raise UserError(f"{LOCK} is missing: nothing was recorded here with `make push`")
-    recorded = yaml.safe_load(LOCK.read_text())["stages"]
+    recorded = _stages(LOCK)
     there = [name.removeprefix("tier@") for name in recorded if name.startswith("tier@")]
     for tier in tiers:
         if tier not in there:
@@ -128,10 +127,14 @@ def _uncached(tier: str) -> list[Path]:
 
 
 def _pipeline() -> dict[str, Any]:
-    try:
-        stages: dict[str, Any] = yaml.safe_load(PIPELINE.read_text())["stages"]
-    except OSError as error:
-        raise UserError(
-            f"cannot read {PIPELINE}: {error.strerror}; call this in the project's folder"
-        ) from None
+    if not PIPELINE.exists():
+        raise UserError(f"cannot find {PIPELINE}: call this in the project's folder")
+    return _stages(PIPELINE)
+
+
+def _stages(path: Path) -> dict[str, Any]:
+    values = read_yaml(path)
+    stages = values.get("stages") if isinstance(values, dict) else None
+    if not isinstance(stages, dict):
+        raise UserError(f"{path} lacks the key `stages`, which DVC writes: restore it from git")
     return stages
