@@ -83,6 +83,8 @@ def test_train_prepares_the_embedded_data_itself(tmp_path: Path) -> None:
         (["--objective", "bilbo", "--data-scale", "2"], "takes 'data_scale'"),
         (["--objective", "bilbo", "--seeds", "0,x"], "--seeds: 'x' in '0,x' is not a whole number"),
         (["--objective", "bilbo", "--seeds", "1,1"], "names a value twice"),
+        (["--objective", "bilbo", "--threads", "100000"], "should be less than or equal to 1024"),
+        (["--objective", "bilbo", "--epochs", "9" * 23], "epochs: Input should be less than"),
         (["--objective", "bilbo", "--device", "cuda"], "not available here"),
         (["--objective", "bilbo", "--device", "abacus"], "is not one of: auto, cpu"),
         (["--objective", "bilbo", "--batch-size", "9999"], "exceeds the 1500 training images"),

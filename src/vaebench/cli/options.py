@@ -21,7 +21,9 @@ DeviceOption = Annotated[
         help="auto (a GPU if there is one), cpu, cuda or mps. Default: that of the tier, or auto.",
     ),
 ]
-ThreadsOption = Annotated[int | None, typer.Option(min=1, help="CPU threads. Default: all cores.")]
+ThreadsOption = Annotated[
+    int | None, typer.Option(min=1, max=1024, help="CPU threads. Default: all cores.")
+]
 CellOption = Annotated[
     list[str] | None,
     typer.Option(help="Only this cell, such as objective~bilbo/latent_dim~2. Can be repeated."),

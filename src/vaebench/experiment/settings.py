@@ -26,7 +26,7 @@ from vaebench.parameters import Parameter
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]+([-_][a-z0-9]+)*$")]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 
 AxisValue = str | int | float
 
@@ -88,7 +88,7 @@ class Settings(BaseModel):
         None, description="Passes over the training set. Give this or `steps`."
     )
     steps: Count | None = Field(None, description="Optimisation steps, in place of `epochs`.")
-    seed: Annotated[int, Field(ge=0)] = Field(
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(
         description="The seed of the run's random streams: initial weights, data order and noise."
     )
 

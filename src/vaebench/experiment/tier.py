@@ -10,9 +10,12 @@ from vaebench.errors import UserError
 from vaebench.experiment.figures import runs_to_show
 from vaebench.experiment.grid import Experiment, Run, Strict, expand
 from vaebench.experiment.plugins import load_plugins
-from vaebench.experiment.settings import AxisValue, Name
+from vaebench.experiment.settings import AxisValue, Count, Name
 from vaebench.paths import CONFIGS, ConfigPath, Layout
 from vaebench.yaml_text import read_yaml, to_yaml
+
+MOST_THREADS = 1024
+"""Of a process. PyTorch ends with a segmentation fault where the system refuses so many."""
 
 
 class Execution(Strict):
@@ -21,12 +24,12 @@ class Execution(Strict):
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
         "auto", description="`auto` uses a GPU if there is one."
     )
-    threads: Annotated[int, Field(ge=1)] = Field(
+    threads: Annotated[int, Field(ge=1, le=MOST_THREADS)] = Field(
         1,
         description="Threads of one training job on CPUs. Jobs share the cores given by --cores: "
         "with 1 thread, as many jobs as cores run side by side.",
     )
-    save_every: Annotated[int, Field(ge=1)] = Field(
+    save_every: Count = Field(
         10,
         description="Epochs between two saved states of a training job. A training that is "
         "counted in steps saves after every twentieth of them.",
