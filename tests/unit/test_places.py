@@ -11,7 +11,8 @@ from vaebench.paths import Layout
 from vaebench.results.collect import collect
 from vaebench.results.read import load_results
 from vaebench.runs.places import fill_places, fillings
-from vaebench.runs.store import run_folder
+from vaebench.runs.record import read_record
+from vaebench.runs.store import EVIDENCE, run_folder
 from vaebench.sharing.adopt import adopt_runs
 
 
@@ -37,6 +38,7 @@ def filled(tier: Tier, layout: Layout, store: Path) -> list[str]:
 
 
 MEASURED = ["measured/seed~0", "measured/seed~1"]
+SEED_1 = "objective~bilbo/latent_dim~2/seed~1"
 PLAIN = ["plain/latent_scale~1/seed~0", "plain/latent_scale~1/seed~1"]
 
 
@@ -84,6 +86,28 @@ def test_a_place_that_could_not_be_measured_stays_empty(tier: Tier, layout: Layo
     kept.rename(weights)
     assert filled(tier, layout, store) == MEASURED
     assert not layout.evaluation("measured", "seed~1").exists()
+
+
+def test_a_place_whose_evidence_cannot_be_measured_stays_empty(
+    tier: Tier, layout: Layout, tmp_path: Path
+) -> None:
+    """A run that was imported without its weights must not stop the others of a tier."""
+    first, measured, plain = tier.experiments
+    measured = measured.model_copy(update={"sample_quality": False, "evidence": True})
+    asked = tier.model_copy(update={"experiments": [first, measured, plain]})
+    (layout.root / "weights" / "posterior_variance").rename(layout.root / "kept")
+    store = tmp_path / "store"
+    adopt_runs(layout, store)
+    assert [f.experiment for f in fillings(asked, layout, store)] == ["plain", "plain"]
+    # What was measured before is copied from the store by the job.
+    record = read_record(layout.run("posterior_variance", SEED_1) / "metrics.json")
+    for name in EVIDENCE:
+        (run_folder(store, record.run_hash) / name).write_bytes(b"measured")
+    filled = [f"{f.experiment}/{f.run.folder}" for f in fillings(asked, layout, store)]
+    assert filled == [*PLAIN, "measured/seed~1"]
+    # From its weights each can be measured.
+    (layout.root / "kept").rename(layout.root / "weights" / "posterior_variance")
+    assert len(fillings(asked, layout, store)) == 4
 
 
 def test_what_is_damaged_or_of_other_sources_fills_nothing(

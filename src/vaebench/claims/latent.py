@@ -15,9 +15,12 @@ from vaebench.claims.select import (
     paired,
     runs_of,
 )
-from vaebench.experiment.needs import Need
+from vaebench.experiment.needs import Need, planned_settings
 from vaebench.experiment.settings import AxisValue
 
+ENDS = {"longest": max, "shortest": min}
+"""Names for the largest and the smallest number of epochs of an experiment. With them, the same
+claims are judged in a tier with fewer epochs."""
 ASKED = {"latent_": "latent_plan", "evidence_": "evidence_plan"}
 """The beginnings of columns that an experiment has to ask for, and how it says so."""
 
@@ -29,7 +32,7 @@ def column_value(
     objective: str = "learned",
     latent_dim: int | None = None,
     hidden_layers: int | None = None,
-    epochs: int | None = None,
+    epochs: int | str | None = None,
 ) -> Values:
     """A column of the collected table, such as a measure of the aggregated posterior."""
     at = _given(
@@ -48,7 +51,7 @@ def column_difference(
     objective: str | None = None,
     latent_dim: int | None = None,
     hidden_layers: int | None = None,
-    epochs: int | None = None,
+    epochs: int | str | None = None,
 ) -> Values:
     """A column at one value of an axis minus that at another, at the same seed."""
     at = _given(
@@ -65,7 +68,7 @@ def columns_difference(
     objective: str = "learned",
     latent_dim: int | None = None,
     hidden_layers: int | None = None,
-    epochs: int | None = None,
+    epochs: int | str | None = None,
 ) -> Values:
     """One column of a run minus another of it."""
     at = _given(
@@ -85,6 +88,9 @@ def _column(results: Watched, column: str, at: dict[str, AxisValue]) -> "pd.Seri
         NotMeasured: the experiment does not ask for it.
         NotRun: there are no such runs, or it is not measured on them.
     """
+    if (end := at.get("epochs")) in ENDS and results.only is not None:
+        planned = planned_settings(results.tier.experiment(results.only))
+        at = at | {"epochs": ENDS[str(end)](int(run["epochs"]) for run in planned)}
     rows = runs_of(results, Need("", at), None, **at)
     name = str(rows["experiment"].iloc[0])
     experiment = results.tier.experiment(name)

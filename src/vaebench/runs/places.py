@@ -20,7 +20,14 @@ from vaebench.runs.finished import is_finished
 from vaebench.runs.measured import is_measured
 from vaebench.runs.record import ClassifierRecord, RunRecord, read_as, read_record
 from vaebench.runs.run_hash import accepted_hashes
-from vaebench.runs.store import EVALUATION, WEIGHTS, has_run, kept_evaluation, run_folder
+from vaebench.runs.store import (
+    EVALUATION,
+    MEASURED,
+    WEIGHTS,
+    has_run,
+    kept_evaluation,
+    run_folder,
+)
 
 
 @dataclass(frozen=True)
@@ -47,8 +54,9 @@ class Filling:
 def fillings(tier: Tier, layout: Layout, store: Path) -> list[Filling]:
     """The empty places of a tier whose run is finished in another place or in the store.
 
-    A place whose samples are to be measured is left out if that cannot be done: if the run comes
-    without its weights, and no evaluation by this code with the tier's classifier is there.
+    A place where something is to be measured on the weights is left out if that cannot be done: if
+    the run comes without its weights, and was not measured before. Samples must have been measured
+    by this code with the tier's classifier.
 
     Args:
         tier: the tier.
@@ -121,12 +129,15 @@ def _files(
         for other in sources:
             if _is_file(other.weights, record.digests.weights):
                 files[layout.weights(experiment.name, run.folder)] = other.weights
+        needs_weights = not all(_was_measured(name, sources) for name in experiment.measures)
         if experiment.sample_quality:
             measured = _measured(layout, record, sources)
             if measured is not None:
                 files[place / EVALUATION] = measured
-            elif not files:
-                continue
+            else:
+                needs_weights = True
+        if needs_weights and layout.weights(experiment.name, run.folder) not in files:
+            continue
         names = ("arrays.npz", "metrics.json")
         return files | {place / name: source.folder / name for name in names}
     return {}
@@ -145,6 +156,13 @@ def _current(source: _Source, hashes: list[str]) -> RunRecord | None:
 
 def _is_file(path: Path, digest: str) -> bool:
     return path.exists() and digest_file(path) == digest
+
+
+def _was_measured(name: str, sources: list[_Source]) -> bool:
+    """Whether a place of a run or the store has this measurement. The job checks and copies it."""
+    return any(
+        all((source.folder / file).exists() for file in MEASURED[name]) for source in sources
+    )
 
 
 def _measured(layout: Layout, record: RunRecord, sources: list[_Source]) -> Path | None:
