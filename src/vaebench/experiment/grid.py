@@ -198,17 +198,6 @@ class Experiment(Strict):
         found = {name: plan_of(getattr(self, name), usual) for name, usual in PLANS.items()}
         return {name: plan for name, plan in found.items() if plan is not None}
 
-    @property
-    def measures(self) -> tuple[str, ...]:
-        """What is measured on the weights of its runs beside sample quality, as in `MEASURED`."""
-        plans = {
-            "evidence": self.evidence_plan,
-            "equations": self.equations_plan,
-            "latent": self.latent_plan,
-            "dependence": self.dependence_plan,
-        }
-        return tuple(name for name, plan in plans.items() if plan is not None)
-
     @cached_property
     def cells(self) -> list[Cell]:
         """The result of `expand`. It is cached, since a grid may have thousands of runs."""
