@@ -41,6 +41,7 @@ for measure in MEASURES.values():
                     **GPU,
                     cpus_per_task=THREADS,
                 params:
+                    measure=measure.name,
                     experiment=each.experiment,
                     made_from=measured_from(
                         TIER.experiment(each.experiment), measure.name
@@ -48,8 +49,9 @@ for measure in MEASURES.values():
                     label=untracked(each, lambda job: job.label),
                     options=untracked(each, lambda job: job.options),
                 message:
-                    f"{measure.name}: measuring {{params.experiment}} {{params.label}}"
+                    "measuring {params.experiment} {params.label}: {params.measure}"
                 shell:
-                    f"vaebench {measure.name} --tier {{input.config:q}}"
+                    # Read when the job runs, so that `measure` would be the last of the loop.
+                    "vaebench {params.measure} --tier {input.config:q}"
                     " --experiment {params.experiment:q}"
                     " {params.options} --threads {threads} 2>&1 | tee {log:q}"
