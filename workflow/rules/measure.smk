@@ -51,7 +51,7 @@ for measure in MEASURES.values():
                 message:
                     "measuring {params.experiment} {params.label}: {params.measure}"
                 shell:
-                    # Read when the job runs, so that `measure` would be the last of the loop.
+                    # Evaluated when the job runs: by then the loop has left `measure` at its last value.
                     "vaebench {params.measure} --tier {input.config:q}"
                     " --experiment {params.experiment:q}"
                     " {params.options} --threads {threads} 2>&1 | tee {log:q}"
