@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -9,15 +10,11 @@ import torch
 
 from tests.conftest import PROJECT
 from vaebench.claims.write import write_ledger
-from vaebench.dependence.measure import measure_runs as measure_dependence
-from vaebench.equations.measure import measure_runs as measure_equations
-from vaebench.evidence.measure import EvidenceTarget, measure_runs
 from vaebench.execution.session import Resources, targets_of, train_targets
 from vaebench.experiment.grid import expand
 from vaebench.experiment.tier import Tier, dump_tier
 from vaebench.figures.draw import draw_figure
 from vaebench.files import write_atomically
-from vaebench.latent.measure import measure_runs as measure_latent
 from vaebench.paths import Layout
 from vaebench.provenance.manifest import write_manifest
 from vaebench.quality import classifier as classifiers
@@ -26,6 +23,7 @@ from vaebench.reporting.page import write_report
 from vaebench.reporting.tables import write_tables
 from vaebench.results.collect import collect
 from vaebench.results.read import load_results
+from vaebench.runs.measurement import RunFiles
 from vaebench.runs.record import CHECKSUM, checksum
 
 CPU = torch.device("cpu")
@@ -64,18 +62,10 @@ def train_tier(tier: Tier, root: Path) -> list[list[EvaluationTarget]]:
                         for t in targets
                     ]
                 )
-            runs = [EvidenceTarget(t.folder, t.weights) for t in targets]
-            if experiment.evidence_plan is not None:
-                plan = experiment.evidence_plan
+            runs = [RunFiles(t.folder, t.weights) for t in targets]
+            for name, plan in experiment.plans.items():
+                measure_runs = import_module(f"vaebench.{name}.measure").measure_runs
                 measure_runs(runs, plan, resources.data, CPU, resources.store)
-            if experiment.equations_plan is not None:
-                measures = experiment.equations_plan
-                measure_equations(runs, measures, resources.data, CPU, resources.store)
-            if experiment.latent_plan is not None:
-                latent = experiment.latent_plan
-                measure_latent(runs, latent, resources.data, CPU, resources.store)
-            if (wanted := experiment.dependence_plan) is not None:
-                measure_dependence(runs, wanted, resources.data, CPU, resources.store)
     return measured
 
 

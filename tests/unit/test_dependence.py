@@ -24,7 +24,8 @@ from vaebench.dependence.method import measure
 from vaebench.dependence.regression import held_out_r2
 from vaebench.errors import UserError
 from vaebench.evidence.gaussians import Gaussians
-from vaebench.experiment.dependence import DependencePlan, dependence_plan
+from vaebench.experiment.dependence import DependencePlan
+from vaebench.experiment.plans import changed
 from vaebench.experiment.settings import Settings
 from vaebench.experiment.tier import Tier
 from vaebench.models.make import make_vae
@@ -297,4 +298,4 @@ def test_a_tier_that_measures_dependence(
 def test_a_wrong_plan_is_refused() -> None:
     for key, value in (("draws", 24), ("images", 0), ("chains", 8)):
         with pytest.raises(UserError, match=f"dependence: {key}"):
-            dependence_plan(DependencePlan(), {key: value})
+            changed(DependencePlan(), {key: value})

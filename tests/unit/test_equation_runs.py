@@ -20,10 +20,9 @@ from vaebench.claims.paper import load_paper_values
 from vaebench.claims.select import NotRun
 from vaebench.cli import app
 from vaebench.equations import priors, state
-from vaebench.equations.measure import is_measured, measure_runs
+from vaebench.equations.measure import measure_runs
 from vaebench.equations.states import untrained
 from vaebench.errors import UserError
-from vaebench.evidence.measure import EvidenceTarget
 from vaebench.execution.session import Resources, Target, train_targets
 from vaebench.experiment.equations import EQUATION_STATISTICS, EquationsPlan
 from vaebench.experiment.settings import Settings
@@ -32,6 +31,8 @@ from vaebench.paths import Layout
 from vaebench.reporting.equations import equations_table, margins, to_markdown
 from vaebench.results import equations as collected
 from vaebench.runs.equations_record import Equations, EquationsRecord
+from vaebench.runs.measurement import RunFiles
+from vaebench.runs.measures import EQUATIONS
 from vaebench.runs.record import read_as, read_record
 
 FAST: dict[str, Any] = {
@@ -65,12 +66,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory, data_root: Path) -> Path:
             folder = root / name
             target = Target(settings(name), folder, folder / "model.safetensors")
             assert train_targets("x", [target], Resources(CPU, root / "data", root / "store", 10))
-        measure_runs([target_of(root, name) for name in RUNS], PLAN, root / "data", CPU, None)
+        targets = [target_of(root, name) for name in RUNS]
+        measure_runs(targets, PLAN, root / "data", CPU, root / "store", keep=False)
     return root
 
 
-def target_of(root: Path, name: str) -> EvidenceTarget:
-    return EvidenceTarget(root / name, root / name / "model.safetensors")
+def target_of(root: Path, name: str) -> RunFiles:
+    return RunFiles(root / name, root / name / "model.safetensors")
 
 
 def record_of(root: Path, name: str) -> EquationsRecord:
@@ -126,7 +128,7 @@ def test_a_likelihood_with_other_terms_is_refused_with_the_reason(runs: Path) ->
     record = record_of(runs, "other")
     assert record.equations is None
     assert "likelihood 'gaussian-learned'" in str(record.refused)
-    assert is_measured(runs / "other", read_record(runs / "other" / "metrics.json"), PLAN)
+    assert EQUATIONS.is_in(runs / "other", read_record(runs / "other" / "metrics.json"), PLAN)
 
 
 def test_initial_weights_are_those_that_training_started_from(runs: Path) -> None:
@@ -166,11 +168,11 @@ def test_a_run_that_is_measured_is_skipped_and_one_by_another_plan_is_not(
 ) -> None:
     shutil.copytree(runs / "bilbo", tmp_path / "bilbo")
     record = read_record(tmp_path / "bilbo" / "metrics.json")
-    assert is_measured(tmp_path / "bilbo", record, PLAN)
-    assert not is_measured(tmp_path / "bilbo", record, EquationsPlan(**FAST | {"images": 7}))
+    assert EQUATIONS.is_in(tmp_path / "bilbo", record, PLAN)
+    assert not EQUATIONS.is_in(tmp_path / "bilbo", record, EquationsPlan(**FAST | {"images": 7}))
     path = tmp_path / "bilbo" / "equations.json"
     path.write_text(path.read_text().replace('"images": 6', '"images": 5'))
-    assert not is_measured(tmp_path / "bilbo", record, PLAN)
+    assert not EQUATIONS.is_in(tmp_path / "bilbo", record, PLAN)
 
 
 def test_changed_weights_are_refused(runs: Path, tmp_path: Path) -> None:
@@ -178,7 +180,7 @@ def test_changed_weights_are_refused(runs: Path, tmp_path: Path) -> None:
     (tmp_path / "bilbo" / "equations.json").unlink()
     (tmp_path / "bilbo" / "model.safetensors").write_bytes(b"other")
     with pytest.raises(UserError, match="is missing or not the file"):
-        measure_runs([target_of(tmp_path, "bilbo")], PLAN, runs / "data", CPU, None)
+        measure_runs([target_of(tmp_path, "bilbo")], PLAN, runs / "data", CPU, tmp_path / "store")
 
 
 def test_the_command_says_what_is_wrong() -> None:

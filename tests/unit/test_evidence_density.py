@@ -20,6 +20,7 @@ from vaebench.evidence.importance import importance_weights
 from vaebench.execution.session import Resources, Target, train_targets
 from vaebench.experiment.settings import Settings
 from vaebench.objectives import OBJECTIVES
+from vaebench.runs.measurement import RunFiles
 from vaebench.runs.record import RunRecord, read_record
 from vaebench.training.final_metrics import final_metrics
 
@@ -118,20 +119,20 @@ def test_a_frozen_variance_that_is_missing_is_refused(
 def test_a_file_of_weights_gives_the_densities_of_its_run(
     tmp_path: Path, data_root: Path, settings: MakeSettings, digits: Arrays
 ) -> None:
-    from vaebench.evidence.measure import EvidenceTarget, open_density
+    from vaebench.evidence.measure import open_density
 
     folder = tmp_path / "run"
     run = settings(objective="full-floating")
     target = Target(run, folder, folder / "model.safetensors")
     assert train_targets("x", [target], Resources(CPU, data_root, tmp_path / "store", 10))
     record = read_record(folder / "metrics.json")
-    density = open_density(EvidenceTarget(folder, target.weights), record, CPU)
+    density = open_density(RunFiles(folder, target.weights), record, CPU)
     x = density.data(torch.from_numpy(digits.test_images.reshape(-1, 784)))
     found = importance_weights(density, x, density.encode(x), 4, torch.Generator()).log_w.mean()
     assert float(found) == pytest.approx(record.final.test.elbo_frozen_prior or 0, abs=1)
     (folder / "arrays.npz").write_bytes(b"")
     with pytest.raises(UserError, match=r"arrays\.npz is missing or not the file that"):
-        open_density(EvidenceTarget(folder, target.weights), record, CPU)
+        open_density(RunFiles(folder, target.weights), record, CPU)
 
 
 def test_gradients_are_those_of_differences() -> None:

@@ -18,12 +18,14 @@ from vaebench.cli import app
 from vaebench.errors import UserError
 from vaebench.evidence import method
 from vaebench.evidence.ais import annealed
-from vaebench.evidence.measure import EvidenceTarget, is_measured, measure_runs
+from vaebench.evidence.measure import measure_runs
 from vaebench.execution.session import Resources, Target, train_targets
 from vaebench.experiment.evidence import EvidencePlan
 from vaebench.experiment.grid import Experiment
 from vaebench.results.collect import EVIDENCE_COLUMNS, evidence_columns
 from vaebench.runs.evidence_record import EvidenceRecord
+from vaebench.runs.measurement import RunFiles
+from vaebench.runs.measures import EVIDENCE
 from vaebench.runs.record import read_as, read_record
 
 FAST: dict[str, Any] = {
@@ -71,7 +73,7 @@ def _small_grid(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def measured(root: Path, latent: int, plan: EvidencePlan = PLAN, **options: Any) -> EvidenceRecord:
     folder = root / f"n{latent}"
-    target = EvidenceTarget(folder, folder / "model.safetensors")
+    target = RunFiles(folder, folder / "model.safetensors")
     measure_runs([target], plan, root / "data", CPU, root / "store", **options)
     return read_as(EvidenceRecord, folder / "evidence.json", "")
 
@@ -187,17 +189,17 @@ def test_what_is_measured_is_kept_and_not_measured_again(made: Path, tmp_path: P
     (folder / "evidence.json").unlink()
     measured(root, 2)  # comes from the store
     assert (folder / "evidence.json").read_bytes() == before
-    assert is_measured(folder, record, PLAN)
-    assert not is_measured(folder, record, EvidencePlan())
+    assert EVIDENCE.is_in(folder, record, PLAN)
+    assert not EVIDENCE.is_in(folder, record, EvidencePlan())
     (folder / "evidence.npz").write_bytes(b"")
-    assert not is_measured(folder, record, PLAN)
+    assert not EVIDENCE.is_in(folder, record, PLAN)
     with pytest.raises(UserError, match="this is measured from weights"):
         measured(root, 2, EvidencePlan(**FAST | {"seed": 1}))
     measured(root, 2)
     for key in ("run_hash", "weights", "sources"):
         text = (folder / "evidence.json").read_text()
         forge(folder / "evidence.json", f'"{key}": "', f'"{key}": "0')
-        assert not is_measured(folder, record, PLAN)
+        assert not EVIDENCE.is_in(folder, record, PLAN)
         (folder / "evidence.json").write_text(text)
 
 

@@ -16,17 +16,18 @@ from tests.tiers import forge
 from vaebench.cli import app
 from vaebench.errors import UserError
 from vaebench.evidence import grid
-from vaebench.evidence.measure import EvidenceTarget
 from vaebench.execution.session import Resources, Target, train_targets
 from vaebench.experiment.grid import Experiment
 from vaebench.experiment.latent import LatentPlan
 from vaebench.experiment.settings import Settings
-from vaebench.latent.measure import is_measured, measure_runs
+from vaebench.latent.measure import measure_runs
 from vaebench.latent.report import report
 from vaebench.latent.verdict import is_identified, verdict
 from vaebench.quality import classifier as classifiers
 from vaebench.results.latent import LATENT_COLUMNS, latent_columns
 from vaebench.runs.latent_record import Latent, LatentRecord, Uncertain
+from vaebench.runs.measurement import RunFiles
+from vaebench.runs.measures import LATENT
 from vaebench.runs.record import read_as, read_record
 
 FAST: dict[str, Any] = {"draws": 300, "images": 5, "samples": 60, "turned": 3}
@@ -71,7 +72,7 @@ def copied(made: Path, tmp_path: Path) -> Path:
 
 def measured(root: Path, name: str, plan: LatentPlan = PLAN, **options: Any) -> LatentRecord:
     folder = root / name
-    target = EvidenceTarget(folder, folder / "model.safetensors")
+    target = RunFiles(folder, folder / "model.safetensors")
     measure_runs([target], plan, root / "data", CPU, root / "store", **options)
     return read_as(LatentRecord, folder / "latent.json", "")
 
@@ -146,17 +147,17 @@ def test_what_is_measured_is_kept_and_not_measured_again(made: Path, tmp_path: P
     (folder / "latent.json").unlink()
     measured(root, "n2")  # comes from the store
     assert (folder / "latent.json").read_bytes() == before
-    assert is_measured(folder, record, PLAN)
-    assert not is_measured(folder, record, LatentPlan())
+    assert LATENT.is_in(folder, record, PLAN)
+    assert not LATENT.is_in(folder, record, LatentPlan())
     with pytest.raises(UserError, match=r"model\.safetensors is missing"):
         measured(root, "n2", LatentPlan(**FAST | {"seed": 1}))
     for key in ("run_hash", "weights", "sources"):
         text = (folder / "latent.json").read_text()
         forge(folder / "latent.json", f'"{key}": "', f'"{key}": "0')
-        assert not is_measured(folder, record, PLAN)
+        assert not LATENT.is_in(folder, record, PLAN)
         (folder / "latent.json").write_text(text)
     (folder / "latent.npz").write_bytes(b"")
-    assert not is_measured(folder, record, PLAN)
+    assert not LATENT.is_in(folder, record, PLAN)
     assert len(list((root / "store" / "classifiers").iterdir())) == 1
 
 

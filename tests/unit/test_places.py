@@ -10,9 +10,10 @@ from vaebench.experiment.tier import Tier, load_tier
 from vaebench.paths import Layout
 from vaebench.results.collect import collect
 from vaebench.results.read import load_results
+from vaebench.runs.measures import EVIDENCE
 from vaebench.runs.places import fill_places, fillings
 from vaebench.runs.record import read_record
-from vaebench.runs.store import EVIDENCE, run_folder
+from vaebench.runs.store import run_folder
 from vaebench.sharing.adopt import adopt_runs
 
 
@@ -101,7 +102,7 @@ def test_a_place_whose_evidence_cannot_be_measured_stays_empty(
     assert [f.experiment for f in fillings(asked, layout, store)] == ["plain", "plain"]
     # What was measured before is copied from the store by the job.
     record = read_record(layout.run("posterior_variance", SEED_1) / "metrics.json")
-    for name in EVIDENCE:
+    for name in EVIDENCE.files:
         (run_folder(store, record.run_hash) / name).write_bytes(b"measured")
     filled = [f"{f.experiment}/{f.run.folder}" for f in fillings(asked, layout, store)]
     assert filled == [*PLAIN, "measured/seed~1"]

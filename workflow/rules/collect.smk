@@ -1,5 +1,4 @@
 # The gate: every run is checked against settings, sources and data before anything shows it.
-from vaebench.workflow.rules import collected_equations
 
 
 rule collect:

@@ -24,6 +24,7 @@ from vaebench.paths import (
     Layout,
 )
 from vaebench.progress import log, show_log_lines
+from vaebench.runs.measures import MEASURES
 from vaebench.runs.places import fill_places, fillings
 from vaebench.workflow.lock import hold_folder
 from vaebench.provenance.stages import (
@@ -35,6 +36,7 @@ from vaebench.provenance.stages import (
 )
 from vaebench.execution.device import expects_gpu
 from vaebench.workflow.rules import (
+    collected_equations,
     dataset_digest,
     datasets,
     for_job,
@@ -43,6 +45,7 @@ from vaebench.workflow.rules import (
     job_data,
     job_made_from,
     measured_datasets,
+    measured_from,
     note_dry_plan,
     note_plan,
     plan_files,

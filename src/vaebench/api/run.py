@@ -22,8 +22,9 @@ from vaebench.evidence.density import Density, density_of
 from vaebench.evidence.kept import KeptBlocks
 from vaebench.evidence.method import measure
 from vaebench.execution.device import choose_device
-from vaebench.experiment.evidence import EvidencePlan, evidence_plan
-from vaebench.experiment.latent import LatentPlan, latent_plan
+from vaebench.experiment.evidence import EvidencePlan
+from vaebench.experiment.latent import LatentPlan
+from vaebench.experiment.plans import changed
 from vaebench.experiment.settings import Settings
 from vaebench.latent.method import Sources
 from vaebench.latent.method import measure as measure_latent
@@ -273,7 +274,7 @@ class TrainedRun:
         else:
             pixels = as_pixels(images, self.image_shape)
             count = len(pixels)
-        chosen = evidence_plan(EvidencePlan(), {"images": count} | plan)
+        chosen = changed(EvidencePlan(), {"images": count} | plan)
         label = "evidence" if self.folder is None else f"evidence {self.folder}"
         record, arrays = measure(density, torch.from_numpy(pixels), chosen, KeptBlocks(None, label))
         return MeasuredEvidence(record, arrays)
@@ -292,7 +293,7 @@ class TrainedRun:
                 no usable weights.
         """
         density, dataset = self.density(), self.settings.dataset
-        chosen = latent_plan(LatentPlan(samples=0), plan)
+        chosen = changed(LatentPlan(samples=0), plan)
         sources = Sources(dataset, self.data, None, load_data(dataset, self.data))
         record, arrays = measure_latent(density, sources, chosen)
         return MeasuredLatent(report(record), record, arrays)

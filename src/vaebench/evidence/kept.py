@@ -48,13 +48,6 @@ class KeptBlocks:
                 advance(rows.stop - rows.start)
         return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
-    def forget(self) -> None:
-        """Remove what is kept, after the measurement is complete."""
-        if self.folder is not None and self.folder.is_dir():
-            for path in self.folder.iterdir():
-                path.unlink()
-            self.folder.rmdir()
-
 
 def _read(path: Path) -> Named | None:
     """The arrays of a file. None if it is missing or damaged."""

@@ -5,12 +5,9 @@ The list is read without torch. `dependence/method.py` computes the numbers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from vaebench.errors import UserError
+from pydantic import BaseModel, ConfigDict, Field
 
 Count = Annotated[int, Field(ge=1)]
 NATS = "nats"
@@ -31,23 +28,6 @@ class DependencePlan(BaseModel):
         5000, description="Training images for the regression of codes on observed pixels."
     )
     seed: Annotated[int, Field(ge=0)] = Field(0, description="Of the random numbers.")
-
-
-def dependence_plan(plan: DependencePlan, changes: Mapping[str, Any]) -> DependencePlan:
-    """A plan with other values for some of its fields.
-
-    Raises:
-        UserError: there is no such field, or the value is not possible.
-    """
-    try:
-        return DependencePlan.model_validate(plan.model_dump() | dict(changes))
-    except ValidationError as error:
-        item = error.errors()[0]
-        name = ".".join(str(part) for part in item["loc"])
-        known = ", ".join(DependencePlan.model_fields)
-        raise UserError(
-            f"dependence: {name}: {item['msg']} (found {changes.get(name)!r}; known: {known})"
-        ) from None
 
 
 class DependenceStatistic(NamedTuple):

@@ -1,11 +1,8 @@
 """What an experiment, or the command line, says about how the evidence log p(x) is measured."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from vaebench.errors import UserError
+from pydantic import BaseModel, ConfigDict, Field
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -61,20 +58,3 @@ class EvidencePlan(BaseModel):
             on_grid: whether they are measured on a grid.
         """
         return min(there, self.images or (ALL_IMAGES if on_grid else ANNEALED_IMAGES))
-
-
-def evidence_plan(plan: EvidencePlan, changes: Mapping[str, Any]) -> EvidencePlan:
-    """A plan with other values for some of its fields.
-
-    Raises:
-        UserError: there is no such field, or the value is not possible.
-    """
-    try:
-        return EvidencePlan.model_validate(plan.model_dump() | dict(changes))
-    except ValidationError as error:
-        item = error.errors()[0]
-        name = ".".join(str(part) for part in item["loc"])
-        known = ", ".join(EvidencePlan.model_fields)
-        raise UserError(
-            f"evidence: {name}: {item['msg']} (found {changes.get(name)!r}; known: {known})"
-        ) from None

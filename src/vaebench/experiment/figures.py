@@ -150,7 +150,7 @@ FIGURES: dict[str, FigureSpec] = {
     "fig16": FigureSpec("CelebA: reconstructions by method", _FACES),
     "fig17": FigureSpec("CelebA: samples by method and distribution", _FACES),
     # Not the paper's. They show runs on which the equations are measured.
-    "fig_gap": FigureSpec("Exact evidence against the bound of each image", _methods()),
+    "fig_gap": FigureSpec("Evidence against the bound of each image", _methods()),
     "fig_stationarity": FigureSpec("Posterior variances against Eq. 12", _methods()),
     "fig_penalty": FigureSpec("Predicted and measured penalty of a constant variance", _methods()),
     "fig_decoder": FigureSpec("The closed-form decoder beside the network", _methods(latent_dim=2)),

@@ -22,6 +22,7 @@ from vaebench.experiment.dependence import DependencePlan
 from vaebench.experiment.equations import EquationsPlan
 from vaebench.experiment.evidence import LARGEST_GRID, EvidencePlan
 from vaebench.experiment.latent import LatentPlan
+from vaebench.experiment.plans import PLANS, plan_of
 from vaebench.experiment.settings import (
     AxisValue,
     Name,
@@ -174,41 +175,28 @@ class Experiment(Strict):
     @property
     def evidence_plan(self) -> EvidencePlan | None:
         """How the evidence of its runs is measured. None if it is not."""
-        if isinstance(self.evidence, EvidencePlan):
-            return self.evidence
-        return EvidencePlan() if self.evidence else None
+        return plan_of(self.evidence, EvidencePlan)
 
     @property
     def equations_plan(self) -> EquationsPlan | None:
         """How the equations are measured on its runs. None if they are not."""
-        if isinstance(self.equations, EquationsPlan):
-            return self.equations
-        return EquationsPlan() if self.equations else None
+        return plan_of(self.equations, EquationsPlan)
 
     @property
     def latent_plan(self) -> LatentPlan | None:
         """How the aggregated posterior of its runs is measured. None if it is not."""
-        if isinstance(self.latent, LatentPlan):
-            return self.latent
-        return LatentPlan() if self.latent else None
+        return plan_of(self.latent, LatentPlan)
 
     @property
     def dependence_plan(self) -> DependencePlan | None:
         """How it is measured what of its runs depends on the input. None if it is not."""
-        if isinstance(self.dependence, DependencePlan):
-            return self.dependence
-        return DependencePlan() if self.dependence else None
+        return plan_of(self.dependence, DependencePlan)
 
     @property
-    def measures(self) -> tuple[str, ...]:
-        """What is measured on the weights of its runs beside sample quality, as in `MEASURED`."""
-        plans = {
-            "evidence": self.evidence_plan,
-            "equations": self.equations_plan,
-            "latent": self.latent_plan,
-            "dependence": self.dependence_plan,
-        }
-        return tuple(name for name, plan in plans.items() if plan is not None)
+    def plans(self) -> dict[str, BaseModel]:
+        """The plans of all that is measured on the weights of its runs, by name."""
+        found = {name: plan_of(getattr(self, name), usual) for name, usual in PLANS.items()}
+        return {name: plan for name, plan in found.items() if plan is not None}
 
     @cached_property
     def cells(self) -> list[Cell]:

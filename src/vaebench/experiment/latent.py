@@ -1,11 +1,8 @@
 """What an experiment, or the command line, says about how the aggregated posterior is measured."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from vaebench.errors import UserError
+from pydantic import BaseModel, ConfigDict, Field
 
 Some = Annotated[int, Field(ge=0)]
 
@@ -41,20 +38,3 @@ class LatentPlan(BaseModel):
         "none.",
     )
     seed: Some = Field(0, description="Of the random numbers.")
-
-
-def latent_plan(plan: LatentPlan, changes: Mapping[str, Any]) -> LatentPlan:
-    """A plan with other values for some of its fields.
-
-    Raises:
-        UserError: there is no such field, or the value is not possible.
-    """
-    try:
-        return LatentPlan.model_validate(plan.model_dump() | dict(changes))
-    except ValidationError as error:
-        item = error.errors()[0]
-        name = ".".join(str(part) for part in item["loc"])
-        known = ", ".join(LatentPlan.model_fields)
-        raise UserError(
-            f"latent: {name}: {item['msg']} (found {changes.get(name)!r}; known: {known})"
-        ) from None

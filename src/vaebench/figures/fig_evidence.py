@@ -47,11 +47,11 @@ def draw(results: Results, shown: Selection) -> Drawing:
     axes[0, 0].set_ylabel("nats per image")
     axes[0, -1].legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     caption = (
-        "The mean exact log evidence of the first test images (by a grid for n = 2, by annealed "
-        "importance sampling else) and the evidence lower bound of the same images. Small: seeds; "
-        "large: their mean with its 95% interval. Under a Bernoulli likelihood of grey images, "
-        "log p(x) is the log of the integral of exp(−cross entropy): comparable between "
-        f"objectives, but no log-likelihood of grey values. Shown: {runs_text(rows)}."
+        "The mean log evidence of the first test images (exact where a grid is possible, by "
+        "annealed importance sampling elsewhere) and the evidence lower bound of the same images. "
+        "Small: seeds; large: their mean with its 95% interval. Under a Bernoulli likelihood of "
+        "grey images, log p(x) is the log of the integral of exp(−cross entropy): comparable "
+        f"between objectives, but no log-likelihood of grey values. Shown: {runs_text(rows)}."
     )
     return Drawing(figure, caption, rows)
 

@@ -6,13 +6,8 @@ from vaebench.experiment.figures import FIGURES
 from vaebench.files import digest_bytes, digest_file
 from vaebench.paths import SPECTRA
 from vaebench.runs.canonical import PACKAGE, function_digest, modules_digest
-from vaebench.runs.sources import (
-    dependence_digest,
-    equations_digest,
-    evidence_digest,
-    latent_digest,
-    quality_digest,
-)
+from vaebench.runs.measures import MEASURES
+from vaebench.runs.sources import quality_digest
 
 READING = (
     *("results/intervals.py", "results/ratio.py", "results/read.py", "results/equations.py"),
@@ -33,10 +28,7 @@ def code_digests(figures: Iterable[str]) -> dict[str, str]:
     return {
         "collect": collect_digest(),
         "quality": quality_digest(),
-        "evidence": evidence_digest(),
-        "equations": equations_digest(),
-        "latent": latent_digest(),
-        "dependence": dependence_digest(),
+        **{name: measure.digest() for name, measure in MEASURES.items()},
         "tables": table_digest(),
         "claims": claims_digest(),
         "report": report_digest(),
@@ -59,9 +51,12 @@ def collect_digest() -> str:
     """The digest of the code that collects."""
     return modules_digest(
         "results/collect.py",
+        "results/measured.py",
         "results/equations.py",
         "results/latent.py",
         "runs/record.py",
+        "runs/measurement.py",
+        "runs/measures.py",
         "runs/evidence_record.py",
         "runs/equations_record.py",
         "runs/latent_record.py",

@@ -16,21 +16,11 @@ from vaebench.provenance.account import read_comment, records_digest
 from vaebench.provenance.figure_metadata import figure_metadata
 from vaebench.provenance.manifest import listed_files, read_manifest
 from vaebench.runs.attestations import Level, check_attestations
-from vaebench.runs.dependence_record import DependenceRecord
-from vaebench.runs.equations_record import EquationsRecord
-from vaebench.runs.evidence_record import EvidenceRecord
-from vaebench.runs.latent_record import LatentRecord
+from vaebench.runs.measurement import MeasurementRecord
+from vaebench.runs.measures import MEASURES, Measure
 from vaebench.runs.record import EvaluationRecord, Manifest, RunRecord, read_as, read_record
 from vaebench.runs.run_hash import combine
 from vaebench.runs.sources import accepted_sources
-
-Measured = EvidenceRecord | EquationsRecord | LatentRecord | DependenceRecord
-MEASURED: dict[str, type[Measured]] = {
-    "evidence.json": EvidenceRecord,
-    "equations.json": EquationsRecord,
-    "latent.json": LatentRecord,
-    "dependence.json": DependenceRecord,
-}
 
 
 @dataclass
@@ -81,8 +71,8 @@ def verify(layout: Layout, need_weights: bool = False) -> Verification:
         elif basis.level is not None:
             found.attested[basis.level] = found.attested.get(basis.level, 0) + 1
     found.problems += _check_table(layout, records)
-    for file, model in MEASURED.items():
-        found.problems += _check_measured(layout, records, file, model)
+    for measure in MEASURES.values():
+        found.problems += _check_measured(layout, records, measure)
     found.problems += _check_figures(layout, records)
     found.problems += _check_accounts(layout)
     return found
@@ -168,24 +158,20 @@ def _check_table(layout: Layout, records: dict[str, RunRecord]) -> Iterator[str]
 
 
 def _check_measured(
-    layout: Layout,
-    records: dict[str, RunRecord],
-    file: str,
-    model: type[Measured],
+    layout: Layout, records: dict[str, RunRecord], measure: Measure[MeasurementRecord]
 ) -> Iterator[str]:
     """Check that what was measured is of these runs' weights, and has the arrays that it names."""
     for name, record in sorted(records.items()):
-        path = layout.root / "runs" / name / file
+        arrays, path = (layout.root / "runs" / name / file for file in measure.files)
         if not path.exists():
             continue
         try:
-            measured = read_as(model, path, "measure it again")
+            measured = read_as(measure.record, path, "measure it again")
         except UserError as error:
             yield str(error)
             continue
         if (measured.run_hash, measured.weights) != (record.run_hash, record.digests.weights):
             yield f"{path}: measured on another run"
-        arrays = path.with_suffix(".npz")
         if not arrays.exists() or digest_file(arrays) != measured.arrays:
             yield f"{path}: names other arrays than those beside it"
 

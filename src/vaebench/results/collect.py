@@ -15,8 +15,10 @@ from vaebench.paths import DATA, Layout
 from vaebench.results.dependence import dependence_of
 from vaebench.results.equations import COLUMNS, equation_rows
 from vaebench.results.latent import checked_latent
-from vaebench.runs.evidence_record import Evidence, EvidenceRecord
+from vaebench.results.measured import checked
+from vaebench.runs.evidence_record import Evidence
 from vaebench.runs.finished import is_finished
+from vaebench.runs.measures import EVIDENCE
 from vaebench.runs.record import (
     LATER_NUMBERS,
     ClassifierRecord,
@@ -27,7 +29,7 @@ from vaebench.runs.record import (
     read_record,
 )
 from vaebench.runs.run_hash import accepted_hashes
-from vaebench.runs.sources import accepted_quality, accepted_sources, evidence_digest
+from vaebench.runs.sources import accepted_quality, accepted_sources
 
 EVIDENCE_COLUMNS = (
     *("method", "images", "is_log_likelihood", "mean", "standard_error", "mean_data_units"),
@@ -70,26 +72,17 @@ def collect(tier: Tier, layout: Layout, finished_only: bool = False) -> None:
                     problems.append(str(error))
                     continue
                 row = _row(layout, experiment.name, run, record)
-                if experiment.sample_quality:
-                    try:
-                        row |= _quality(layout, experiment.name, run, record)
-                    except UserError as error:
-                        refused.append(str(error))
-                if experiment.evidence_plan is not None:
-                    try:
-                        row |= _evidence(layout, experiment, run, record)
-                    except UserError as error:
-                        refused.append(str(error))
-                if experiment.latent_plan is not None:
-                    try:
-                        row |= checked_latent(layout, experiment, run, record)
-                    except UserError as error:
-                        refused.append(str(error))
-                if experiment.dependence_plan is not None:
-                    try:
-                        row |= dependence_of(layout, experiment, run, record)
-                    except UserError as error:
-                        refused.append(str(error))
+                for is_asked, columns in (
+                    (experiment.sample_quality, _quality),
+                    (experiment.evidence_plan is not None, _evidence),
+                    (experiment.latent_plan is not None, checked_latent),
+                    (experiment.dependence_plan is not None, dependence_of),
+                ):
+                    if is_asked:
+                        try:
+                            row |= columns(layout, experiment, run, record)
+                        except UserError as error:
+                            refused.append(str(error))
                 if experiment.equations_plan is not None:
                     try:
                         equations += equation_rows(layout, experiment, run, record)
@@ -130,10 +123,12 @@ def _checked(folder: Path, run: Run) -> RunRecord:
     return record
 
 
-def _quality(layout: Layout, experiment: str, run: Run, record: RunRecord) -> dict[str, Any]:
+def _quality(layout: Layout, experiment: Experiment, run: Run, record: RunRecord) -> dict[str, Any]:
     """The sample quality of a run, after a check that it is of these weights and this code."""
-    remedy = f"measure it with: vaebench evaluate --tier {layout.config} --experiment {experiment}"
-    path = layout.evaluation(experiment, run.folder)
+    remedy = (
+        f"measure it with: vaebench evaluate --tier {layout.config} --experiment {experiment.name}"
+    )
+    path = layout.evaluation(experiment.name, run.folder)
     found = read_as(EvaluationRecord, path, remedy)
     known = read_as(ClassifierRecord, layout.classifier(record.run.dataset), "run the tier")
     agrees = {
@@ -157,22 +152,7 @@ def _evidence(
     layout: Layout, experiment: Experiment, run: Run, record: RunRecord
 ) -> dict[str, Any]:
     """The evidence of a run, after a check that it is of these weights, this code and this plan."""
-    remedy = (
-        f"measure it with: vaebench evidence --tier {layout.config} --experiment {experiment.name}"
-    )
-    path = layout.evidence(experiment.name, run.folder)
-    found = read_as(EvidenceRecord, path, remedy)
-    arrays = path.with_suffix(".npz")
-    agrees = {
-        "run": found.run_hash == record.run_hash,
-        "weights": found.weights == record.digests.weights,
-        "data": found.data == record.digests.data,
-        "sources": found.sources == evidence_digest(),
-        "plan": found.plan == experiment.evidence_plan,
-        "arrays": arrays.exists() and digest_file(arrays) == found.arrays,
-    }
-    if others := [name for name, same in agrees.items() if not same]:
-        raise UserError(f"{path}: refused, made with other {', '.join(others)}; {remedy}")
+    found = checked(EVIDENCE, layout, experiment, run, record)
     return evidence_columns(found.evidence)
 
 

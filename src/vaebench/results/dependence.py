@@ -2,14 +2,13 @@
 
 from typing import Any
 
-from vaebench.errors import UserError
 from vaebench.experiment.dependence import DEPENDENCE_STATISTICS
 from vaebench.experiment.grid import Experiment, Run
-from vaebench.files import digest_file
 from vaebench.paths import Layout
-from vaebench.runs.dependence_record import Dependence, DependenceRecord
-from vaebench.runs.record import RunRecord, read_as
-from vaebench.runs.sources import dependence_digest
+from vaebench.results.measured import checked
+from vaebench.runs.dependence_record import Dependence
+from vaebench.runs.measures import DEPENDENCE
+from vaebench.runs.record import RunRecord
 
 
 def dependence_of(
@@ -20,23 +19,7 @@ def dependence_of(
     Raises:
         UserError: it is not measured, or otherwise. The text names the command that measures it.
     """
-    remedy = (
-        f"measure it with: vaebench dependence --tier {layout.config} "
-        f"--experiment {experiment.name}"
-    )
-    path = layout.dependence(experiment.name, run.folder)
-    found = read_as(DependenceRecord, path, remedy)
-    arrays = path.with_suffix(".npz")
-    agrees = {
-        "run": found.run_hash == record.run_hash,
-        "weights": found.weights == record.digests.weights,
-        "data": found.data == record.digests.data,
-        "sources": found.sources == dependence_digest(),
-        "plan": found.plan == experiment.dependence_plan,
-        "arrays": arrays.exists() and digest_file(arrays) == found.arrays,
-    }
-    if others := [name for name, same in agrees.items() if not same]:
-        raise UserError(f"{path}: refused, made with other {', '.join(others)}; {remedy}")
+    found = checked(DEPENDENCE, layout, experiment, run, record)
     return dependence_columns(found.dependence)
 
 

@@ -1,10 +1,9 @@
 """dependence.json: what of a finished run depends on the input."""
 
-from typing import Literal
-
 from pydantic import field_validator
 
 from vaebench.experiment.dependence import DEPENDENCE_STATISTICS, DependencePlan
+from vaebench.runs.measurement import MeasurementRecord
 from vaebench.runs.record import Record
 
 
@@ -27,21 +26,9 @@ class Dependence(Record):
         return statistics
 
 
-class DependenceRecord(Record):
+class DependenceRecord(MeasurementRecord):
     """dependence.json."""
 
-    schema_version: Literal[1] = 1
-    run_hash: str
-    weights: str
-    """SHA-256 of the run's weights."""
-    data: str
-    """The digest of the run's dataset."""
-    sources: str
-    """The digest of the code that measures."""
-    arrays: str
-    """SHA-256 of dependence.npz."""
     plan: DependencePlan
-    device: Literal["cpu", "cuda", "mps"]
-    processor: str
     dependence: Dependence | None
     """Null if the run diverged."""

@@ -1,10 +1,9 @@
 """equations.json: the paper's equations on a run, as `equations/measure.py` writes it."""
 
-from typing import Literal
-
 from pydantic import model_validator
 
 from vaebench.experiment.equations import EQUATION_STATISTICS, EquationsPlan
+from vaebench.runs.measurement import MeasurementRecord
 from vaebench.runs.record import Record
 
 
@@ -34,22 +33,10 @@ class Equations(Record):
         return self
 
 
-class EquationsRecord(Record):
+class EquationsRecord(MeasurementRecord):
     """equations.json."""
 
-    schema_version: Literal[1] = 1
-    run_hash: str
-    weights: str
-    """SHA-256 of the run's weights."""
-    data: str
-    """The digest of the run's dataset."""
-    sources: str
-    """The digest of the code that measures the equations."""
-    arrays: str
-    """SHA-256 of equations.npz."""
     plan: EquationsPlan
-    device: Literal["cpu", "cuda", "mps"]
-    processor: str
     equations: Equations | None
     """Null if the run diverged, or if its network or likelihood is not one of those that the
     equations are measured on."""

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from vaebench.experiment.evidence import EvidencePlan
+from vaebench.runs.measurement import MeasurementRecord
 from vaebench.runs.record import Record
 
 
@@ -127,21 +128,9 @@ class Evidence(Record):
     refinement: Refinement | None
 
 
-class EvidenceRecord(Record):
+class EvidenceRecord(MeasurementRecord):
     """evidence.json."""
 
-    schema_version: Literal[1] = 1
-    run_hash: str
-    weights: str
-    """SHA-256 of the run's weights."""
-    data: str
-    """The digest of the run's dataset."""
-    sources: str
-    """The digest of the code that measures the evidence."""
-    arrays: str
-    """SHA-256 of evidence.npz."""
     plan: EvidencePlan
-    device: Literal["cpu", "cuda", "mps"]
-    processor: str
     evidence: Evidence | None
     """Null if the run diverged."""

@@ -3,6 +3,7 @@
 from typing import Literal
 
 from vaebench.experiment.latent import LatentPlan
+from vaebench.runs.measurement import MeasurementRecord
 from vaebench.runs.record import Quality, Record
 
 
@@ -138,21 +139,9 @@ class Latent(Record):
     """Why one of the last three is null, by its name."""
 
 
-class LatentRecord(Record):
+class LatentRecord(MeasurementRecord):
     """latent.json."""
 
-    schema_version: Literal[1] = 1
-    run_hash: str
-    weights: str
-    """SHA-256 of the run's weights."""
-    data: str
-    """The digest of the run's dataset."""
-    sources: str
-    """The digest of the code that measures."""
-    arrays: str
-    """SHA-256 of latent.npz."""
     plan: LatentPlan
-    device: Literal["cpu", "cuda", "mps"]
-    processor: str
     latent: Latent | None
     """Null if the run diverged."""

@@ -129,7 +129,7 @@ def _files(
         for other in sources:
             if _is_file(other.weights, record.digests.weights):
                 files[layout.weights(experiment.name, run.folder)] = other.weights
-        needs_weights = not all(_was_measured(name, sources) for name in experiment.measures)
+        needs_weights = not all(_was_measured(name, sources) for name in experiment.plans)
         if experiment.sample_quality:
             measured = _measured(layout, record, sources)
             if measured is not None:

@@ -126,32 +126,24 @@ def quality_digest() -> str:
 
 def evidence_digest() -> str:
     """The digest of the code that measures the evidence, but for the networks of runs."""
-    files = sorted(path.name for path in (PACKAGE / "evidence").glob("*.py"))
-    own = [f"evidence/{name}" for name in files if name not in NOT_MEASURING]
-    return modules_digest(*own, EVIDENCE_STREAMS)
+    return modules_digest(*_modules_of("evidence"), EVIDENCE_STREAMS)
 
 
 def equations_digest() -> str:
     """The digest of the code that measures the equations, but for the networks of runs."""
-    files = sorted(path.name for path in (PACKAGE / "equations").glob("*.py"))
-    own = [f"equations/{name}" for name in files if name not in NOT_MEASURING]
     used = [f"evidence/{name}" for name in EVIDENCE_OF_EQUATIONS]
-    return modules_digest(*own, *used, EVIDENCE_STREAMS)
+    return modules_digest(*_modules_of("equations"), *used, EVIDENCE_STREAMS)
 
 
 def latent_digest() -> str:
     """The digest of the code that measures the aggregated posterior, but for networks of runs."""
-    files = sorted(path.name for path in (PACKAGE / "latent").glob("*.py"))
-    own = [f"latent/{name}" for name in files if name not in NOT_MEASURING]
-    return modules_digest(*own, *USED_BY_LATENT, *QUALITY)
+    return modules_digest(*_modules_of("latent"), *USED_BY_LATENT, *QUALITY)
 
 
 def dependence_digest() -> str:
     """The digest of the code that measures what depends on the input, but for networks of runs."""
-    files = sorted(path.name for path in (PACKAGE / "dependence").glob("*.py"))
-    own = [f"dependence/{name}" for name in files if name not in NOT_MEASURING]
     used = [f"evidence/{name}" for name in EVIDENCE_OF_DEPENDENCE]
-    return modules_digest(*own, *used, EVIDENCE_STREAMS)
+    return modules_digest(*_modules_of("dependence"), *used, EVIDENCE_STREAMS)
 
 
 def accepted_sources(run: Settings) -> dict[str, Basis]:
@@ -199,6 +191,12 @@ def accepted_quality() -> dict[str, Basis]:
 def _lasting(network: str, objective: str, likelihood: str, _package: Path) -> str:
     current = parts(network, objective, likelihood)
     return _digest(oldest(name, lines) for name, lines in current.items())
+
+
+def _modules_of(folder: str) -> list[str]:
+    """The modules of a folder that decide what is measured."""
+    files = sorted(path.name for path in (PACKAGE / folder).glob("*.py"))
+    return [f"{folder}/{name}" for name in files if name not in NOT_MEASURING]
 
 
 def _digest(lines_of_parts: Iterable[Lines]) -> str:

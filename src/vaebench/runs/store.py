@@ -15,19 +15,15 @@ from pathlib import Path
 from typing import TextIO
 
 from vaebench.errors import UserError
+from vaebench.experiment.plans import PLANS
 from vaebench.files import digest_file, remove_leftovers, write_atomically
 from vaebench.progress import log
 from vaebench.runs.record import RunRecord, read_record
 
 WEIGHTS = "model.safetensors"
 EVALUATION = "evaluation.json"
-MEASURED: dict[str, tuple[str, str]] = {
-    name: (f"{name}.npz", f"{name}.json")
-    for name in ("evidence", "equations", "latent", "dependence")
-}
+MEASURED: dict[str, tuple[str, str]] = {name: (f"{name}.npz", f"{name}.json") for name in PLANS}
 """The files of what is measured on the weights of a run: arrays, and the record last."""
-EVIDENCE, EQUATIONS = MEASURED["evidence"], MEASURED["equations"]
-LATENT, DEPENDENCE = MEASURED["latent"], MEASURED["dependence"]
 STAGED = "metrics.staged.json"
 START_OVER = "--start-over (or VAEBENCH_START_OVER=1 before snakemake)"
 """The option that discards unusable saved states and damaged runs. Messages name it."""
@@ -133,9 +129,17 @@ def keep_files(store: Path, run_hash: str, folder: Path, names: Sequence[str]) -
         write_atomically(run_folder(store, run_hash) / name, (folder / name).read_bytes())
 
 
-def unfinished_evidence(store: Path, key: str) -> Path:
-    """The folder of the finished parts of a measurement of evidence that is not complete."""
-    return store / "evidence" / key
+def unfinished_measurement(store: Path, name: str, key: str) -> Path:
+    """The folder of the finished parts of a measurement that is not complete."""
+    return store / name / key
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove such a folder, if there is one."""
+    if folder.is_dir():
+        for path in folder.iterdir():
+            path.unlink()
+        folder.rmdir()
 
 
 def remove_run(store: Path, run_hash: str) -> None:
@@ -187,7 +191,7 @@ def locked(store: Path, names: Sequence[str]) -> Iterator[None]:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                log.info(f"waiting: {_holder(file)} is training one of these runs")
+                log.info(f"waiting: {_holder(file)} works on one of these runs")
                 fcntl.flock(file, fcntl.LOCK_EX)
             file.truncate(0)
             file.write(json.dumps({"pid": os.getpid(), "host": platform.node()}))

@@ -21,15 +21,9 @@ from vaebench.experiment.jobs import Job, JobRule, shared_settings
 from vaebench.experiment.tier import Tier, dump_tier, find_tier
 from vaebench.files import digest_bytes, write_atomically
 from vaebench.paths import DATA, TABLE_FORMATS, Layout
+from vaebench.runs.measures import MEASURES
 from vaebench.runs.run_hash import combine, run_hash
-from vaebench.runs.sources import (
-    dependence_digest,
-    equations_digest,
-    evidence_digest,
-    lasting_source_digest,
-    latent_digest,
-)
-from vaebench.runs.store import DEPENDENCE, EQUATIONS, EVIDENCE, LATENT
+from vaebench.runs.sources import lasting_source_digest
 
 DEFAULT_TIER = "paper"
 
@@ -104,10 +98,7 @@ def run_files(layout: Layout, runs: Iterable[tuple[Experiment, Run]]) -> list[Pa
         for name in [
             *names,
             *(["evaluation.json"] if experiment.sample_quality else []),
-            *([] if experiment.evidence_plan is None else EVIDENCE),
-            *([] if experiment.equations_plan is None else EQUATIONS),
-            *([] if experiment.latent_plan is None else LATENT),
-            *([] if experiment.dependence_plan is None else DEPENDENCE),
+            *(file for measure in experiment.plans for file in MEASURES[measure].files),
         ]
     ]
 
@@ -194,28 +185,15 @@ def job_made_from(experiment: Experiment) -> Callable[[Job], str]:
     return digest
 
 
-def evidence_made_from(experiment: Experiment) -> str:
-    """One digest of what decides the evidence of runs beside their weights: its plan and code."""
-    plan = experiment.evidence_plan
-    return digest_bytes(f"{plan.model_dump_json() if plan else ''}\n{evidence_digest()}".encode())
+def measured_from(experiment: Experiment, measure: str) -> str:
+    """One digest of what decides a measure of runs beside their weights: its plan and its code.
 
-
-def equations_made_from(experiment: Experiment) -> str:
-    """The same of what decides the equations."""
-    plan = experiment.equations_plan
-    return digest_bytes(f"{plan.model_dump_json() if plan else ''}\n{equations_digest()}".encode())
-
-
-def latent_made_from(experiment: Experiment) -> str:
-    """The same of what decides what is measured of the aggregated posterior."""
-    plan = experiment.latent_plan
-    return digest_bytes(f"{plan.model_dump_json() if plan else ''}\n{latent_digest()}".encode())
-
-
-def dependence_made_from(experiment: Experiment) -> str:
-    """The same of what depends on the input."""
-    plan = experiment.dependence_plan
-    return digest_bytes(f"{plan.model_dump_json() if plan else ''}\n{dependence_digest()}".encode())
+    Args:
+        experiment: of the runs.
+        measure: one of `MEASURES`.
+    """
+    plan, code = experiment.plans.get(measure), MEASURES[measure].digest()
+    return digest_bytes(f"{plan.model_dump_json() if plan else ''}\n{code}".encode())
 
 
 def collected_equations(tier: Tier, layout: Layout) -> list[Path]:
