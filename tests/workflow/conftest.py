@@ -13,7 +13,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The tiny tier, run once."""
     project = copy_project(tmp_path_factory.mktemp("finished"))
     assert project.jobs() == [
-        *("claims", "collect", "data", "figure", "manifest", "report", "table"),
+        *("claims", "collect", "data", "figures", "manifest", "report", "tables"),
         *["train_posterior_variance"] * 2,
     ]
     return project

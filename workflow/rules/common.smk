@@ -124,7 +124,6 @@ localrules:
     claims,
     collect,
     data,
-    figure,
     manifest,
-    table,
+    tables,
     report,

@@ -32,6 +32,9 @@ from vaebench.runs.sources import (
 from vaebench.runs.store import DEPENDENCE, EQUATIONS, EVIDENCE, LATENT
 
 DEFAULT_TIER = "paper"
+FIGURES_PER_JOB = 8
+"""It follows from nothing but the tier, so that a figure is in the same job however snakemake is
+started."""
 
 
 def tier_file(config_files: Sequence[Path | str], config: Mapping[str, Any]) -> Path:
@@ -228,6 +231,15 @@ def equation_tables(tier: Tier, layout: Layout) -> list[Path]:
     """The files of the table of equations, if there is one."""
     formats = TABLE_FORMATS if collected_equations(tier, layout) else ()
     return [layout.equation_table(extension) for extension in formats]
+
+
+def figure_jobs(names: Sequence[str]) -> dict[str, list[str]]:
+    """The figures of a tier that one job draws, by the name of the job's rule."""
+    starts = range(0, len(names), FIGURES_PER_JOB)
+    return {
+        "figures" if k == 0 else f"figures__{k + 1}": list(names[start : start + FIGURES_PER_JOB])
+        for k, start in enumerate(starts)
+    }
 
 
 def _first(job: Job) -> Run:
