@@ -319,9 +319,9 @@ def test_a_run_changed_by_hand_is_refused(project: Project) -> None:
     ],
 )
 def test_wrong_calls_fail_while_planning(
-    finished: Project, arguments: list[str], message: str
+    project: Project, arguments: list[str], message: str
 ) -> None:
-    done = finished.snakemake("--dry-run", *arguments)
+    done = project.snakemake("--dry-run", *arguments)
     assert done.returncode != 0
     assert message in done.stdout + done.stderr
 
