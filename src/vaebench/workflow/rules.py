@@ -21,7 +21,7 @@ from vaebench.experiment.jobs import Job, JobRule, shared_settings
 from vaebench.experiment.tier import Tier, dump_tier, find_tier
 from vaebench.files import digest_bytes, write_atomically
 from vaebench.paths import DATA, TABLE_FORMATS, Layout
-from vaebench.runs.run_hash import combine, run_hash
+from vaebench.runs.run_hash import combine, run_hashes
 from vaebench.runs.sources import (
     dependence_digest,
     equations_digest,
@@ -303,9 +303,10 @@ def note_dry_plan(tier: Tier, layout: Layout) -> PlanFiles:
 
 def _plan(tier: Tier, layout: Layout) -> dict[Path, str]:
     check_claims(tier)
+    found = run_hashes(run.settings for _, run in tier.runs)
     hashes = [
-        f"{run_hash(run.settings)} {experiment.name}/{run.folder.as_posix()}\n"
-        for experiment, run in tier.runs
+        f"{one} {experiment.name}/{run.folder.as_posix()}\n"
+        for one, (experiment, run) in zip(found, tier.runs, strict=True)
     ]
     return {layout.config: dump_tier(tier, layout.root), layout.hashes: "".join(hashes)}
 
