@@ -20,6 +20,13 @@ hypothesis.settings.register_profile("steady", deadline=None)
 hypothesis.settings.load_profile("steady")
 
 PROJECT = Path(__file__).parent.parent
+LONG = ("workflow", "wheel", "faults")
+"""Marks of files that take minutes."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put long files first: a worker that starts one at the end lets the others wait for it."""
+    items.sort(key=lambda item: not any(map(item.get_closest_marker, LONG)))
 
 
 @pytest.fixture(scope="session")

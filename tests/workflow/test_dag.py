@@ -73,12 +73,12 @@ def test_an_imported_tier_is_checked_and_drawn_and_not_trained(
     assert "Nothing to be done" in elsewhere.snakemake("-n").stdout
     before = (elsewhere.results / "figures" / "fig05.svg").read_bytes()
     (elsewhere.results / "figures" / "fig05.svg").unlink()
-    assert set(elsewhere.jobs()) <= {"figure", "report", "manifest"}
+    assert set(elsewhere.jobs()) <= {"figures", "report", "manifest"}
     assert (elsewhere.results / "figures" / "fig05.svg").read_bytes() == before
     assert elsewhere.vaebench("verify").returncode == 0
     # The import told snakemake by which code the runs were made, so it notices another.
     elsewhere.edit("figures/fig05.py", "}\\n{", "}, that is\\n{")
-    assert "figure" in elsewhere.planned()
+    assert "figures" in elsewhere.planned()
     # What the store adopted is not trained again either, wherever it is asked for.
     shutil.rmtree(elsewhere.results)
     assert elsewhere.vaebench("run", "--tier", "tiny.yaml").returncode == 0
@@ -106,7 +106,7 @@ def test_comments_new_objectives_and_other_networks_rerun_nothing(project: Proje
 def test_a_change_in_plotting_redraws_and_retrains_nothing(project: Project) -> None:
     before = (project.run("bilbo", 0) / "metrics.json").stat().st_mtime_ns
     project.edit("figures/fig05.py", "}\\n{", "}, that is\\n{")
-    assert project.jobs() == ["figure", "manifest", "report"]
+    assert project.jobs() == ["figures", "manifest", "report"]
     assert (project.run("bilbo", 0) / "metrics.json").stat().st_mtime_ns == before
 
 
@@ -178,7 +178,7 @@ def test_a_new_seed_trains_the_new_runs_alone(project: Project) -> None:
     project.config(seed=[0, 1])
     store = project.root / ".vaebench" / "runs"
     count = len(list(store.rglob("metrics.json")))
-    assert "table" in project.jobs("--", "results/tiny/tables/posterior_variance.md")
+    assert "tables" in project.jobs("--", "results/tiny/tables/posterior_variance.md")
     assert len(list(store.rglob("metrics.json"))) == count
 
 
@@ -195,7 +195,7 @@ def test_a_change_in_the_claims_judges_and_retrains_nothing(project: Project) ->
     path.write_text(before.replace("below: 0.316", "below: 0.317", 1))
     assert path.read_text() != before
     # The tables stand beside the paper's numbers, which the same file holds.
-    assert project.jobs() == ["claims", "manifest", "report", "table"]
+    assert project.jobs() == ["claims", "manifest", "report", "tables"]
     project.edit("claims/curves.py", "0.1 * history", "0.2 * history")
     assert project.planned() == {"claims", "manifest", "report"}
 
@@ -219,7 +219,7 @@ def test_sample_quality_is_measured_by_a_classifier_that_the_workflow_trains(
     (project.root / "tiny.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
     table = "results/tiny/tables/quality.csv"
     assert project.jobs("--", table) == [
-        "classifier", "collect", "evaluate_quality", "evaluate_quality__2", "table",
+        "classifier", "collect", "evaluate_quality", "evaluate_quality__2", "tables",
         "train_quality", "train_quality__2",
     ]  # fmt: skip
     assert project.planned("--", table) == set()
@@ -319,9 +319,9 @@ def test_a_run_changed_by_hand_is_refused(project: Project) -> None:
     ],
 )
 def test_wrong_calls_fail_while_planning(
-    finished: Project, arguments: list[str], message: str
+    project: Project, arguments: list[str], message: str
 ) -> None:
-    done = finished.snakemake("--dry-run", *arguments)
+    done = project.snakemake("--dry-run", *arguments)
     assert done.returncode != 0
     assert message in done.stdout + done.stderr
 

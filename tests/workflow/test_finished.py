@@ -81,7 +81,7 @@ def test_a_part_is_shown_shared_and_completed(
     drawn = {p.name: p.read_bytes() for p in (elsewhere.results / "figures").iterdir()}
     for path in (elsewhere.results / "figures").iterdir():
         path.unlink()
-    assert set(elsewhere.jobs()) == {"figure", "report", "manifest"}
+    assert set(elsewhere.jobs()) == {"figures", "report", "manifest"}
     assert {p.name: p.read_bytes() for p in (elsewhere.results / "figures").iterdir()} == drawn
 
     # The rest is trained when it is asked for, and only the rest.
@@ -89,12 +89,12 @@ def test_a_part_is_shown_shared_and_completed(
     before = (elsewhere.run("learned", 0) / "metrics.json").stat().st_mtime_ns
     table = "results/tiny/tables/posterior_variance.md"
     assert elsewhere.jobs("--", table) == [
-        *("collect", "data", "evaluate_posterior_variance", "table"),
+        *("collect", "data", "evaluate_posterior_variance", "tables"),
         *("train_constant_variance", "train_posterior_variance"),
     ]
     assert (elsewhere.run("learned", 0) / "metrics.json").stat().st_mtime_ns == before
     assert "*not run*" not in (elsewhere.root / table).read_text()
-    assert {"figure", "claims", "report", "manifest"} <= elsewhere.planned()
+    assert {"figures", "claims", "report", "manifest"} <= elsewhere.planned()
 
 
 def test_a_run_that_is_trained_later_is_shown_and_one_that_is_lost_is_not(
@@ -108,7 +108,7 @@ def test_a_run_that_is_trained_later_is_shown_and_one_that_is_lost_is_not(
         wanted = project.run(objective, 0).relative_to(project.root) / "metrics.json"
         assert "train_posterior_variance" in project.jobs("--", wanted.as_posix())
         monkeypatch.setenv(FINISHED_ONLY, "1")
-        assert project.jobs("--", shown) == ["collect", "table"]
+        assert project.jobs("--", shown) == ["collect", "tables"]
 
     def table() -> str:
         return (project.root / shown).read_text()
@@ -125,7 +125,7 @@ def test_a_run_that_is_trained_later_is_shown_and_one_that_is_lost_is_not(
     assert table() == before
     shutil.rmtree(project.run("bilbo", 1))
     shutil.rmtree(project.root / ".vaebench" / "runs")
-    assert project.jobs("--", shown) == ["collect", "table"]
+    assert project.jobs("--", shown) == ["collect", "tables"]
     assert "| 1 of 2 " in table()
 
 

@@ -1,27 +1,32 @@
-# Each experiment's table, with the paper's numbers beside ours, and the table of the equations.
+# Each experiment's table, with the paper's numbers beside ours, and the table of the equations. One job
+# makes the tables of all experiments: they have the same inputs and code, and most of one table's time
+# would be its start.
+EXPERIMENTS = [experiment.name for experiment in TIER.experiments]
 
 
-rule table:
+rule tables:
     input:
         LAYOUT.runs,
         PLAN.config,
         paper_values=PAPER_VALUES,
     output:
-        LAYOUT.table("{experiment}", "csv"),
-        LAYOUT.table("{experiment}", "md"),
+        [
+            LAYOUT.table(name, extension)
+            for name in EXPERIMENTS
+            for extension in TABLE_FORMATS
+        ],
     log:
-        LAYOUT.log("tables/{experiment}"),
-    wildcard_constraints:
-        experiment="|".join(experiment.name for experiment in TIER.experiments),
+        LAYOUT.log("tables"),
     conda:
         ENVIRONMENT
     params:
         code=table_digest(),
+        experiments=EXPERIMENTS,
         root=LAYOUT.root,
     message:
-        "table of {wildcards.experiment}"
+        "tables of {params.experiments}"
     shell:
-        "vaebench table {wildcards.experiment:q} --tier {params.root:q}"
+        "vaebench table {params.experiments:q} --tier {params.root:q}"
         " --paper-values {input.paper_values:q} > {log:q} 2>&1"
 
 

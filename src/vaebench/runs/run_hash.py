@@ -1,5 +1,6 @@
 """The hash of a run, which covers its settings, the code that decides its result, and its data."""
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from vaebench.data.prepared import data_digest
@@ -26,6 +27,20 @@ def run_hash(settings: Settings, data: Path = DATA) -> str:
     return combine(settings.digest, source_digest(settings), dataset)
 
 
+def run_hashes(runs: Iterable[Settings], data: Path = DATA) -> Iterator[str]:
+    """As `run_hash`, of each run in turn. Sources are read once for runs that share them.
+
+    Raises:
+        UserError: as `run_hash`.
+    """
+    sources: dict[tuple[str, str, str], str] = {}
+    for run in runs:
+        parts = (run.network, run.objective, run.likelihood)
+        if parts not in sources:
+            sources[parts] = source_digest(run)
+        yield combine(run.digest, sources[parts], data_digest(data / "prepared", run.dataset))
+
+
 def accepted_hashes(settings: Settings, data: Path = DATA) -> list[str]:
     """The hashes under which a run counts as current. This checkout's own hash is the first.
 
@@ -35,7 +50,8 @@ def accepted_hashes(settings: Settings, data: Path = DATA) -> list[str]:
         UserError: as `run_hash`, or an attestation was changed after it was made.
     """
     dataset = data_digest(data / "prepared", settings.dataset)
-    return [combine(settings.digest, sources, dataset) for sources in accepted_sources(settings)]
+    digest = settings.digest
+    return [combine(digest, sources, dataset) for sources in accepted_sources(settings)]
 
 
 def combine(settings: str, sources: str, data: str) -> str:

@@ -22,10 +22,13 @@ from vaebench.experiment.tier import Tier, dump_tier, find_tier
 from vaebench.files import digest_bytes, write_atomically
 from vaebench.paths import DATA, TABLE_FORMATS, Layout
 from vaebench.runs.measures import MEASURES
-from vaebench.runs.run_hash import combine, run_hash
+from vaebench.runs.run_hash import combine, run_hashes
 from vaebench.runs.sources import lasting_source_digest
 
 DEFAULT_TIER = "paper"
+FIGURES_PER_JOB = 8
+"""It follows from nothing but the tier, so that a figure is in the same job however snakemake is
+started."""
 
 
 def tier_file(config_files: Sequence[Path | str], config: Mapping[str, Any]) -> Path:
@@ -208,6 +211,15 @@ def equation_tables(tier: Tier, layout: Layout) -> list[Path]:
     return [layout.equation_table(extension) for extension in formats]
 
 
+def figure_jobs(names: Sequence[str]) -> dict[str, list[str]]:
+    """The figures of a tier that one job draws, by the name of the job's rule."""
+    starts = range(0, len(names), FIGURES_PER_JOB)
+    return {
+        "figures" if k == 0 else f"figures__{k + 1}": list(names[start : start + FIGURES_PER_JOB])
+        for k, start in enumerate(starts)
+    }
+
+
 def _first(job: Job) -> Run:
     return job.blocks[0].runs[0]
 
@@ -269,9 +281,10 @@ def note_dry_plan(tier: Tier, layout: Layout) -> PlanFiles:
 
 def _plan(tier: Tier, layout: Layout) -> dict[Path, str]:
     check_claims(tier)
+    found = run_hashes(run.settings for _, run in tier.runs)
     hashes = [
-        f"{run_hash(run.settings)} {experiment.name}/{run.folder.as_posix()}\n"
-        for experiment, run in tier.runs
+        f"{one} {experiment.name}/{run.folder.as_posix()}\n"
+        for one, (experiment, run) in zip(found, tier.runs, strict=True)
     ]
     return {layout.config: dump_tier(tier, layout.root), layout.hashes: "".join(hashes)}
 
