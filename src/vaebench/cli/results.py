@@ -188,7 +188,7 @@ def report(
     paper_values: PaperValuesOption = PAPER_VALUES,
 ) -> None:
     """Write the page of a tier: its answers, figures, claims and tables."""
-    from vaebench.reporting.page import write_report
+    from vaebench.page.assemble import write_page
     from vaebench.results.read import load_results
 
     if make:
@@ -198,7 +198,7 @@ def report(
         draw(config.figures, tier)
         table([experiment.name for experiment in config.experiments], tier, paper_values)
         claims(tier, paper_values)
-    typer.echo(write_report(load_results(find_layout(tier).root)))
+    typer.echo(write_page(load_results(find_layout(tier).root)))
 
 
 @app.command(hidden=True)

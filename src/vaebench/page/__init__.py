@@ -1,0 +1,1 @@
+"""The page of a tier, index.html: one file that shows its results and lets a person explore them."""
