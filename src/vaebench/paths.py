@@ -76,6 +76,10 @@ class Layout:
         """The folder of the codes and samples that the page loads on demand, one file a run."""
         return self.root / "codes"
 
+    def run_codes(self, experiment: str, folder: Path | str) -> Path:
+        """The codes and samples of a run, as a script for the page."""
+        return self.codes / experiment / f"{Path(folder).as_posix()}.js"
+
     @property
     def manifest(self) -> Path:
         """The digests of everything that the tier made."""

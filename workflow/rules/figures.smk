@@ -1,5 +1,6 @@
 # Each figure from the collected runs alone.
 from vaebench.experiment.figures import FIGURES
+from vaebench.workflow.rules import shown_caption
 
 
 rule figure:
@@ -9,7 +10,15 @@ rule figure:
         PLAN.config,
         collected_equations(TIER, LAYOUT),
     output:
-        LAYOUT.figure("{figure}", "svg"),
+        report(
+            LAYOUT.figure("{figure}", "svg"),
+            caption="../report/figure.rst",
+            category="Figures",
+            labels={
+                "figure": "{figure}",
+                "title": lambda wildcards: FIGURES[wildcards.figure].title,
+            },
+        ),
         LAYOUT.figure("{figure}", "png"),
         LAYOUT.caption("{figure}"),
     log:
@@ -23,6 +32,8 @@ rule figure:
         needs=lambda wildcards: str(FIGURES[wildcards.figure]),
         code=lambda wildcards: figure_digest(wildcards.figure),
         root=LAYOUT.root,
+        # For `snakemake --report`, which asks once the figure is drawn.
+        caption=shown_caption,
     message:
         "drawing {wildcards.figure}"
     shell:

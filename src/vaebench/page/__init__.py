@@ -1,1 +1,1 @@
-"""The page of a tier, index.html: one file that shows its results and lets a person explore them."""
+"""The page of a tier, index.html: its results in one file, to read and to explore."""

@@ -152,7 +152,9 @@ def _columns(comparison: Comparison | None) -> list[Column]:
     suffix, of = ("_data_units", "of the unscaled data, ") if unscaled else ("", "")
     baseline = comparison.name(comparison.baseline) if comparison else ""
     return [
-        Column(f"test_elbo{suffix}", "test bound", f"{of}in nats per image; larger is better", True),
+        Column(
+            f"test_elbo{suffix}", "test bound", f"{of}in nats per image; larger is better", True
+        ),
         Column(
             DIFFERENCE,
             f"minus {baseline}",

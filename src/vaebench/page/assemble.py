@@ -3,12 +3,11 @@
 import json
 from dataclasses import dataclass
 from importlib.resources import files
-from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from pathlib import Path
 
 from vaebench import __version__
 from vaebench.claims.judge import Verdict
@@ -26,6 +25,9 @@ from vaebench.page.figures import embedded_figures
 from vaebench.page.runs import ShownRun, shown_runs
 from vaebench.reporting.content import content_of
 from vaebench.results.read import Results
+
+SCRIPTS = ("common", "charts", "claims", "curves", "codes", "figures", "runs", "start")
+"""The parts of the page's own script, in their order. Together they are one module."""
 
 
 @dataclass(frozen=True)
@@ -65,29 +67,39 @@ def write_page(results: Results) -> Path:
         "colours": {"groups": charts.COLOURS, "labels": charts.LABELS},
         "pictures": PICTURES,
         "codes": [
-            {"key": run.key, "experiment": run.experiment, "name": _run_name(run), "codes": has_codes[run.key]}
+            {
+                "key": run.key,
+                "file": f"codes/{run.facts['place']}.js",
+                "experiment": run.experiment,
+                "name": _run_name(run),
+                "codes": has_codes[run.key],
+            }
             for run in runs
         ],
         "facts": _shared_facts(runs),
     }
     shown = [card for part in cards.values() for card in part]
-    page = _environment().get_template("page.html").render(
-        content=content,
-        version=__version__,
-        datasets=_datasets(results, runs),
-        tables=tables,
-        runs=runs,
-        cards=cards,
-        counts=_counts(shown),
-        power_text=POWER_TEXT.replace("*", ""),
-        figures=embedded_figures(results, content.figures, runs),
-        has_codes=any(has_codes.values()),
-        by_experiment=[(k, list(g)) for k, g in groupby(runs, lambda run: run.experiment)],
-        hours=sum({run.run_hash: run.seconds for run in runs}.values()) / 3600,
-        data=_json_for_html(data),
-        style=Markup(_text("page.css")),
-        script=Markup(_text("page.js")),
-        vega=Markup(vega_script()),
+    page = (
+        _environment()
+        .get_template("page.html")
+        .render(
+            content=content,
+            version=__version__,
+            datasets=_datasets(runs),
+            tables=tables,
+            runs=runs,
+            cards=cards,
+            counts=_counts(shown),
+            power_text=POWER_TEXT.replace("*", ""),
+            figures=embedded_figures(results, content.figures, runs),
+            has_codes=any(has_codes.values()),
+            hours=sum({run.run_hash: run.seconds for run in runs}.values()) / 3600,
+            different=len({run.run_hash for run in runs}),
+            data=_json_for_html(data),
+            style=Markup(_text("page.css")),
+            script=Markup("\n".join(_text(f"script/{name}.js") for name in SCRIPTS)),
+            vega=Markup(vega_script()),
+        )
     )
     write_atomically(results.layout.report, page.encode())
     return results.layout.report
@@ -112,7 +124,9 @@ def _text(name: str) -> str:
 def _json_for_html(data: Any) -> Markup:
     """JSON that may stand in an element `script`, whatever its texts are."""
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return Markup(text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029"))
+    return Markup(
+        text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    )
 
 
 def _counts(cards: list[Card]) -> dict[str, int]:
@@ -131,13 +145,15 @@ def _shared_facts(runs: list[ShownRun]) -> dict[str, Any]:
     """What each run was made from, with each text written once."""
     texts: dict[str, int] = {}
     lines = {
-        run.key: [texts.setdefault(f"{name:8} {text}", len(texts)) for name, text in run.facts.items()]
+        run.key: [
+            texts.setdefault(f"{name:8} {text}", len(texts)) for name, text in run.facts.items()
+        ]
         for run in runs
     }
     return {"texts": list(texts), "runs": lines}
 
 
-def _datasets(results: Results, runs: list[ShownRun]) -> list[ShownData]:
+def _datasets(runs: list[ShownRun]) -> list[ShownData]:
     """The datasets, each with the digest that the records of its runs name."""
     found: dict[str, ShownData] = {}
     for run in runs:

@@ -5,8 +5,26 @@ from typing import Any
 import altair as alt
 
 COLOURS = {
-    "light": ["#0a66a8", "#b35900", "#00785a", "#b3206f", "#6b4fa1", "#7a6a00", "#a83232", "#4d6472"],
-    "dark": ["#6cb6f0", "#f0a15c", "#4fc79f", "#f28cc0", "#b9a2ee", "#d8c44a", "#f28b82", "#a9bdca"],
+    "light": [
+        "#0a66a8",
+        "#b35900",
+        "#00785a",
+        "#b3206f",
+        "#6b4fa1",
+        "#7a6a00",
+        "#a83232",
+        "#4d6472",
+    ],
+    "dark": [
+        "#6cb6f0",
+        "#f0a15c",
+        "#4fc79f",
+        "#f28cc0",
+        "#b9a2ee",
+        "#d8c44a",
+        "#f28b82",
+        "#a9bdca",
+    ],
 }
 """Of groups of runs, in the order in which the experiment names them. All have a contrast of 3 to 1
 with the background."""
@@ -41,7 +59,12 @@ def curves_chart() -> dict[str, Any]:
     y = alt.Y("value:Q", axis=alt.Axis(title="nats per image"), scale=scale)
     colour = alt.Color("group:N", sort=None, legend=None)
     over = alt.selection_point(
-        name="over", on="pointerover", nearest=True, clear="pointerout", fields=["place", "group", "seed"], empty=False
+        name="over",
+        on="pointerover",
+        nearest=True,
+        clear="pointerout",
+        fields=["place", "group", "seed"],
+        empty=False,
     )
     tooltip = [
         alt.Tooltip("group:N", title="group"),
@@ -52,12 +75,23 @@ def curves_chart() -> dict[str, Any]:
     band = (
         alt.Chart(alt.NamedData("band"))
         .mark_area(opacity=0.18, clip=True)
-        .encode(x=x, y=alt.Y("low:Q", scale=scale, axis=alt.Axis(title="nats per image")), y2="high:Q", color=colour)
+        .encode(
+            x=x,
+            y=alt.Y("low:Q", scale=scale, axis=alt.Axis(title="nats per image")),
+            y2="high:Q",
+            color=colour,
+        )
     )
     lines = (
         alt.Chart(alt.NamedData("lines"))
         .mark_line(clip=True)
-        .encode(x=x, y=y, color=colour, detail="seed:N", strokeWidth=alt.StrokeWidth("weight:Q", scale=None, legend=None))
+        .encode(
+            x=x,
+            y=y,
+            color=colour,
+            detail="seed:N",
+            strokeWidth=alt.StrokeWidth("weight:Q", scale=None, legend=None),
+        )
         .add_params(zoom)
     )
     points = (
@@ -70,7 +104,9 @@ def curves_chart() -> dict[str, Any]:
         .add_params(over)
     )  # fmt: skip
     chart = alt.layer(band, lines, points).add_params(low, high)
-    return _plain(chart.properties(width="container", height=340, description="Curves over training"))
+    return _plain(
+        chart.properties(width="container", height=340, description="Curves over training")
+    )
 
 
 def codes_chart() -> dict[str, Any]:
@@ -106,7 +142,7 @@ def _zoom(name: str, encodings: list[Any]) -> alt.Parameter:
     )
 
 
-def _plain(chart: alt.Chart | alt.LayerChart) -> dict[str, Any]:
+def _plain(chart: alt.TopLevelMixin) -> dict[str, Any]:
     """The specification without what Altair adds for notebooks; the page has a theme of its own."""
     spec: dict[str, Any] = chart.to_dict()
     for name in ("config", "datasets"):

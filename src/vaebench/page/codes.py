@@ -19,7 +19,11 @@ POINTS = 3000
 LEVELS = 65535
 """The coordinates of a code are stored in so many steps over their range."""
 COLUMNS = 8
-PICTURES = {"inputs": "test images", "reconstructions": "their reconstructions", "samples": "samples"}
+PICTURES = {
+    "inputs": "test images",
+    "reconstructions": "their reconstructions",
+    "samples": "samples",
+}
 
 
 def write_codes(results: Results, runs: list[ShownRun]) -> dict[str, bool]:
@@ -28,19 +32,20 @@ def write_codes(results: Results, runs: list[ShownRun]) -> dict[str, bool]:
     Returns:
         For each run by its key, whether it has codes, which takes two latent dimensions.
     """
-    has_codes = {}
-    rows = results.runs.set_index(["experiment", "folder"])
+    has_codes, written = {}, set()
+    rows = {(row["experiment"], row["folder"]): row for _, row in results.runs.iterrows()}
     for run in runs:
         experiment, _, folder = run.facts["place"].partition("/")
-        row = rows.loc[(experiment, folder)]
+        row = rows[experiment, folder]
         content = _content(results, row, experiment, folder)
         has_codes[run.key] = "points" in content
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         script = f"vaebenchCodes({json.dumps(run.key)},{text});\n"
-        write_atomically(results.layout.codes / f"{run.key}.js", script.encode())
-    for path in results.layout.codes.glob("*.js"):
-        if path.stem not in has_codes:
-            path.unlink()
+        path = results.layout.run_codes(experiment, folder)
+        write_atomically(path, script.encode())
+        written.add(path)
+    for path in set(results.layout.codes.rglob("*.js")) - written:
+        path.unlink()
     return has_codes
 
 

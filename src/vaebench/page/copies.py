@@ -47,14 +47,16 @@ def to_markdown(table: Table) -> str:
 
 
 def to_csv(table: Table) -> str:
-    """Comma-separated values at full precision: each measure's mean and the ends of its interval."""
+    """Comma-separated values at full precision: of each measure, the mean and its interval."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     measures = [f"{c.key}{end}" for c in table.columns for end in ("", "_low", "_high")]
     writer.writerow([*table.axes, "seeds", "planned", "diverged", *measures])
     for row in table.rows:
         found = [row.estimates.get(column.key) for column in table.columns]
-        values = [x for one in found for x in ((one.mean, one.low, one.high) if one else [None] * 3)]
+        values = [
+            x for one in found for x in ((one.mean, one.low, one.high) if one else [None] * 3)
+        ]
         finite = ["" if x is None or not isfinite(x) else repr(float(x)) for x in values]
         writer.writerow([*row.settings, row.seeds, row.planned, row.diverged, *finite])
     return buffer.getvalue()

@@ -80,11 +80,11 @@ def _of_experiment(results: Results, name: str) -> Curves:
         runs=[
             Run(
                 n=int(row["latent_dim"]),
-                group=", ".join(
-                    text for axis in apart if (text := _value(axis, row[axis]))
-                ),
+                group=", ".join(text for axis in apart if (text := _value(axis, row[axis]))),
                 seed=int(row["seed"]),
-                values=_values(by_folder[row["folder"]].set_index(unit), places, _shift(row, unscaled)),
+                values=_values(
+                    by_folder[row["folder"]].set_index(unit), places, _shift(row, unscaled)
+                ),
             )
             for _, row in runs.iterrows()
             if row["folder"] in by_folder

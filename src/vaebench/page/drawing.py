@@ -77,9 +77,9 @@ def interval_drawing(
         bar = Markup('<line class="bar" x1="{}" x2="{}" y1="13" y2="13"/>')
         parts.append(bar.format(_short(place(low)), _short(place(high))))
     parts.append(Markup('<circle cx="{}" cy="13" r="4"/>').format(_short(place(value))))
-    return Markup('<svg class="interval" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
-        WIDTH, HEIGHT, label, _joined(parts)
-    )
+    return Markup(
+        '<svg class="interval" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>'
+    ).format(WIDTH, HEIGHT, label, _joined(parts))
 
 
 def _joined(parts: Sequence[Markup]) -> Markup:

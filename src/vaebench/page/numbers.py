@@ -61,8 +61,8 @@ def significant(value: float | None, digits: int = 3) -> str:
 
 
 def _digits(half: float) -> int:
-    place = floor(log10(half))
-    return min(max(-place + (half / 10**place < 5), 0), MOST)
+    place: int = floor(log10(half))
+    return min(max(-place + (half / 10.0**place < 5), 0), MOST)
 
 
 def _side(value: float, limit: float) -> int:

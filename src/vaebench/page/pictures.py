@@ -16,15 +16,15 @@ def data_uri(image: Image.Image, lossless: bool) -> str:
     """An image as WebP. Equal images give equal texts."""
     buffer = io.BytesIO()
     # Lossless, quality is the effort. More of it takes minutes for a hundredth of the bytes.
-    options: dict[str, Any] = {"lossless": True, "quality": 50} if lossless else {"quality": QUALITY}
+    options: dict[str, Any] = (
+        {"lossless": True, "quality": 50} if lossless else {"quality": QUALITY}
+    )
     image.save(buffer, "webp", method=4, **options)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def smallest_uri(image: Image.Image) -> str:
-    """The smaller one of the lossless and the lossy image: the first for lines, the second for
-    photographs.
-    """
+    """The smaller one of the lossless and the lossy image: of lines often the first."""
     return min((data_uri(image, lossless) for lossless in (True, False)), key=len)
 
 

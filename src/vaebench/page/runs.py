@@ -41,7 +41,7 @@ class ShownRun:
 
 def shown_runs(results: Results) -> list[ShownRun]:
     """All collected runs, in the order of the config."""
-    rows = results.runs.set_index(["experiment", "folder"])
+    rows = {(row["experiment"], row["folder"]): row for _, row in results.runs.iterrows()}
     found = []
     for experiment in results.tier.experiments:
         axes = varying(experiment)
@@ -49,9 +49,9 @@ def shown_runs(results: Results) -> list[ShownRun]:
             command = _command(results, experiment.name, cell.folder.as_posix())
             for run in cell.runs:
                 key = (experiment.name, run.folder.as_posix())
-                if key in rows.index:
+                if key in rows:
                     values = run.settings.model_dump()
-                    found.append(_run(results, key, rows.loc[key], _named(values, axes), command))
+                    found.append(_run(results, key, rows[key], _named(values, axes), command))
     return found
 
 

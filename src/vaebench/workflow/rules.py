@@ -230,6 +230,21 @@ def equation_tables(tier: Tier, layout: Layout) -> list[Path]:
     return [layout.equation_table(extension) for extension in formats]
 
 
+def shown_caption(wildcards: Any, output: Sequence[str]) -> str:  # noqa: ARG001
+    """The caption of a figure for Snakemake's report, in reStructuredText; empty before it is drawn.
+
+    Snakemake does not compare a parameter that takes `output`, so that a new caption is no reason
+    to draw the figure again.
+
+    Args:
+        wildcards: those of the rule.
+        output: the figure's files, of which the last is its caption.
+    """
+    path = Path(output[-1])
+    text = path.read_text() if path.exists() else ""
+    return re.sub(r"([\\*`|_\[\]])", r"\\\1", " ".join(text.split()))
+
+
 def _first(job: Job) -> Run:
     return job.blocks[0].runs[0]
 
