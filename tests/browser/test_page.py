@@ -191,6 +191,12 @@ def test_curves_follow_what_is_chosen(browser: Browser, file: Path) -> None:
             assert row["value"] == pytest.approx(expected.mean, abs=2e-3)
             assert row["low"] == pytest.approx(expected.low, abs=5e-3)
             assert row["high"] == pytest.approx(expected.high, abs=5e-3)
+        point = page.locator("#curve-plot .mark-symbol path").last
+        point.scroll_into_view_if_needed()
+        point.hover(force=True)
+        told = page.locator("#vg-tooltip-element")
+        expect(told).to_contain_text(f"epoch{last}")
+        assert "undefined" not in told.inner_text()
         # The first epochs lie below what is drawn, unless they are asked for.
         first = min(row["value"] for row in rows)
         settled = page.evaluate(f"{view}.scale('y').domain()")

@@ -61,7 +61,6 @@ def curves_chart() -> dict[str, Any]:
     over = alt.selection_point(
         name="over",
         on="pointerover",
-        nearest=True,
         clear="pointerout",
         fields=["place", "group", "seed"],
         empty=False,
@@ -96,7 +95,7 @@ def curves_chart() -> dict[str, Any]:
     )
     points = (
         alt.Chart(alt.NamedData("lines"))
-        .mark_point(filled=True, size=55, clip=True)
+        .mark_point(filled=True, size=110, clip=True)
         .encode(
             x=x, y=y, color=colour, tooltip=tooltip,
             opacity=alt.condition(over, alt.value(1), alt.value(0)),

@@ -44,7 +44,11 @@ def embedded_figures(
                 width=picture.width,
                 height=picture.height,
                 code=metadata["Code"][:12],
-                runs=[run for run in runs if run.metrics_digest in records],
+                runs=list(
+                    {
+                        run.run_hash: run for run in reversed(runs) if run.metrics_digest in records
+                    }.values()
+                )[::-1],
             )
         )
     return found

@@ -231,7 +231,7 @@ def equation_tables(tier: Tier, layout: Layout) -> list[Path]:
 
 
 def shown_caption(wildcards: Any, output: Sequence[str]) -> str:  # noqa: ARG001
-    """The caption of a figure for Snakemake's report, in reStructuredText; empty before it is drawn.
+    """A drawn figure's caption for Snakemake's report, in reStructuredText; else nothing.
 
     Snakemake does not compare a parameter that takes `output`, so that a new caption is no reason
     to draw the figure again.
