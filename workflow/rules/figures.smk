@@ -1,6 +1,6 @@
 # Each figure from the collected runs alone.
 from vaebench.experiment.figures import FIGURES
-from vaebench.workflow.rules import shown_caption
+from vaebench.workflow.rules import figure_labels, shown_caption
 
 
 rule figure:
@@ -14,10 +14,7 @@ rule figure:
             LAYOUT.figure("{figure}", "svg"),
             caption="../report/figure.rst",
             category="Figures",
-            labels={
-                "figure": "{figure}",
-                "title": lambda wildcards: FIGURES[wildcards.figure].title,
-            },
+            labels=figure_labels,
         ),
         LAYOUT.figure("{figure}", "png"),
         LAYOUT.caption("{figure}"),

@@ -21,6 +21,7 @@ from vaebench.experiment.jobs import Job, JobRule, shared_settings
 from vaebench.experiment.tier import Tier, dump_tier, find_tier
 from vaebench.files import digest_bytes, write_atomically
 from vaebench.paths import DATA, TABLE_FORMATS, Layout
+from vaebench.provenance.figure_metadata import figure_metadata
 from vaebench.runs.run_hash import combine, run_hash
 from vaebench.runs.sources import (
     dependence_digest,
@@ -228,6 +229,17 @@ def equation_tables(tier: Tier, layout: Layout) -> list[Path]:
     """The files of the table of equations, if there is one."""
     formats = TABLE_FORMATS if collected_equations(tier, layout) else ()
     return [layout.equation_table(extension) for extension in formats]
+
+
+def figure_labels(wildcards: Any, output: Sequence[str]) -> dict[str, str]:
+    """The name and the title of a drawn figure for Snakemake's report.
+
+    Args:
+        wildcards: those of the rule.
+        output: the figure's files, of which the first says its title.
+    """
+    title = figure_metadata(Path(output[0]))["Title"].partition(": ")[2]
+    return {"figure": str(wildcards.figure), "title": title}
 
 
 def shown_caption(wildcards: Any, output: Sequence[str]) -> str:  # noqa: ARG001

@@ -1,7 +1,13 @@
 // What concerns the whole page, once all parts are there.
 const redraw = () => Promise.all([data.curves.length && drawCurves(), ...panels.map((panel) => panel.points && !one(".code-view", panel.root).hidden && panel.drawPoints())]);
 isDark.addEventListener("change", redraw);
-addEventListener("beforeprint", () => all("details.experiment, details.notes").forEach((fold) => { fold.open = true; }));
+// On paper, every experiment is open; afterwards all is folded as before.
+let opened = [];
+addEventListener("beforeprint", () => {
+  opened = all("details.experiment:not([open])");
+  opened.forEach((fold) => { fold.open = true; });
+});
+addEventListener("afterprint", () => opened.forEach((fold) => { fold.open = false; }));
 const watcher = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) {
     const link = one(`nav a[href="#${target.id}"]`);
