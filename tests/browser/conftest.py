@@ -14,7 +14,7 @@ from tests.conftest import PROJECT
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 TIERS = {
-    "published": PROJECT / "results" / "paper",
+    "published": PROJECT / "results" / "published" / "paper",
     "smoke": PROJECT / "results" / "smoke",
 }
 DESKTOP, PHONE = (1280, 900), (390, 844)
