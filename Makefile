@@ -7,7 +7,7 @@ export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 CORES ?= all
 
 .DEFAULT_GOAL := help
-.PHONY: help setup smoke paper publish pages docs push pull faults slurm-up slurm-down test test-slurm lint format lock schema check-mnist benchmark benchmark-history clean
+.PHONY: help setup smoke paper publish pages docs push pull faults slurm-up slurm-down test test-slurm test-page lint format lock schema check-mnist benchmark benchmark-history clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,10 @@ slurm-down:  ## stop it
 
 test-slurm: setup  ## run the tests on a real Slurm of one node; as root
 	$(BIN)/pytest -m slurm --numprocesses 0
+
+test-page: setup  ## look at the pages of tiers in Debian's Chromium, which is installed if it is missing (as root)
+	command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
+	$(BIN)/pytest -m browser --numprocesses 2
 
 check-mnist: setup  ## a few epochs on real MNIST against known bounds
 	$(BIN)/pytest -m mnist --numprocesses 0

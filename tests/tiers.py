@@ -15,11 +15,11 @@ from vaebench.experiment.grid import expand
 from vaebench.experiment.tier import Tier, dump_tier
 from vaebench.figures.draw import draw_figure
 from vaebench.files import write_atomically
+from vaebench.page.assemble import write_page
 from vaebench.paths import Layout
 from vaebench.provenance.manifest import write_manifest
 from vaebench.quality import classifier as classifiers
 from vaebench.quality.evaluate import EvaluationTarget, evaluate_runs, make_classifier
-from vaebench.reporting.page import write_report
 from vaebench.reporting.tables import write_tables
 from vaebench.results.collect import collect
 from vaebench.results.read import load_results
@@ -105,6 +105,6 @@ def make_finished_tier(root: Path, data_root: Path) -> Path:
             draw_figure(results, name)
         write_tables(results, "posterior_variance", PAPER_VALUES)
         write_ledger(results, PAPER_VALUES)
-        write_report(results)
+        write_page(results)
         write_manifest(layout, PAPER_VALUES)
     return layout.root

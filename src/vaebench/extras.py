@@ -8,9 +8,12 @@ from importlib.util import find_spec
 from vaebench.errors import UserError
 
 EXTRAS: dict[str, tuple[str, ...]] = {
-    "figures": ("matplotlib", "seaborn"),
+    "figures": ("altair", "matplotlib", "seaborn", "vl_convert"),
     "quality": ("prdc", "torchmetrics"),
-    "workflow": ("dvc", "matplotlib", "prdc", "seaborn", "snakemake", "torchmetrics"),
+    "workflow": (
+        *("altair", "dvc", "matplotlib", "prdc", "seaborn", "snakemake", "torchmetrics"),
+        "vl_convert",
+    ),
 }
 """The modules that each extra of pyproject.toml brings."""
 

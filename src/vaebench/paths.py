@@ -68,8 +68,17 @@ class Layout:
 
     @property
     def report(self) -> Path:
-        """The page that shows all figures and tables."""
+        """The page that shows all results of the tier."""
         return self.root / "index.html"
+
+    @property
+    def codes(self) -> Path:
+        """The folder of the codes and samples that the page loads on demand, one file a run."""
+        return self.root / "codes"
+
+    def run_codes(self, experiment: str, folder: Path | str) -> Path:
+        """The codes and samples of a run, as a script for the page."""
+        return self.codes / experiment / f"{Path(folder).as_posix()}.js"
 
     @property
     def manifest(self) -> Path:

@@ -14,6 +14,8 @@ from vaebench.runs.canonical import PACKAGE
 
 DECLARED = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
 PLACES = {
+    "altair": ["page"],
+    "vl_convert": ["page"],
     "matplotlib": ["figures"],
     "seaborn": ["figures"],
     "prdc": ["quality"],
@@ -69,6 +71,7 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     ("command", "module", "extra"),
     [
         ("draw fig01 --tier nowhere", "seaborn", "figures"),
+        ("report --tier nowhere", "altair", "figures"),
         ("evaluate --tier config/smoke.yaml --experiment posterior_variance", "prdc", "quality"),
         ("push", "dvc", "workflow"),
         ("pull", "dvc", "workflow"),

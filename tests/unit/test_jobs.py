@@ -12,7 +12,6 @@ from vaebench.experiment.jobs import Job, JobRule, chosen_blocks, job_rules
 from vaebench.experiment.tier import load_tier
 from vaebench.runs.run_hash import run_hash, run_hashes
 from vaebench.workflow.rules import (
-    figure_jobs,
     for_job,
     gpu_of_a_job,
     job_made_from,
@@ -160,15 +159,6 @@ def test_the_profile_says_how_large_jobs_are_and_how_a_gpu_is_asked_for() -> Non
             whole_number({"runs_per_job": wrong}, "runs_per_job", least=1)
     assert gpu_of_a_job({}, expected=True) == {"gpu": 1}
     assert gpu_of_a_job({"gres": "gpu:1"}, expected=True) == {}
-
-
-def test_each_figure_is_drawn_by_one_job_whose_name_is_its_own() -> None:
-    assert figure_jobs([]) == {}
-    names = [f"fig{k:02}" for k in range(1, 18)]
-    jobs = figure_jobs(names)
-    assert [len(drawn) for drawn in jobs.values()] == [8, 8, 1]
-    assert [name for drawn in jobs.values() for name in drawn] == names
-    assert list(jobs) == ["figures", "figures__2", "figures__3"]
 
 
 def test_hashes_of_many_runs_are_those_of_each() -> None:

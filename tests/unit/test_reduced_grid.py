@@ -19,10 +19,10 @@ from vaebench.experiment.figures import runs_to_show
 from vaebench.experiment.grid import expand
 from vaebench.experiment.tier import Tier, load_tier
 from vaebench.figures.draw import draw_figure
+from vaebench.page.assemble import write_page
 from vaebench.paths import Layout
 from vaebench.quality import classifier as classifiers
 from vaebench.quality.evaluate import EvaluationTarget, evaluate_runs, make_classifier
-from vaebench.reporting.page import write_report
 from vaebench.reporting.tables import write_tables
 from vaebench.results.collect import collect
 from vaebench.results.read import load_results
@@ -114,7 +114,7 @@ def test_every_figure_table_and_claim_of_the_reduced_grid(
     ledger = read_json(layout.claims("json"))
     assert ledger["tier"] == "smoke"
     assert "| fig04a-bilbo" in layout.claims("md").read_text()
-    page = write_report(results).read_text()
+    page = write_page(results).read_text()
     assert page.count("<figure") == len(tier.figures)
     assert "fluctuates up and down" in page
     _stale_measures_are_refused(tier, layout)

@@ -128,7 +128,7 @@ def test_the_environment_has_the_wheel_and_no_extra(scripts: Path, tmp_path: Pat
 def test_what_the_wheel_holds(wheel: Path) -> None:
     with ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    assert {"vaebench/py.typed", "vaebench/reporting/templates/report.html"} <= names
+    assert {"vaebench/py.typed", "vaebench/page/templates/script/codes.js"} <= names
     assert any(name.startswith("vaebench/attestation/records/") for name in names)
     assert not [n for n in names if not n.startswith(("vaebench/", f"vaebench-{__version__}"))]
 
@@ -175,6 +175,7 @@ def test_a_tier_of_ones_own_in_an_empty_folder(scripts: Path, tmp_path: Path) ->
     ("command", "extra"),
     [
         ("draw fig01 --tier results/mine", "figures"),
+        ("report --tier results/mine", "figures"),
         ("classifier digits --tier my.yaml", "quality"),
         ("push", "workflow"),
     ],

@@ -30,7 +30,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Projec
 def _finish(root: Path) -> Project:
     project = copy_project(root)
     assert project.jobs() == [
-        *("claims", "collect", "data", "figures", "manifest", "report", "tables"),
+        *("claims", "collect", "data", "figure", "manifest", "report", "tables"),
         *["train_posterior_variance"] * 2,
     ]
     return project

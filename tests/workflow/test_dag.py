@@ -73,12 +73,12 @@ def test_an_imported_tier_is_checked_and_drawn_and_not_trained(
     assert "Nothing to be done" in elsewhere.snakemake("-n").stdout
     before = (elsewhere.results / "figures" / "fig05.svg").read_bytes()
     (elsewhere.results / "figures" / "fig05.svg").unlink()
-    assert set(elsewhere.jobs()) <= {"figures", "report", "manifest"}
+    assert set(elsewhere.jobs()) <= {"figure", "report", "manifest"}
     assert (elsewhere.results / "figures" / "fig05.svg").read_bytes() == before
     assert elsewhere.vaebench("verify").returncode == 0
     # The import told snakemake by which code the runs were made, so it notices another.
     elsewhere.edit("figures/fig05.py", "}\\n{", "}, that is\\n{")
-    assert "figures" in elsewhere.planned()
+    assert "figure" in elsewhere.planned()
     # What the store adopted is not trained again either, wherever it is asked for.
     shutil.rmtree(elsewhere.results)
     assert elsewhere.vaebench("run", "--tier", "tiny.yaml").returncode == 0
@@ -106,7 +106,7 @@ def test_comments_new_objectives_and_other_networks_rerun_nothing(project: Proje
 def test_a_change_in_plotting_redraws_and_retrains_nothing(project: Project) -> None:
     before = (project.run("bilbo", 0) / "metrics.json").stat().st_mtime_ns
     project.edit("figures/fig05.py", "}\\n{", "}, that is\\n{")
-    assert project.jobs() == ["figures", "manifest", "report"]
+    assert project.jobs() == ["figure", "manifest", "report"]
     assert (project.run("bilbo", 0) / "metrics.json").stat().st_mtime_ns == before
 
 

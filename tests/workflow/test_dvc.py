@@ -115,7 +115,7 @@ def test_a_fresh_clone_pulls_and_has_nothing_to_do(origin: Clone) -> None:
     assert fresh.figures() == expected
     # Every figure again, from the runs: the same bytes, and nothing is trained or measured.
     shutil.rmtree(fresh.results / "figures")
-    assert set(fresh.jobs()) == {"figures", "report", "manifest"}
+    assert set(fresh.jobs()) == {"figure", "report", "manifest"}
     assert fresh.figures() == expected
     # Training knows the runs too, and a new seed trains that alone.
     values = json.loads(json.dumps(SMOKE))
@@ -152,7 +152,7 @@ def test_stale_results_are_refused_and_stay_refused(origin: Clone) -> None:
     plotting = origin.clone("plotting")
     plotting.edit("figures/fig05.py", "}\\n{", "}, that is\\n{")
     assert "so they will be made again: fig05" in plotting.vaebench("pull").stderr
-    assert plotting.planned() == {"figures", "report", "manifest"}
+    assert plotting.planned() == {"figure", "report", "manifest"}
 
 
 def test_what_was_changed_on_the_way_is_refused(origin: Clone) -> None:

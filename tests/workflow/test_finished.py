@@ -81,7 +81,7 @@ def test_a_part_is_shown_shared_and_completed(
     drawn = {p.name: p.read_bytes() for p in (elsewhere.results / "figures").iterdir()}
     for path in (elsewhere.results / "figures").iterdir():
         path.unlink()
-    assert set(elsewhere.jobs()) == {"figures", "report", "manifest"}
+    assert set(elsewhere.jobs()) == {"figure", "report", "manifest"}
     assert {p.name: p.read_bytes() for p in (elsewhere.results / "figures").iterdir()} == drawn
 
     # The rest is trained when it is asked for, and only the rest.
@@ -94,7 +94,7 @@ def test_a_part_is_shown_shared_and_completed(
     ]
     assert (elsewhere.run("learned", 0) / "metrics.json").stat().st_mtime_ns == before
     assert "*not run*" not in (elsewhere.root / table).read_text()
-    assert {"figures", "claims", "report", "manifest"} <= elsewhere.planned()
+    assert {"figure", "claims", "report", "manifest"} <= elsewhere.planned()
 
 
 def test_a_run_that_is_trained_later_is_shown_and_one_that_is_lost_is_not(

@@ -46,7 +46,7 @@ def test_another_workflow_plans_the_same_jobs(
     (tmp_path / "Snakefile").write_text(snakefile)
     done = plan(tmp_path, *options)
     assert done.returncode == 0, done.stderr
-    for job in ("data", "train_posterior_variance", "collect", "figures", "claims", "manifest"):
+    for job in ("data", "train_posterior_variance", "collect", "figure", "claims", "manifest"):
         assert f"\n{prefix}{job} " in done.stdout + done.stderr, job
     assert not (tmp_path / "results").exists()
 

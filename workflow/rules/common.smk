@@ -127,6 +127,7 @@ localrules:
     claims,
     collect,
     data,
+    figure,
     manifest,
     tables,
     report,

@@ -1,37 +1,37 @@
-# Figures from the collected runs alone. A job draws several: most of one figure's time would be its
-# start. An edit of a figure's module draws those of its job again.
+# Each figure from the collected runs alone.
 from vaebench.experiment.figures import FIGURES
-from vaebench.workflow.rules import figure_jobs
+from vaebench.workflow.rules import figure_labels, shown_caption
 
-for job_name, names in figure_jobs(TIER.figures).items():
 
-    rule:
-        name:
-            job_name
-        input:
-            LAYOUT.runs,
-            LAYOUT.history,
-            PLAN.config,
-            collected_equations(TIER, LAYOUT),
-        output:
-            [
-                LAYOUT.figure(name, extension)
-                for name in names
-                for extension in FIGURE_FORMATS
-            ],
-            [LAYOUT.caption(name) for name in names],
-        log:
-            LAYOUT.log(f"figures/{names[0]}"),
-        localrule: True
-        conda:
-            ENVIRONMENT
-        params:
-            figures=names,
-            titles=[FIGURES[name].title for name in names],
-            needs=[str(FIGURES[name]) for name in names],
-            code=[figure_digest(name) for name in names],
-            root=LAYOUT.root,
-        message:
-            "drawing {params.figures}"
-        shell:
-            "vaebench draw {params.figures:q} --tier {params.root:q} > {log:q} 2>&1"
+rule figure:
+    input:
+        LAYOUT.runs,
+        LAYOUT.history,
+        PLAN.config,
+        collected_equations(TIER, LAYOUT),
+    output:
+        report(
+            LAYOUT.figure("{figure}", "svg"),
+            caption="../report/figure.rst",
+            category="Figures",
+            labels=figure_labels,
+        ),
+        LAYOUT.figure("{figure}", "png"),
+        LAYOUT.caption("{figure}"),
+    log:
+        LAYOUT.log("figures/{figure}"),
+    wildcard_constraints:
+        figure="|".join(TIER.figures),
+    conda:
+        ENVIRONMENT
+    params:
+        title=lambda wildcards: FIGURES[wildcards.figure].title,
+        needs=lambda wildcards: str(FIGURES[wildcards.figure]),
+        code=lambda wildcards: figure_digest(wildcards.figure),
+        root=LAYOUT.root,
+        # For `snakemake --report`, which asks once the figure is drawn.
+        caption=shown_caption,
+    message:
+        "drawing {wildcards.figure}"
+    shell:
+        "vaebench draw {wildcards.figure:q} --tier {params.root:q} > {log:q} 2>&1"

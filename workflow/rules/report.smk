@@ -1,10 +1,11 @@
-# The page that shows everything the tier made.
+# The page that shows everything the tier made, with the codes of its runs beside it.
 from vaebench.workflow.rules import equation_tables
 
 
 rule report:
     input:
         LAYOUT.runs,
+        LAYOUT.history,
         PLAN.config,
         [
             LAYOUT.figure(name, extension)
@@ -20,7 +21,14 @@ rule report:
         equation_tables(TIER, LAYOUT),
         [LAYOUT.claims(extension) for extension in CLAIM_FORMATS],
     output:
-        LAYOUT.report,
+        report(
+            LAYOUT.report,
+            caption="../report/page.rst",
+            category="Page",
+            labels={"page": "answer, claims, curves, codes, figures and runs"},
+        ),
+        # Beside the page, which loads the codes of a run when it is asked for them.
+        [LAYOUT.run_codes(experiment.name, run.folder) for experiment, run in RUNS],
     log:
         LAYOUT.log("report"),
     conda:

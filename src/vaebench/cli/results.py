@@ -1,6 +1,7 @@
 """Commands that fetch data, and that make tables and figures from runs."""
 
 import json
+import webbrowser
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 from vaebench.cli.app import DATA_AND_CONFIGS, SHOW, DataOption, TierOption, app
 from vaebench.data.described import dataset_of
 from vaebench.data.registry import DATASETS, check_known
+from vaebench.errors import UserError
 from vaebench.experiment.figures import FIGURES
 from vaebench.experiment.tier import Tier, dump_tier, find_layout, find_tier, load_tier
 from vaebench.extras import require
@@ -187,19 +189,25 @@ def report(
         ),
     ] = False,
     paper_values: PaperValuesOption = PAPER_VALUES,
+    show: Annotated[
+        bool, typer.Option("--open", help="Open the page in the browser, once it is written.")
+    ] = False,
 ) -> None:
-    """Write the page of a tier: its answers, figures, claims and tables."""
-    from vaebench.reporting.page import write_report
+    """Write the page of a tier: its answer, claims, curves, codes, figures and runs."""
+    require("figures")
+    from vaebench.page.assemble import write_page
     from vaebench.results.read import load_results
 
     if make:
-        require("figures")
         config = load_tier(find_tier(tier))
         collect(tier, finished_only=True)
         draw(config.figures, tier)
         table([experiment.name for experiment in config.experiments], tier, paper_values)
         claims(tier, paper_values)
-    typer.echo(write_report(load_results(find_layout(tier).root)))
+    page = write_page(load_results(find_layout(tier).root))
+    typer.echo(page)
+    if show and not webbrowser.open(page.resolve().as_uri()):
+        raise UserError(f"no browser can be started here: open {page} in one")
 
 
 def _shown_questions() -> str:

@@ -82,12 +82,19 @@ def claims_digest() -> str:
 
 
 def report_digest() -> str:
-    """The digest of the code that makes the page."""
+    """The digest of the code that makes the page, and of its template, style and script."""
+    page = PACKAGE / "page"
+    files = sorted(
+        path for path in page.rglob("*") if path.suffix in (".py", ".html", ".css", ".js")
+    )
     return modules_digest(
         *COMPARING,
+        *READING,
+        *(path.relative_to(PACKAGE).as_posix() for path in files),
+        "claims/ledger_text.py",
+        "provenance/figure_metadata.py",
+        "provenance/trace.py",
         "reporting/answers.py",
         "reporting/content.py",
-        "reporting/page.py",
         "reporting/text.py",
-        "reporting/templates/report.html",
     )

@@ -56,27 +56,37 @@ def _tier_of(path: Path) -> Layout:
     raise UserError(f"{path} is not in the folder of a tier: there is no runs.parquet above it")
 
 
-def _run_lines(layout: Layout, experiment: str, folder: str) -> list[str]:
-    record = read_record(layout.run(experiment, folder) / "metrics.json")
+def run_facts(record: RunRecord, basis: str) -> dict[str, str]:
+    """What a run was made from, in words.
+
+    Args:
+        record: of the run.
+        basis: the relation of its sources to those of this checkout, in words.
+    """
     worker, digests = record.worker, record.digests
-    weights = layout.weights(experiment, folder)
-    commit = worker.commit or "unknown"
     changes = {True: ", with changes", False: "", None: ""}[worker.dirty]
     libraries = ", ".join(f"{name} {version}" for name, version in worker.libraries.items())
     slurm = ", ".join(f"{name} {value}" for name, value in worker.slurm.items())
-    return [
-        f"    {experiment}/{folder}",
-        f"      run      {_short(record.run_hash)} {record.status}, {_settings(record)}",
-        f"      weights  {_short(digests.weights)} {'here' if weights.exists() else 'not here'}",
-        f"      sources  {_short(digests.sources)}{_sources_basis(record)}",
-        f"      data     {_short(digests.data)} {record.run.dataset}: "
+    return {
+        "run": f"{_short(record.run_hash)} {record.status}, {_settings(record)}",
+        "weights": _short(digests.weights),
+        "sources": f"{_short(digests.sources)}{basis}",
+        "data": f"{_short(digests.data)} {record.run.dataset}: "
         f"{DATASETS[record.run.dataset].description}",
-        f"      commit   {_short(commit)}{changes}",
-        f"      device   {worker.device}, {worker.processor}, {worker.threads} threads, "
+        "commit": f"{_short(worker.commit or 'unknown')}{changes}",
+        "device": f"{worker.device}, {worker.processor}, {worker.threads} threads, "
         f"{worker.packed_runs} runs packed{', ' + slurm if slurm else ''}",
-        f"      software Python {worker.python}, {libraries}; "
+        "software": f"Python {worker.python}, {libraries}; "
         f"lock {_short(digests.environment or 'none')}",
-    ]
+    }
+
+
+def _run_lines(layout: Layout, experiment: str, folder: str) -> list[str]:
+    record = read_record(layout.run(experiment, folder) / "metrics.json")
+    facts = run_facts(record, _sources_basis(record))
+    is_here = layout.weights(experiment, folder).exists()
+    facts["weights"] += " here" if is_here else " not here"
+    return [f"    {experiment}/{folder}", *(f"      {k:8} {v}" for k, v in facts.items())]
 
 
 def _settings(record: RunRecord) -> str:
@@ -88,7 +98,12 @@ def _sources_basis(record: RunRecord) -> str:
     basis = accepted_sources(record.run).get(record.digests.sources)
     if basis is None or basis.level is None:
         return _this_checkouts(basis is not None)
-    return f" (attested to compute the same as this checkout's: {basis.level})"
+    return attested_text(basis.level)
+
+
+def attested_text(level: str) -> str:
+    """What is said of sources that count as this checkout's by an attestation."""
+    return f" (attested to compute the same as this checkout's: {level})"
 
 
 def _this_checkouts(same: bool) -> str:

@@ -21,14 +21,12 @@ from vaebench.experiment.jobs import Job, JobRule, shared_settings
 from vaebench.experiment.tier import Tier, dump_tier, find_tier
 from vaebench.files import digest_bytes, write_atomically
 from vaebench.paths import DATA, TABLE_FORMATS, Layout
+from vaebench.provenance.figure_metadata import figure_metadata
 from vaebench.runs.measures import MEASURES
 from vaebench.runs.run_hash import combine, run_hashes
 from vaebench.runs.sources import lasting_source_digest
 
 DEFAULT_TIER = "paper"
-FIGURES_PER_JOB = 8
-"""It follows from nothing but the tier, so that a figure is in the same job however snakemake is
-started."""
 
 
 def tier_file(config_files: Sequence[Path | str], config: Mapping[str, Any]) -> Path:
@@ -211,13 +209,30 @@ def equation_tables(tier: Tier, layout: Layout) -> list[Path]:
     return [layout.equation_table(extension) for extension in formats]
 
 
-def figure_jobs(names: Sequence[str]) -> dict[str, list[str]]:
-    """The figures of a tier that one job draws, by the name of the job's rule."""
-    starts = range(0, len(names), FIGURES_PER_JOB)
-    return {
-        "figures" if k == 0 else f"figures__{k + 1}": list(names[start : start + FIGURES_PER_JOB])
-        for k, start in enumerate(starts)
-    }
+def figure_labels(wildcards: Any, output: Sequence[str]) -> dict[str, str]:
+    """The name and the title of a drawn figure for Snakemake's report.
+
+    Args:
+        wildcards: those of the rule.
+        output: the figure's files, of which the first says its title.
+    """
+    title = figure_metadata(Path(output[0]))["Title"].partition(": ")[2]
+    return {"figure": str(wildcards.figure), "title": title}
+
+
+def shown_caption(wildcards: Any, output: Sequence[str]) -> str:  # noqa: ARG001
+    """A drawn figure's caption for Snakemake's report, in reStructuredText; else nothing.
+
+    Snakemake does not compare a parameter that takes `output`, so that a new caption is no reason
+    to draw the figure again.
+
+    Args:
+        wildcards: those of the rule.
+        output: the figure's files, of which the last is its caption.
+    """
+    path = Path(output[-1])
+    text = path.read_text() if path.exists() else ""
+    return re.sub(r"([\\*`|_\[\]])", r"\\\1", " ".join(text.split()))
 
 
 def _first(job: Job) -> Run:

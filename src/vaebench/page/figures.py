@@ -1,0 +1,54 @@
+"""The figures of a tier inside its page, and what each was made from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PIL import Image
+
+from vaebench.page.pictures import smallest_uri
+from vaebench.page.runs import ShownRun
+from vaebench.provenance.figure_metadata import figure_metadata
+from vaebench.reporting.content import ShownFigure
+from vaebench.results.read import Results
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """A figure that the page holds."""
+
+    shown: ShownFigure
+    uri: str
+    width: int
+    height: int
+    code: str
+    """The digest of the code that drew it."""
+    runs: list[ShownRun]
+    """Those that it shows."""
+
+
+def embedded_figures(
+    results: Results, figures: Sequence[ShownFigure], runs: Sequence[ShownRun]
+) -> list[Embedded]:
+    """The figures, each with the runs that its file names."""
+    found = []
+    for figure in figures:
+        path = results.layout.figure(figure.name, "png")
+        metadata = figure_metadata(path)
+        records = set(metadata["Records"].split())
+        with Image.open(path) as image:
+            picture = image.convert("RGB")
+        found.append(
+            Embedded(
+                shown=figure,
+                uri=smallest_uri(picture),
+                width=picture.width,
+                height=picture.height,
+                code=metadata["Code"][:12],
+                runs=list(
+                    {
+                        run.run_hash: run for run in reversed(runs) if run.metrics_digest in records
+                    }.values()
+                )[::-1],
+            )
+        )
+    return found

@@ -1,0 +1,35 @@
+// Charts by Vega, in the colours of the page.
+function vegaTheme(range) {
+  const [ink, quiet, rule] = ["--ink", "--quiet", "--rule"].map(colour);
+  const font = colour("--sans");
+  return {
+    background: "transparent",
+    font,
+    view: { stroke: null },
+    axis: {
+      labelColor: quiet, titleColor: quiet, gridColor: rule, domainColor: rule, tickColor: rule,
+      labelFontSize: 12, titleFontSize: 12, titleFontWeight: "normal", labelOverlap: true,
+    },
+    text: { color: ink },
+    range: { category: range },
+  };
+}
+
+async function draw(place, spec, datasets, params, range, renderer) {
+  const filled = structuredClone(spec);
+  filled.datasets = datasets;
+  const own = new Map(Object.entries(params));
+  const set = (params = []) => params.forEach((p) => { if (own.has(p.name)) p.value = own.get(p.name); });
+  set(filled.params);
+  const { view } = await window.vaebenchVega.vegaEmbed(place, filled, {
+    actions: false, renderer, config: vegaTheme(range), mode: "vega-lite",
+  });
+  const root = typeof place === "string" ? one(place) : place;
+  root.view = view; // for whoever looks at the chart in the console, and for tests
+  return view;
+}
+
+function scaled([low, high], factor) {
+  const middle = (low + high) / 2, half = ((high - low) / 2) * factor;
+  return [middle - half, middle + half];
+}
