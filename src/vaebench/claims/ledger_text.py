@@ -72,7 +72,7 @@ def pairing_text(lines: Sequence[Judged]) -> str:
 
 POWER_TEXT = (
     "What the seeds can decide. *Resolved* is half the width of the 95% interval. *Detectable* is "
-    "the distance from the limit that as many further seeds decide in 80% of all cases."
+    "the smallest distance from the limit that as many new seeds decide with a power of 80%."
 )
 
 

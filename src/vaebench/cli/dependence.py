@@ -18,6 +18,7 @@ from vaebench.cli.measuring import (
 from vaebench.cli.options import (
     CellOption,
     DeviceOption,
+    PluginOption,
     RunsOption,
     StoreOption,
     ThreadsOption,
@@ -32,6 +33,7 @@ _help = partial(option_help, DependencePlan)
 @app.command(rich_help_panel=MEASURE)
 def dependence(
     run: FoldersArgument = None,
+    plugin: PluginOption = None,
     tier: MeasuredTierOption = None,
     experiment: ExperimentOption = None,
     cell: CellOption = None,
@@ -51,7 +53,7 @@ def dependence(
     worth; and log p(x), or log p(y|x) of hidden pixels, by draws of the encoder and by draws of the
     prior. It writes dependence.json and dependence.npz into the folder of each run.
     """
-    chosen = chosen_runs(run, tier, experiment, cell, runs)
+    chosen = chosen_runs(run, tier, experiment, cell, runs, plugin)
     given = given_options(images=images, draws=draws, regressed=regressed, seed=seed)
     plan = changed(chosen.plan(DependencePlan), given)
     for record in measure("dependence", chosen, plan, device, threads, data, store):

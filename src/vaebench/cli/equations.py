@@ -18,6 +18,7 @@ from vaebench.cli.measuring import (
 from vaebench.cli.options import (
     CellOption,
     DeviceOption,
+    PluginOption,
     RunsOption,
     StoreOption,
     ThreadsOption,
@@ -34,6 +35,7 @@ _help = partial(option_help, EquationsPlan)
 @app.command(rich_help_panel=MEASURE)
 def equations(
     run: FoldersArgument = None,
+    plugin: PluginOption = None,
     tier: Annotated[
         str | None,
         typer.Option(
@@ -69,7 +71,7 @@ def equations(
             raise UserError("give --experiment to measure its runs; the table takes --tier alone")
         _write_table(tier, paper_values)
         return
-    chosen = chosen_runs(run, tier, experiment, cell, runs)
+    chosen = chosen_runs(run, tier, experiment, cell, runs, plugin)
     plan = equations_plan(chosen.plan(EquationsPlan), given)
     for record in measure("equations", chosen, plan, device, threads, data, store):
         typer.echo(record)

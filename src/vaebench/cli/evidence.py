@@ -18,6 +18,7 @@ from vaebench.cli.measuring import (
 from vaebench.cli.options import (
     CellOption,
     DeviceOption,
+    PluginOption,
     RunsOption,
     StoreOption,
     ThreadsOption,
@@ -32,6 +33,7 @@ _help = partial(option_help, EvidencePlan)
 @app.command(rich_help_panel=MEASURE)
 def evidence(
     run: FoldersArgument = None,
+    plugin: PluginOption = None,
     tier: MeasuredTierOption = None,
     experiment: ExperimentOption = None,
     cell: CellOption = None,
@@ -56,7 +58,7 @@ def evidence(
     evidence.npz into the folder of each run. A measurement that was stopped continues from its
     finished blocks.
     """
-    chosen = chosen_runs(run, tier, experiment, cell, runs)
+    chosen = chosen_runs(run, tier, experiment, cell, runs, plugin)
     given = given_options(
         **{"method": method, "images": images, "temperatures": temperatures, "chains": chains},
         **{"draws": draws, "simulated": simulated, "refined": refined, "seed": seed},

@@ -19,6 +19,7 @@ from vaebench.cli.measuring import (
 from vaebench.cli.options import (
     CellOption,
     DeviceOption,
+    PluginOption,
     RunsOption,
     StoreOption,
     ThreadsOption,
@@ -36,6 +37,7 @@ _help = partial(option_help, LatentPlan)
 @app.command(rich_help_panel=MEASURE)
 def latent(
     run: FoldersArgument = None,
+    plugin: PluginOption = None,
     tier: MeasuredTierOption = None,
     experiment: ExperimentOption = None,
     cell: CellOption = None,
@@ -55,14 +57,13 @@ def latent(
     It compares the codes of all training images with the prior, and writes latent.json and
     latent.npz into the folder of each run.
     """
-    chosen = chosen_runs(run, tier, experiment, cell, runs)
+    chosen = chosen_runs(run, tier, experiment, cell, runs, plugin)
     given = given_options(draws=draws, images=images, samples=samples, turned=turned, seed=seed)
     plan = changed(chosen.plan(LatentPlan), given)
     if plan.samples:
         plan = _with_samples(plan, is_asked=chosen.tier is not None or samples is not None)
     for record in measure("latent", chosen, plan, device, threads, data, store):
-        if chosen.tier is None:
-            _show(record)
+        _show(record)
         typer.echo(record)
 
 

@@ -14,6 +14,7 @@ from vaebench.errors import UserError
 from vaebench.experiment.grid import Experiment
 from vaebench.experiment.jobs import chosen_blocks
 from vaebench.experiment.plans import PLANS, plan_of
+from vaebench.experiment.plugins import load_plugins
 from vaebench.experiment.tier import Tier, find_tier, load_tier
 from vaebench.paths import Layout
 from vaebench.runs.measurement import RunFiles
@@ -66,12 +67,14 @@ def chosen_runs(
     experiment: str | None,
     cell: list[str] | None,
     runs: str | None,
+    plugins: list[Path] | None,
 ) -> Chosen:
-    """The runs in these folders, or those of an experiment of a tier.
+    """The runs in these folders, or those of an experiment of a tier, whose plugins are loaded.
 
     Raises:
-        UserError: neither or both are given, or there are no such runs.
+        UserError: neither or both are given, there are no such runs, or a plugin cannot be loaded.
     """
+    load_plugins(plugins or [])
     config = None if tier is None else load_tier(find_tier(tier))
     if config is None or experiment is None:
         if config is not None or experiment is not None or not folders or cell or runs:

@@ -41,6 +41,12 @@ StoreOption = Annotated[
         help="Folder with finished runs and saved states. Runs found there are not trained again.",
     ),
 ]
+PluginOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="A Python file of your own with objectives and other parts. Can be repeated."
+    ),
+]
 TrackOption = Annotated[
     str | None,
     typer.Option(

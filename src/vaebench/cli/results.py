@@ -184,8 +184,8 @@ def report(
         bool,
         typer.Option(
             "--make",
-            help="First collect the trained runs, and make their figures, tables and claims, as "
-            "Snakemake does.",
+            help="First collect the trained runs, and make their figures, tables and claims; last "
+            "the manifest, as Snakemake does.",
         ),
     ] = False,
     paper_values: PaperValuesOption = PAPER_VALUES,
@@ -196,6 +196,7 @@ def report(
     """Write the page of a tier: its answer, claims, curves, codes, figures and runs."""
     require("figures")
     from vaebench.page.assemble import write_page
+    from vaebench.provenance.manifest import write_manifest
     from vaebench.results.read import load_results
 
     if make:
@@ -204,7 +205,10 @@ def report(
         draw(config.figures, tier)
         table([experiment.name for experiment in config.experiments], tier, paper_values)
         claims(tier, paper_values)
-    page = write_page(load_results(find_layout(tier).root))
+    layout = find_layout(tier)
+    page = write_page(load_results(layout.root))
+    if make:
+        write_manifest(layout, paper_values)
     typer.echo(page)
     if show and not webbrowser.open(page.resolve().as_uri()):
         raise UserError(f"no browser can be started here: open {page} in one")

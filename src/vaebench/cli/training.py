@@ -13,6 +13,7 @@ from vaebench.cli.options import (
     STOPPED,
     CellOption,
     DeviceOption,
+    PluginOption,
     RunsOption,
     StartOverOption,
     StoreOption,
@@ -137,12 +138,7 @@ def train(
     start_over: StartOverOption = False,
     track: TrackOption = None,
     data: DataOption = DATA,
-    plugin: Annotated[  # noqa: ARG001 - loaded before the other options are read
-        list[Path] | None,
-        typer.Option(
-            help="A Python file of your own with objectives and other parts. Can be repeated."
-        ),
-    ] = None,
+    plugin: PluginOption = None,  # noqa: ARG001 - loaded before the other options are read
 ) -> None:
     """Train one or more objectives, with a run for each seed, and compare their bounds.
 

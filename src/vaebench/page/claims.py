@@ -21,6 +21,8 @@ ORDER = (
     Verdict.NOT_RUN,
 )
 """Verdicts as they are sorted: first those that ask for a look."""
+NOT_PRINTED = "not in the paper"
+"""What a claim beside those of the paper says in place of the paper's number."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def _card(claim: Judged, figures: Mapping[str, list[str]]) -> Card:
 
 def _why(claim: Judged) -> list[tuple[str, str]]:
     rows = [("statistic", claim.statistic)]
-    if claim.paper:
+    if claim.paper and claim.paper != NOT_PRINTED:
         rows.append(("the paper prints", claim.paper.replace("-", "−")))
     if claim.runs:
         rows.append(("runs", claim.runs))
@@ -103,9 +105,8 @@ def _why(claim: Judged) -> list[tuple[str, str]]:
         rows.append(("deviation over seeds", numbers.significant(claim.std, 2)))
     if claim.detectable is not None:
         shown = numbers.significant(claim.detectable, 2)
-        rows.append(
-            ("power", f"{shown} {claim.unit} from the limit, as many further seeds decide in 80%")
-        )
+        told = f"as many new seeds decide {shown} {claim.unit} from the limit with a power of 80%"
+        rows.append(("power", told))
     if claim.p is not None:
         small = "< 0.0001" if claim.p < 1e-4 else numbers.significant(claim.p, 2)
         rows.append(("p, two-sided", f"{small}; survives correction: {survives_text(claim)}"))
