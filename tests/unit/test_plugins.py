@@ -299,3 +299,31 @@ class Mine(Net):
     run = settings(network="mine", hidden_units=4)
     check_objective([run], digits, CPU)
     assert source_digest(run) != source_digest(settings(hidden_units=4))
+
+
+def test_a_run_of_a_plugin_is_measured_with_its_file(write: Write, tmp_path: Path) -> None:
+    """In processes of their own, since a plugin stays registered."""
+    plugin = write(
+        "from vaebench import objective\n\n\n"
+        "@objective()\ndef ours(batch):\n"
+        "    return (batch.log_likelihood - 0.9 * batch.kl).mean(-1)\n"
+    )
+
+    def vaebench(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "vaebench", *arguments, "--store", "store"],
+            cwd=tmp_path, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    trained = vaebench(
+        *("train", "--plugin", str(plugin), "--objective", "ours", "--epochs", "1"),
+        *("--hidden-units", "8", "--batch-size", "500", "--out", "out"),
+    )
+    assert trained.returncode == 0, trained.stderr
+    small = ("out/seed~0", "--draws", "50", "--images", "0", "--samples", "0", "--turned", "0")
+    refused = vaebench("latent", *small)
+    assert refused.returncode == 2
+    assert "objective 'ours', which is not registered here" in refused.stderr
+    done = vaebench("latent", *small, "--plugin", str(plugin))
+    assert done.returncode == 0, done.stderr
+    assert "ampling from the prior" in done.stdout
