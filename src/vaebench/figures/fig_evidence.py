@@ -11,6 +11,8 @@ from vaebench.results.intervals import estimate
 from vaebench.results.read import Results, Selection
 
 KINDS = (("log_p", "o", "log p(x)"), ("elbo", "s", "bound"))
+COLUMNS = {"log_p": "evidence_mean", "elbo": "evidence_elbo"}
+"""Where the experiment measures the evidence, on more images than the equations."""
 
 
 def draw(results: Results, shown: Selection) -> Drawing:
@@ -47,8 +49,9 @@ def draw(results: Results, shown: Selection) -> Drawing:
     axes[0, 0].set_ylabel("nats per image")
     axes[0, -1].legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     caption = (
-        "The mean log evidence of the first test images (exact where a grid is possible, by "
-        "annealed importance sampling elsewhere) and the evidence lower bound of the same images. "
+        f"The mean log evidence of the first {_images(table)} test images (exact where a grid is "
+        "possible, by annealed importance sampling elsewhere), and the evidence lower bound of the "
+        "same images. "
         "Small: seeds; large: their mean with its 95% interval. Under a Bernoulli likelihood of "
         "grey images, log p(x) is the log of the integral of exp(−cross entropy): comparable "
         f"between objectives, but no log-likelihood of grey values. Shown: {runs_text(rows)}."
@@ -57,5 +60,14 @@ def draw(results: Results, shown: Selection) -> Drawing:
 
 
 def _means(results: Results, row: pd.Series) -> dict[str, float]:
+    """The means over images of a run, and the number of images."""
+    if pd.notna(row.get("evidence_mean")):
+        found = {kind: float(row[column]) for kind, column in COLUMNS.items()}
+        return found | {"images": float(row["evidence_images"])}
     arrays = equation_arrays(results.layout, row)
-    return {column: float(arrays[column].mean()) for column, _, _ in KINDS}
+    found = {kind: float(arrays[kind].mean()) for kind in COLUMNS}
+    return found | {"images": float(len(arrays["log_p"]))}
+
+
+def _images(table: pd.DataFrame) -> str:
+    return " or ".join(f"{int(count):,}" for count in sorted(table["images"].unique()))
