@@ -148,14 +148,14 @@ def test_the_page_says_what_the_ledger_says(tmp_path: Path) -> None:
     layout.claims("json").write_text(json.dumps({"claims": lines}))
     write_questions(TIER, layout, page)
     text = page.read_text()
-    assert "n = 2: 3.00 [2.90, 3.10] nats" in text
+    assert "3.00 [2.90, 3.10] nats at n = 2, " in text
     assert "It gains more than 1 nat at n = 2, 100." in text
     assert "It does not at n = 10." in text
     assert "holds in 3 and fails in 0 of 3 tests, 0 undecided" in text
     assert "**no** 0.20 [0.10, 0.30]" in text
     assert "not run yet" not in text.split("| statement |")[1]
-    assert "The share of the variance of codes that is in the means μ(x) is low n:" in text
-    assert "changes log p(y|x) by one observed: 0.00 [−0.10, 0.10] nats, two observed:" in text
+    assert "variance of codes that is in the means μ(x) is 0.00 [−0.10, 0.10] at n = 2" in text
+    assert "changes log p(y|x) by 0.00 [−0.10, 0.10] nats where one quadrant is observed" in text
     assert (
         "“p(z|x) = p(z) is a fair relaxation”, as it costs no more than 1 nat, holds in 3" in text
     )

@@ -106,9 +106,9 @@ def _known(ledger: Ledger, claim: str) -> Judged | None:
 
 
 def _values(
-    ledger: Ledger, prefix: str, ends: Sequence[int | str], unit: str, place: str = "n = {}"
+    ledger: Ledger, prefix: str, ends: Sequence[int | str], unit: str, place: str = "at n = {}"
 ) -> str:
-    """`n = 2: 1.20 [1.00, 1.40] nats, n = 10: …` of claims by the ends of their names.
+    """`1.20 [1.00, 1.40] nats at n = 2, …` of claims by the ends of their names.
 
     Empty if none is run.
     """
@@ -117,7 +117,8 @@ def _values(
         line = _known(ledger, f"{prefix}-{n}")
         if line is not None:
             interval = "" if line.low is None else f" [{shown(line.low)}, {shown(line.high)}]"
-            parts.append(f"{place.format(n)}: {shown(line.value)}{interval} {unit}".rstrip())
+            number = f"{shown(line.value)}{interval} {unit}".rstrip()
+            parts.append(f"{number} {place.format(ENDS.get(str(n), n))}")
     return ", ".join(parts)
 
 
@@ -129,16 +130,26 @@ def _dims(ledger: Ledger, prefix: str, dims: Sequence[int], verdict: Verdict) ->
 def _summary(ledger: Ledger, claims: Sequence[str]) -> str:
     """How a saying stands, by the claims that test it."""
     lines = [line for claim in claims if (line := _known(ledger, claim)) is not None]
-    if len(lines) < len(claims):
+    if not lines:
         return "is not run yet"
     holds, fails = (
         sum(line.verdict == v for line in lines) for v in (Verdict.REPRODUCED, Verdict.DIFFERS)
     )
     undecided = len(lines) - holds - fails
-    return f"holds in {holds} and fails in {fails} of {len(lines)} tests, {undecided} undecided"
+    missing = f"; {len(claims) - len(lines)} are not run yet" if len(lines) < len(claims) else ""
+    tests = f"{len(lines)} test{'s' if len(lines) > 1 else ''}"
+    return f"holds in {holds} and fails in {fails} of {tests}, {undecided} undecided{missing}"
 
 
-PLACE = "{} observed"
+PLACE = "where {} observed"
+ENDS = {
+    "low": "2",
+    "high": "100",
+    "one": "one quadrant is",
+    "two": "two are",
+    "three": "three are",
+}
+"""What the end of a claim's name means, where it is no number."""
 AXES = "On the way from random axes (0) to the best ones (1), those of runs with diagonal matrices"
 
 
@@ -166,7 +177,7 @@ def _covariance(ledger: Ledger) -> list[str]:
 
 def _dependence(ledger: Ledger) -> list[str]:
     ends = ("low", "high")
-    share = _values(ledger, "mean-share", ends, "", "{} n")
+    share = _values(ledger, "mean-share", ends, "")
     if not share:
         return [NOT_RUN]
     said = [
@@ -178,7 +189,7 @@ def _dependence(ledger: Ledger) -> list[str]:
         ("mean-worth", "One mean for all images would cost", "nats"),
         ("sigma-worth", "One σ for all images, with the same decoder, costs", "nats"),
     ):
-        if values := _values(ledger, prefix, ends, unit, "{} n"):
+        if values := _values(ledger, prefix, ends, unit):
             said.append(f"{text} {values}.")
     return said
 
