@@ -38,7 +38,7 @@ def test_one_changed_byte_of_any_file_is_named(layout: Layout) -> None:
     kinds = {path.suffix for path in files}
     assert kinds == {
         ".json", ".npz", ".safetensors", ".parquet", ".svg", ".png", ".txt", ".csv", ".md",
-        ".html", ".yaml",
+        ".html", ".js", ".yaml",
     }  # fmt: skip
     for path in files:
         if path == layout.manifest:
