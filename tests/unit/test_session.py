@@ -343,7 +343,10 @@ def test_a_second_process_waits_for_the_first(tmp_path: Path, data_root: Path) -
         )
         assert second.stderr is not None
         line = second.stderr.readline()
-        assert f"waiting: process {os.getpid()} on {platform.node()} works on one of these runs" in line
+        assert (
+            f"waiting: process {os.getpid()} on {platform.node()} works on one of these runs"
+            in line
+        )
         # Longer than training one epoch takes: it really waits, and writes nothing.
         with pytest.raises(subprocess.TimeoutExpired):
             second.wait(timeout=5)
