@@ -63,7 +63,7 @@ slurm-down:  ## stop it
 test-slurm: setup  ## run the tests on a real Slurm of one node; as root
 	$(BIN)/pytest -m slurm --numprocesses 0
 
-test-page: setup  ## look at the pages of tiers in Debian's Chromium, which is installed if it is missing (as root)
+test-page: setup  ## after `make smoke`: look at its page and the published one in Debian's Chromium, installed if missing (as root)
 	command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
 	$(BIN)/pytest -m browser --numprocesses 2
 

@@ -34,7 +34,8 @@ class Opened:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
-        pytest.skip("no Chromium is found: `make test-page` installs Debian's, as root")
+        # Only who asks for these tests runs them, so nothing is left out in silence.
+        pytest.fail("no Chromium is found: `make test-page` installs Debian's, as root")
     with sync_playwright() as playwright:
         # The sandbox refuses to work for root, who opens nothing here but files of this project.
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -77,8 +78,8 @@ def opened(browser: Browser, file: Path, size: tuple[int, int], **options: Any) 
 
 @pytest.fixture(scope="session", params=list(TIERS))
 def file(request: pytest.FixtureRequest) -> Path:
-    """The page of a real tier: the published one, and that of a smoke run if there was one."""
+    """The page of a real tier: the published one, and that of a smoke run."""
     path: Path = TIERS[request.param] / "index.html"
     if not path.exists():
-        pytest.skip(f"{path.relative_to(PROJECT)} is missing: `make smoke` makes it")
+        pytest.fail(f"{path.relative_to(PROJECT)} is missing: `make smoke` makes it")
     return path
