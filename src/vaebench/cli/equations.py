@@ -1,79 +1,32 @@
 """The command that measures the paper's equations on runs, and makes their table."""
 
-from functools import partial
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
-from vaebench.cli.app import MEASURE, DataOption, app
-from vaebench.cli.measuring import (
-    ExperimentOption,
-    FoldersArgument,
-    chosen_runs,
-    given_options,
-    measure,
-    option_help,
-)
-from vaebench.cli.options import (
-    CellOption,
-    DeviceOption,
-    PluginOption,
-    RunsOption,
-    StoreOption,
-    ThreadsOption,
-)
+from vaebench.cli.measuring import Request, measuring_command
 from vaebench.cli.results import PaperValuesOption
 from vaebench.errors import UserError
-from vaebench.experiment.equations import EquationsPlan, equations_plan
+from vaebench.experiment.equations import EquationsPlan
+from vaebench.experiment.plans import changed
 from vaebench.experiment.tier import find_layout
-from vaebench.paths import DATA, PAPER_VALUES, STORE
-
-_help = partial(option_help, EquationsPlan)
+from vaebench.paths import PAPER_VALUES
 
 
-@app.command(rich_help_panel=MEASURE)
-def equations(
-    run: FoldersArgument = None,
-    plugin: PluginOption = None,
-    tier: Annotated[
-        str | None,
-        typer.Option(
-            help="A tier: its name, its config file or its folder. With --experiment, the runs of "
-            "that experiment are measured. Without it, the table of collected values is written."
-        ),
-    ] = None,
-    experiment: ExperimentOption = None,
-    cell: CellOption = None,
-    runs: RunsOption = None,
-    images: Annotated[int | None, typer.Option(help=_help("images"))] = None,
-    refined: Annotated[int | None, typer.Option(help=_help("refined"))] = None,
-    regressed: Annotated[int | None, typer.Option(help=_help("regressed"))] = None,
-    temperatures: Annotated[int | None, typer.Option(help=_help("temperatures"))] = None,
-    chains: Annotated[int | None, typer.Option(help=_help("chains"))] = None,
-    seed: Annotated[int | None, typer.Option(help=_help("seed"))] = None,
-    device: DeviceOption = None,
-    threads: ThreadsOption = None,
-    data: DataOption = DATA,
-    store: StoreOption = STORE,
-    paper_values: PaperValuesOption = PAPER_VALUES,
-) -> None:
+@measuring_command("equations")
+def equations(request: Request, paper_values: PaperValuesOption = PAPER_VALUES) -> None:
     """Measure the paper's Equations 4 to 30 on trained networks and on their initial weights.
 
-    It writes equations.json and equations.npz into the folder of each run.
+    It writes equations.json and equations.npz into the folder of each run. With --tier alone, it
+    writes the table of what was measured and collected.
     """
-    given = given_options(
-        **{"images": images, "refined": refined, "regressed": regressed},
-        **{"temperatures": temperatures, "chains": chains, "seed": seed},
-    )
-    if tier is not None and experiment is None:
-        if run or cell or runs or given:
+    if request.tier is not None and request.experiment is None:
+        if request.folders or request.cell or request.runs or request.given:
             raise UserError("give --experiment to measure its runs; the table takes --tier alone")
-        _write_table(tier, paper_values)
+        _write_table(request.tier, paper_values)
         return
-    chosen = chosen_runs(run, tier, experiment, cell, runs, plugin)
-    plan = equations_plan(chosen.plan(EquationsPlan), given)
-    for record in measure("equations", chosen, plan, device, threads, data, store):
+    chosen = request.chosen()
+    for record in request.measure(chosen, changed(chosen.plan(EquationsPlan), request.given)):
         typer.echo(record)
 
 

@@ -1,68 +1,31 @@
 """The command that says whether it is safe to sample from the prior of a trained run."""
 
-from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
-from vaebench.cli.app import MEASURE, DataOption, app
-from vaebench.cli.measuring import (
-    ExperimentOption,
-    FoldersArgument,
-    MeasuredTierOption,
-    chosen_runs,
-    given_options,
-    measure,
-    option_help,
-)
-from vaebench.cli.options import (
-    CellOption,
-    DeviceOption,
-    PluginOption,
-    RunsOption,
-    StoreOption,
-    ThreadsOption,
-)
+from vaebench.cli.measuring import Request, measuring_command
 from vaebench.errors import UserError
 from vaebench.experiment.latent import LatentPlan
 from vaebench.experiment.plans import changed
 from vaebench.extras import require
-from vaebench.paths import DATA, STORE
 from vaebench.progress import log
 
-_help = partial(option_help, LatentPlan)
 
-
-@app.command(rich_help_panel=MEASURE)
-def latent(
-    run: FoldersArgument = None,
-    plugin: PluginOption = None,
-    tier: MeasuredTierOption = None,
-    experiment: ExperimentOption = None,
-    cell: CellOption = None,
-    runs: RunsOption = None,
-    draws: Annotated[int | None, typer.Option(help=_help("draws"))] = None,
-    images: Annotated[int | None, typer.Option(help=_help("images"))] = None,
-    samples: Annotated[int | None, typer.Option(help=_help("samples"))] = None,
-    turned: Annotated[int | None, typer.Option(help=_help("turned"))] = None,
-    seed: Annotated[int | None, typer.Option(help=_help("seed"))] = None,
-    device: DeviceOption = None,
-    threads: ThreadsOption = None,
-    data: DataOption = DATA,
-    store: StoreOption = STORE,
-) -> None:
+@measuring_command("latent")
+def latent(request: Request) -> None:
     """Say whether it is safe to sample from the prior of a trained run, and if not, what to do.
 
     It compares the codes of all training images with the prior, and writes latent.json and
     latent.npz into the folder of each run.
     """
-    chosen = chosen_runs(run, tier, experiment, cell, runs, plugin)
-    given = given_options(draws=draws, images=images, samples=samples, turned=turned, seed=seed)
-    plan = changed(chosen.plan(LatentPlan), given)
+    chosen = request.chosen()
+    plan = changed(chosen.plan(LatentPlan), request.given)
     if plan.samples:
-        plan = _with_samples(plan, is_asked=chosen.tier is not None or samples is not None)
-    for record in measure("latent", chosen, plan, device, threads, data, store):
+        is_asked = chosen.tier is not None or "samples" in request.given
+        plan = _with_samples(plan, is_asked)
+    for record in request.measure(chosen, plan):
         _show(record)
         typer.echo(record)
 
