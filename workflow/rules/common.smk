@@ -127,7 +127,6 @@ localrules:
     claims,
     collect,
     data,
-    figure,
     manifest,
     tables,
     report,
