@@ -1,7 +1,7 @@
 """A tier is shown before all of it has been run, and goes on from there, here and elsewhere."""
 
-import shutil
 import re
+import shutil
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
