@@ -5,6 +5,9 @@ TORCH := $(shell cat torch-version.txt)
 # uv does not read pip's variable for folders with wheels; nothing here names a place.
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 CORES ?= all
+# Where this is set, as in many containers, each process compiles torch and pandas anew: twice the
+# processor time of most commands.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup smoke paper publish pages docs push pull faults slurm-up slurm-down test test-slurm test-page lint format lock schema check-mnist benchmark benchmark-history clean
@@ -18,7 +21,7 @@ setup: .venv/.installed  ## make the environment .venv from the lock
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.5'
-	$(BIN)/uv pip install --python .venv -r requirements.lock 'torch==$(TORCH)'
+	$(BIN)/uv pip install --python .venv --compile-bytecode -r requirements.lock 'torch==$(TORCH)'
 	$(BIN)/uv pip install --python .venv --no-deps --editable .
 	touch $@
 
