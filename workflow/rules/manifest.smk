@@ -3,7 +3,7 @@
 
 rule manifest:
     input:
-        rules.collect.input,
+        # Who collects again, since a run is newer, writes these anew: runs need no names here.
         rules.collect.output,
         rules.report.input,
         rules.report.output,
@@ -14,6 +14,8 @@ rule manifest:
         LAYOUT.log("manifest"),
     conda:
         ENVIRONMENT
+    resources:
+        **SMALL,
     params:
         root=LAYOUT.root,
     message:
