@@ -95,9 +95,8 @@ schema: setup  ## write config/schema.json and docs/config.md from the models of
 	$(BIN)/python -m vaebench schema > config/schema.json
 	$(BIN)/python -m vaebench schema --markdown > docs/config.md
 
-benchmark: setup  ## training against plain loops, vmap, ceilings; PEERS="--pythae PYTHON --jax PYTHON"
-	$(BIN)/python benchmarks/compare.py $(PEERS)
-	$(BIN)/python benchmarks/convolution.py
+benchmark: setup  ## measure and write docs/performance.md; PARTS="starts scale", PEERS="--pythae PYTHON --jax PYTHON"
+	$(BIN)/python benchmarks/report.py $(PARTS) $(PEERS)
 
 benchmark-history: setup  ## time the parts of training, keep the times, compare with the last ones
 	$(BIN)/pytest benchmarks -o addopts= --benchmark-autosave --benchmark-compare --benchmark-columns=median,iqr,rounds

@@ -44,6 +44,7 @@ from vaebench.workflow.rules import (
     job_classifier,
     job_data,
     job_made_from,
+    lost_codes,
     measured_datasets,
     measured_from,
     note_dry_plan,

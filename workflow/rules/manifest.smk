@@ -6,7 +6,7 @@ rule manifest:
         # Who collects again, since a run is newer, writes these anew: runs need no names here.
         rules.collect.output,
         rules.report.input,
-        rules.report.output,
+        LAYOUT.report,
         paper_values=PAPER_VALUES,
     output:
         LAYOUT.manifest,

@@ -205,6 +205,18 @@ def collected_equations(tier: Tier, layout: Layout) -> list[Path]:
     return [layout.equation_values] if measured else []
 
 
+def lost_codes(layout: Layout, runs: Iterable[tuple[Experiment, Run]]) -> list[Path]:
+    """The files of codes that are missing beside a page that is there.
+
+    The page's job makes all of them. Snakemake compares each file that it is asked for with each
+    output of that job, so asking for all of them takes a time that grows as the square of the runs.
+    """
+    if not layout.report.exists():
+        return []
+    codes = (layout.run_codes(experiment.name, run.folder) for experiment, run in runs)
+    return [path for path in codes if not path.exists()]
+
+
 def equation_tables(tier: Tier, layout: Layout) -> list[Path]:
     """The files of the table of equations, if there is one."""
     formats = TABLE_FORMATS if collected_equations(tier, layout) else ()
