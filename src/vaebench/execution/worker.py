@@ -14,12 +14,13 @@ from vaebench.runs.record import Worker
 LIBRARIES = ("vaebench", "torch", "numpy", "pydantic", "safetensors")
 
 
-def describe_worker(device: torch.device, packed_runs: int) -> Worker:
+def describe_worker(device: torch.device, packed_runs: int, compiler: str | None = None) -> Worker:
     """Describe this process.
 
     Args:
         device: the device that it trains on.
         packed_runs: the number of runs that it trains together.
+        compiler: of its steps, if they are compiled.
     """
     commit = _git("rev-parse", "HEAD")
     changes = _git("status", "--porcelain", "--untracked-files=no")
@@ -38,6 +39,7 @@ def describe_worker(device: torch.device, packed_runs: int) -> Worker:
             "dirty": None if changes is None else bool(changes),
             "slurm": describe_job(),
         }
+        | ({} if compiler is None else {"compiler": compiler})
     )
 
 

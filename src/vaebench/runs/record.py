@@ -148,6 +148,13 @@ class Worker(Record):
     dirty: bool | None
     """Whether tracked files differed from the commit."""
     slurm: dict[str, str]
+    compiler: str | None = None
+    """The C++ compiler of the steps. Only runs whose steps were compiled have it."""
+
+    @model_serializer(mode="wrap")
+    def _as_recorded(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without a compiler if there was none, so that former records keep their text."""
+        return {k: v for k, v in handler(self).items() if k != "compiler" or v is not None}
 
 
 class Digests(Record):
