@@ -6,6 +6,7 @@ share one. `compile_graph` gives the graph to torch's compiler, which fuses pass
 code runs without Python, and so without its global lock. Products stay calls of oneDNN.
 """
 
+import logging
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,8 @@ def compile_graph(graph: fx.GraphModule, inputs: list[Tensor], library: Path) ->
     """
     from torch import _inductor
 
+    # What it warns of, such as operators that it calls in another way, is of no use to a reader.
+    logging.getLogger("torch._inductor").setLevel(logging.ERROR)
     _register_lowering()
     options = {"cpp.threads": 1, "aot_inductor.output_path": str(library)}
     _inductor.aot_compile(graph, tuple(inputs), options=options)
