@@ -39,6 +39,7 @@ from vaebench.workflow.rules import (
     collected_equations,
     dataset_digest,
     datasets,
+    environment_file,
     for_job,
     gpu_of_a_job,
     job_classifier,
@@ -46,6 +47,7 @@ from vaebench.workflow.rules import (
     job_made_from,
     measured_datasets,
     measured_from,
+    name_user,
     note_dry_plan,
     note_plan,
     plan_files,
@@ -95,8 +97,11 @@ try:
         PLAN = plan_files(LAYOUT)
 except (UserError, OSError) as error:
     raise WorkflowError(str(error))
+name_user()
 put_own_commands_on_path()
-ENVIRONMENT = "../envs/vaebench.yaml"
+ENVIRONMENT = environment_file(
+    workflow.current_basedir.get_path_or_uri(secret_free=True)
+)
 ON_GPU = expects_gpu(TIER.execution.device)
 GPU = gpu_of_a_job(DEFAULTS, ON_GPU)
 THREADS = 1 if ON_GPU else TIER.execution.threads

@@ -120,7 +120,7 @@ def collect(
     loaded = load_tier(find_tier(tier))
     layout = Layout.of(loaded.tier)
     text = dump_tier(loaded, layout.root)
-    if not layout.config.exists() or layout.config.read_text() != text:
+    if not layout.config.exists() or layout.config.read_text("utf-8") != text:
         write_atomically(layout.config, text.encode())
     collect_runs(loaded, layout, finished_only)
     typer.echo(layout.runs)

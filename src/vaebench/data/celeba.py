@@ -108,7 +108,9 @@ def read_partition(path: Path) -> dict[str, int]:
         UserError: a line is not `<image>.jpg` and 0, 1 or 2.
     """
     splits = {}
-    for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
+    for number, line in enumerate(
+        path.read_text(encoding="utf-8", errors="replace").splitlines(), 1
+    ):
         match = re.fullmatch(r"([\w-]+\.jpg)\s+([012])\s*", line)
         if match is None:
             raise UserError(

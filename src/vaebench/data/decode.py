@@ -136,7 +136,7 @@ def _open(path: Path, note: Path, shape: tuple[int, ...]) -> tuple[Mapped, dict[
     """The file and its finished blocks. Makes a new file if there is none of this shape."""
     try:
         out = np.lib.format.open_memmap(path, mode="r+")
-        done = json.loads(note.read_text())
+        done = json.loads(note.read_text("utf-8"))
         if out.shape == shape and out.dtype == np.uint8:
             return out, done
     except (OSError, ValueError):

@@ -69,7 +69,9 @@ def _ask_queue(job: str, field: str) -> str | None:
     """A field of the job, from `squeue`. None if there is no answer."""
     command = ["squeue", "--noheader", "--jobs", _task(job), "--Format", f"{field}:30"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", check=True, timeout=30
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     lines = done.stdout.split()

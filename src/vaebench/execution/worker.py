@@ -51,7 +51,7 @@ def _git(*arguments: str) -> str | None:
     try:
         tracked = [*git, "ls-files", "--error-unmatch", Path(__file__).name]
         subprocess.run(tracked, capture_output=True, check=True)
-        done = subprocess.run([*git, *arguments], capture_output=True, text=True, check=True)
+        done = subprocess.run([*git, *arguments], capture_output=True, encoding="utf-8", check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
     return done.stdout.strip()

@@ -290,7 +290,7 @@ def read_record(path: Path) -> RunRecord:
 def _unregistered(path: Path) -> str | None:
     """What a record names that is not registered, such as `objective 'mine'`."""
     try:
-        run = json.loads(path.read_text())["run"]
+        run = json.loads(path.read_text("utf-8"))["run"]
         return next(
             (f"{kind} '{run[kind]}'" for kind in REGISTRIES if run[kind] not in REGISTRIES[kind]),
             None,
@@ -306,7 +306,7 @@ def read_as(model: type[T], path: Path, remedy: str) -> T:
         UserError: it is missing, damaged or of another version. The text ends with the remedy.
     """
     try:
-        values = json.loads(path.read_text())
+        values = json.loads(path.read_text("utf-8"))
         if not isinstance(values, dict) or values.pop(CHECKSUM, None) != checksum(values):
             raise ValueError("damaged, or changed by hand: it has not the digest that it ends with")
         return model.model_validate(values)
