@@ -52,6 +52,11 @@ class Layout:
         return self.root / "config.yaml"
 
     @property
+    def owner(self) -> Path:
+        """The name of the config file that these results belong to."""
+        return self.root / "owner.txt"
+
+    @property
     def hashes(self) -> Path:
         """The hash that each run should have; newer than results that it does not fit."""
         return self.root / "hashes.txt"

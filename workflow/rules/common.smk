@@ -4,6 +4,7 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+from vaebench.experiment.owner import check_owner, claim_results
 from vaebench.experiment.tier import load_tier
 from vaebench.errors import UserError
 from vaebench.runs.finished import (
@@ -71,8 +72,11 @@ IS_PLANNING = workflow.is_main_process
 IS_DRY_RUN = workflow.output_settings.dryrun
 
 try:
-    TIER = load_tier(tier_file(CONFIG_FILES, config))
+    CONFIG = tier_file(CONFIG_FILES, config)
+    TIER = load_tier(CONFIG)
     LAYOUT = Layout.of(TIER.tier)
+    if IS_PLANNING:
+        (check_owner if IS_DRY_RUN else claim_results)(TIER, CONFIG, LAYOUT)
     RUNS_PER_JOB = whole_number(DEFAULTS, "runs_per_job", least=1)
     # Of the rules that go on from what an earlier attempt saved. Where the profile says nothing,
     # --retries counts, as for all other rules. The snakemake of a job leaves retries to this one.

@@ -10,10 +10,10 @@ from vaebench.paths import Layout
 from vaebench.provenance.stages import code_digests
 from vaebench.runs.record import Manifest, read_as, read_record
 
-UNLISTED = frozenset({"logs", "benchmarks", "weights", "hashes.txt", "manifest.json"})
-"""Files in a tier's folder that the manifest does not list as results: logs, benchmarks of jobs and
-the plan. Weights are listed apart, with the digests in the records of their runs, since the files
-may be missing."""
+UNLISTED = frozenset({"logs", "benchmarks", "weights", "hashes.txt", "manifest.json", "owner.txt"})
+"""Files in a tier's folder that the manifest does not list as results: logs, benchmarks of jobs,
+the plan and the name of the config file. Weights are listed apart, with the digests in the records
+of their runs, since the files may be missing."""
 
 
 def write_manifest(layout: Layout, paper_values: Path) -> Path:
