@@ -328,16 +328,12 @@ def _mean_objective(state: TrainingState) -> float | None:
 
 @contextmanager
 def _stop_signals() -> Iterator[threading.Event]:
-    """Yields an event that SIGTERM, SIGINT, SIGHUP and SIGUSR1 set while the block runs.
-
-    A signal that the process ignores stays ignored, as SIGHUP under `nohup`.
-    """
+    """Yields an event that SIGTERM, SIGINT and SIGUSR1 set while the block runs."""
     event = threading.Event()
     handlers: dict[signal.Signals, Any] = {}
     if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                handlers[number] = signal.signal(number, lambda *_: event.set())
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+            handlers[number] = signal.signal(number, lambda *_: event.set())
     try:
         yield event
     finally:
