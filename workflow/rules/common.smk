@@ -1,5 +1,4 @@
 # What all rules share: the tier, its paths, and what snakemake was started with.
-import os
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -19,10 +18,9 @@ from vaebench.paths import (
     CLAIM_FORMATS,
     FIGURE_FORMATS,
     PAPER_VALUES,
-    STORE,
-    STORE_VARIABLE,
     TABLE_FORMATS,
     Layout,
+    chosen_store,
 )
 from vaebench.progress import log, show_log_lines
 from vaebench.runs.measures import MEASURES
@@ -84,7 +82,7 @@ try:
     if IS_PLANNING:
         show_log_lines()
     # Runs that are finished elsewhere, for places that no job will come to.
-    KEPT = Path(os.environ.get(STORE_VARIABLE) or STORE)
+    KEPT = chosen_store()
     if IS_PLANNING and IS_DRY_RUN:
         PLAN = note_dry_plan(TIER, LAYOUT)
         if fills_places() and (EMPTY := fillings(TIER, LAYOUT, KEPT)):

@@ -11,13 +11,14 @@ MARGIN = 120
 remaining time if that is later."""
 TOLD = (
     *("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_JOB_PARTITION"),
-    *("SLURMD_NODENAME", "CUDA_VISIBLE_DEVICES"),
+    "CUDA_VISIBLE_DEVICES",
 )
-"""The environment variables of a job that are recorded."""
+"""The environment variables of a job that are recorded. The name of its node is not: records are
+handed to others."""
 
 
 def describe_job() -> dict[str, str]:
-    """The Slurm job, node and GPU of this process, and the number of its attempt.
+    """The Slurm job and GPU of this process, and the number of its attempt.
 
     `ATTEMPT` counts, from 1, the submissions of the job by Snakemake. `RESTARTS` counts how often
     Slurm put it back into the queue. The result is empty outside Slurm.
@@ -25,6 +26,7 @@ def describe_job() -> dict[str, str]:
     job = os.environ.get("SLURM_JOB_ID")
     if job is None:
         return {}
+    log.info(f"Slurm job {job} on {os.environ.get('SLURMD_NODENAME', 'an unknown node')}")
     known = {name: os.environ[name] for name in TOLD if name in os.environ}
     if attempt := os.environ.get("VAEBENCH_ATTEMPT"):
         known["ATTEMPT"] = attempt
