@@ -16,6 +16,7 @@ from vaebench.runs.finished import (
 from vaebench.experiment.jobs import job_rules
 from vaebench.paths import (
     CLAIM_FORMATS,
+    DATA,
     FIGURE_FORMATS,
     PAPER_VALUES,
     TABLE_FORMATS,
@@ -25,6 +26,7 @@ from vaebench.paths import (
 from vaebench.progress import log, show_log_lines
 from vaebench.runs.measures import MEASURES
 from vaebench.runs.places import fill_places, fillings
+from vaebench.workflow.dates import end_future_dates
 from vaebench.workflow.lock import hold_folder
 from vaebench.provenance.stages import (
     claims_digest,
@@ -91,6 +93,7 @@ try:
                 "elsewhere, and then collects and shows them, which is not planned here"
             )
     elif IS_PLANNING:
+        end_future_dates([LAYOUT.root, DATA / "prepared", PAPER_VALUES])
         PLAN = note_plan(TIER, LAYOUT)
         hold_folder(Path(".snakemake"))
         if fills_places():
