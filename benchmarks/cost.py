@@ -42,6 +42,6 @@ def cost(command: Sequence[str], folder: Path) -> Cost:
         _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        end = "\n".join(said.read_text().splitlines()[-10:])
+        end = "\n".join(said.read_text("utf-8").splitlines()[-10:])
         raise SystemExit(f"{' '.join(command)} failed:\n{end}")
     return Cost(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)

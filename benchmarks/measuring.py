@@ -40,7 +40,7 @@ def costs(folder: Path, count: int) -> list[Cost]:
         },
     }  # fmt: skip
     values = {"tier": "measured", "experiments": [experiment], "figures": []}
-    (folder / CONFIG).write_text(yaml.safe_dump(values, sort_keys=False))
+    (folder / CONFIG).write_text(yaml.safe_dump(values, sort_keys=False), "utf-8")
     cost([*VAEBENCH, "data", "digits"], folder)
     of_tier = ["--tier", CONFIG, "--threads", "1"]
     cost([*VAEBENCH, "run", *of_tier], folder)

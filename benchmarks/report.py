@@ -121,10 +121,12 @@ def main() -> None:
     options = parser.parse_args()
     threads = torch.get_num_threads()
     for part in options.parts or PARTS:
-        with_part(options.page.read_text(), part, "")  # the marks are there, before an hour's work
+        with_part(options.page.read_text("utf-8"), part, "")  # before an hour of work
         found = "\n\n".join([*PARTS[part](options), origin(options.device)])
         torch.set_num_threads(threads)
-        write_atomically(options.page, with_part(options.page.read_text(), part, found).encode())
+        write_atomically(
+            options.page, with_part(options.page.read_text("utf-8"), part, found).encode()
+        )
         print(f"{options.page}: {part}", flush=True)
 
 

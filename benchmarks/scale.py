@@ -62,7 +62,7 @@ def write_config(folder: Path, count: int) -> None:
     }
     experiment = {"name": "many", "settings": shared, "axes": axes}
     values = {"tier": "many", "experiments": [experiment], "figures": []}
-    (folder / CONFIG).write_text(yaml.safe_dump(values, sort_keys=False))
+    (folder / CONFIG).write_text(yaml.safe_dump(values, sort_keys=False), "utf-8")
 
 
 def make_up_runs(folder: Path) -> None:
@@ -90,6 +90,6 @@ def make_up_runs(folder: Path) -> None:
         )
         place = layout.run(experiment.name, run.folder)
         place.mkdir(parents=True, exist_ok=True)
-        (place / "metrics.json").write_text(made.to_json())
+        (place / "metrics.json").write_text(made.to_json(), "utf-8")
         if not (place / "arrays.npz").exists():
             os.link(trained / "arrays.npz", place / "arrays.npz")

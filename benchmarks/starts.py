@@ -25,7 +25,7 @@ def table() -> str:
         axes = {"objective": ["learned", "bilbo"], "latent_dim": [2], "seed": [0, 1]}
         experiment = {"name": "posterior_variance", "settings": shared, "axes": axes}
         values = {"tier": "starts", "experiments": [experiment], "figures": ["fig05"]}
-        (folder / "starts.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+        (folder / "starts.yaml").write_text(yaml.safe_dump(values, sort_keys=False), "utf-8")
         snakemake = [*SNAKEMAKE, "--cores", "1", "--configfile", "starts.yaml"]
         cost(snakemake, folder)
         # The second of two, so that no module is compiled in the one that counts.
