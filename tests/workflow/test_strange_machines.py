@@ -116,8 +116,8 @@ def test_the_pipeline_on_a_strange_machine(
     assert len(same) > 9
     for name in same:
         assert digest_file(strange / name) == digest_file(usual / name), name
-    here, there = (pixels(root / "figures" / "fig05.png") for root in (strange, usual))
-    assert np.array_equal(here, there)
+    one, other = (pixels(root / "figures" / "fig05.png") for root in (strange, usual))
+    assert np.array_equal(one, other)
 
     logs = text + "".join(path.read_text("utf-8") for path in (strange / "logs").rglob("*.log"))
     lines = [line for line in logs.splitlines() if "EncodingWarning" in line]

@@ -51,6 +51,7 @@ from vaebench.runs.store import (
     stage_run,
     stored_hash,
 )
+from vaebench.training.compiled import chosen, compiler
 from vaebench.training.final_metrics import final_metrics
 from vaebench.training.held_out import held_out_count
 from vaebench.training.loop import train
@@ -222,6 +223,8 @@ def _prepare(label: str, runs: Sequence[Settings], resources: Resources) -> _Ses
         log.info(f"[{label}] continues after step {state.step} of {pack.steps}")
     elif not resources.start_over:
         _continue_shorter_runs(label, pack, key, state, resources)
+    if state.step == 0:
+        state.compiled = chosen(pack)
     return _Session(label, pack, state, data, path, key)
 
 
@@ -297,7 +300,9 @@ def _commit(
 def _evaluate(session: _Session, hashes: Sequence[str]) -> Iterator[FinishedRun]:
     """Evaluate a trained pack. Yields the record, arrays and weights of each run."""
     pack, state = session.pack, session.state
-    worker = describe_worker(pack.train_images.device, len(pack.runs))
+    worker = describe_worker(
+        pack.train_images.device, len(pack.runs), compiler() if state.compiled else None
+    )
     environment = environment_digest()
     for k, measured in enumerate(final_metrics(pack, state, session.data)):
         settings = pack.runs[k]

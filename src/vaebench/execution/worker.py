@@ -23,12 +23,13 @@ DECISIVE = (
 """Environment variables with which the same training gives other bits."""
 
 
-def describe_worker(device: torch.device, packed_runs: int) -> Worker:
+def describe_worker(device: torch.device, packed_runs: int, compiler: str | None = None) -> Worker:
     """Describe this process.
 
     Args:
         device: the device that it trains on.
         packed_runs: the number of runs that it trains together.
+        compiler: of its steps, if they are compiled.
     """
     commit = _git("rev-parse", "HEAD")
     changes = _git("status", "--porcelain", "--untracked-files=no")
@@ -46,7 +47,7 @@ def describe_worker(device: torch.device, packed_runs: int) -> Worker:
             "commit": commit,
             "dirty": None if changes is None else bool(changes),
             "slurm": describe_job(),
-            "arithmetic": _arithmetic(),
+            "arithmetic": _arithmetic() | ({} if compiler is None else {"compiler": compiler}),
         }
     )
 

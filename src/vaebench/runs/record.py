@@ -150,8 +150,9 @@ class Worker(Record):
     """Whether tracked files differed from the commit."""
     slurm: dict[str, str]
     arithmetic: dict[str, str] = {}
-    """The vector instructions that torch uses on CPUs, and the environment variables that decide
-    how numbers are rounded, of those that are set. Former records lack it."""
+    """The vector instructions that torch uses on CPUs, those environment variables that decide how
+    numbers are rounded and are set, and the compiler of the steps if they were compiled. Former
+    records lack it."""
 
     @model_serializer(mode="wrap")
     def _as_recorded(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
