@@ -10,11 +10,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from vaebench.core.batch import Batch
 from vaebench.data.prepared import Arrays, load
 from vaebench.errors import UserError
+from vaebench.evaluation.elbo import Evaluation, objective_of_set
 from vaebench.experiment.settings import Settings
+from vaebench.memory import named_shortage, shortage
 from vaebench.numerics.streams import normal
 from vaebench.runs.canonical import PACKAGE
 from vaebench.runs.sources import source_digest
@@ -23,6 +26,10 @@ from vaebench.training.step import training_batch
 
 EXAMPLES = 4
 """The number of images in a tiny batch."""
+REPEATS = 16
+"""How often these are repeated for a set that shows how memory grows."""
+MOST_GROWTH = 8
+"""For four times the images: 4 where memory is linear, 16 where all pairs are compared."""
 
 
 _checked: set[tuple[str, ...]] = set()
@@ -61,7 +68,11 @@ def check_once(
     families = (run.posterior_family, run.prior_family)
     key = (source_digest(run), run.dataset, run.network, *families, str(device))
     if key not in _checked:
-        check_objective(runs, images(), device)
+        with named_shortage(
+            f"objective '{run.objective}' on a first batch of {EXAMPLES} images",
+            "Choose a smaller latent_dim or network",
+        ):
+            check_objective(runs, images(), device)
         _checked.add(key)
 
 
@@ -110,7 +121,9 @@ def check_objective(runs: Sequence[Settings], data: Arrays, device: torch.device
                 "dimension of all tensors; reduce over the others only"
             )
     if pack.vae.objective.on_whole_set:
-        _guarded(lambda: pack.evaluate(state.parameters, "test"), f"{name} with on_whole_set=True")
+        whole = f"{name} with on_whole_set=True"
+        few_images = _guarded(lambda: pack.evaluate(state.parameters, "test"), whole)
+        _check_growth(pack, few_images, name)
 
 
 def _rows(pack: Pack, places: tuple[int, int]) -> Tensor:
@@ -168,6 +181,54 @@ def _check_value(value: Any, pack: Pack, state: TrainingState, name: str) -> Non
         )
 
 
+def _check_growth(pack: Pack, found: Evaluation, name: str) -> None:
+    """Check that the memory for a whole set is linear in the number of images.
+
+    A set of 60,000 images has 3.6e9 pairs, and is met only after training.
+
+    Args:
+        pack: of the runs.
+        found: its evaluation on a few images, which are repeated here.
+        name: of the objective, for the message.
+    """
+
+    def largest(repeats: int) -> int:
+        many = found.posterior.changed(
+            lambda values: values.repeat(1, repeats if values.shape[1] > 1 else 1, 1)
+        )
+        densities = found.log_likelihood.repeat(1, repeats)
+        with LargestTensor() as seen:
+            objective_of_set(pack.vae, many, densities, len(pack.train_images))
+        count: int = seen.numbers
+        return count
+
+    one, other = largest(REPEATS), largest(4 * REPEATS)
+    if other > MOST_GROWTH * one:
+        raise UserError(
+            f"{name} has on_whole_set=True and needs memory that grows faster than the set: a "
+            f"tensor has {one:,} numbers for {REPEATS * len(found.log_likelihood[0])} images and "
+            f"{other:,} for four times as many, and a set has thousands. Leave on_whole_set out: "
+            "then its value is computed in batches"
+        )
+
+
+class LargestTensor(TorchDispatchMode):
+    """Notes the size of the largest tensor that torch makes while it is active."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.numbers = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:  # See `TorchDispatchMode`.
+        result = func(*args, **(kwargs or {}))
+        for one in result if isinstance(result, (tuple, list)) else (result,):
+            if isinstance(one, Tensor):
+                self.numbers = max(self.numbers, one.untyped_storage().nbytes() // one.itemsize)
+        return result
+
+
 def _check_likelihood(batch: Batch, pack: Pack, likelihood: str) -> None:
     draws = () if pack.vae.draws is None else (pack.vae.draws,)
     wanted = (len(pack.runs), *draws, batch.x.shape[1])
@@ -186,6 +247,8 @@ def _guarded(call: Callable[[], Any], name: str) -> Any:
     except UserError:
         raise
     except Exception as error:
+        if shortage(error):
+            raise
         frames = list(traceback.extract_tb(error.__traceback__))
         frames = [f for f in frames if "/torch/" not in f.filename] or frames
         own = [f for f in frames if PACKAGE not in Path(f.filename).parents] or frames

@@ -32,15 +32,17 @@ from vaebench.runs.canonical import (
 
 CORE_FOLDERS = ("numerics", "core", "evaluation", "training")
 """Folders whose every module decides what the numbers of all runs are."""
-QUALITY = (
+QUALITY_OF_GREY = (
     "quality/classifier.py",
     "quality/measures.py",
     "quality/samples.py",
     "numerics/adam.py",
     "numerics/streams.py",
 )
-"""Modules that decide what is measured on samples. The networks that are measured are in the hashes
-of their runs."""
+"""Modules that decide what is measured on grey samples. The networks that are measured are in the
+hashes of their runs."""
+QUALITY = (*QUALITY_OF_GREY, "quality/colour.py")
+"""The same for samples of any kind."""
 EVIDENCE_STREAMS = "numerics/streams.py"
 """What decides the evidence beside `evidence/` and the sources of a run."""
 NOT_MEASURING = ("__init__.py", "measure.py", "kept.py", "verdict.py", "report.py")
@@ -137,7 +139,7 @@ def equations_digest() -> str:
 
 def latent_digest() -> str:
     """The digest of the code that measures the aggregated posterior, but for networks of runs."""
-    return modules_digest(*_modules_of("latent"), *USED_BY_LATENT, *QUALITY)
+    return modules_digest(*_modules_of("latent"), *USED_BY_LATENT, *QUALITY_OF_GREY)
 
 
 def dependence_digest() -> str:
