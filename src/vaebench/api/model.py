@@ -96,7 +96,7 @@ class Model:
         return torch.cat(drawn)
 
     def _posteriors(self, pixels: Tensor) -> Iterator[tuple[slice, Posterior]]:
-        for block in blocks(len(pixels), self.vae.images_at_once):
+        for block in blocks(len(pixels), self.vae.network.images_at_once):
             x = self.vae.to_data(pixels[None, block].to(self.device))
             given = self.vae.given(self.parameters, x)
             yield block, self.vae.encode(self.parameters, x, given)

@@ -20,9 +20,6 @@ from vaebench.errors import UserError
 from vaebench.likelihoods import Decoded, Likelihood
 from vaebench.objectives import Objective
 
-NUMBERS_AT_ONCE = 2**27
-"""The most numbers of a tensor with the images, or the covariance matrices, of a block: 512 MiB."""
-
 
 @dataclass(frozen=True)
 class VAE:
@@ -45,18 +42,6 @@ class VAE:
     """The number K of draws of z that the objective asks for. None: one, without a dimension."""
     seeds: tuple[int, ...]
     """The seed of each run. It names the run's random streams."""
-
-    @property
-    def images_at_once(self) -> int:
-        """The number of images in a block of evaluation, so that a block has a bounded size.
-
-        It is the network's, unless the images or the covariance matrices of so many would be more
-        than `NUMBERS_AT_ONCE` numbers.
-        """
-        network = self.network
-        each = max(network.pixels, network.latent_dim**2 if network.family.is_full else 0)
-        fitting = NUMBERS_AT_ONCE // (len(self.seeds) * each)
-        return max(1, min(network.images_at_once, fitting))
 
     def forward(
         self, parameters: Parameters, x: Tensor, noise: Tensor
@@ -222,7 +207,7 @@ class VAE:
                 "decodes nothing without images to complete"
             )
         means = []
-        for block in blocks(z.shape[1], self.images_at_once):
+        for block in blocks(z.shape[1], self.network.images_at_once):
             own = None if pixels is None else pixels[:, block]
             given = None if own is None else self.given(parameters, self.to_data(own))
             decoded = self.decode(parameters, z[:, block], given)

@@ -155,7 +155,7 @@ def evaluate(
     noise = normal(vae.seeds, "evaluation", which, (len(images), network.latent_dim), images.device)
     posteriors: list[Posterior] = []
     log_likelihoods, residuals, moments = [], [], _MomentSums(vae)
-    for block in blocks(len(images), vae.images_at_once):
+    for block in blocks(len(images), network.images_at_once):
         x = vae.to_data(to_pixels(images[block]).expand(len(vae.seeds), -1, -1))
         posterior, decoded = vae.forward(parameters, x, noise[:, block])
         target = vae.target(x)
@@ -181,7 +181,7 @@ def evaluate(
         if not with_objective:
             return torch.full((len(vae.seeds),), torch.nan, dtype=torch.float64)
         if vae.objective.on_whole_set:
-            return objective_of_set(vae, whole, log_likelihood, data_size)
+            return _objective_of_set(vae, whole, log_likelihood, data_size)
         return objective_in_batches(vae, parameters, images, which, data_size)
 
     return Evaluation(
@@ -236,20 +236,10 @@ def _set_log_likelihood(vae: VAE, posterior: Posterior, squared: Tensor) -> Tens
     return batch_log_likelihood(vae.likelihood, squared, vae.network.predicted, u, own)
 
 
-def objective_of_set(
+def _objective_of_set(
     vae: VAE, posterior: Posterior, log_likelihood: Tensor, data_size: int
 ) -> Tensor:
-    """The objective with the whole set as its batch.
-
-    Args:
-        vae: the pack's model.
-        posterior: q(z|x) of the set.
-        log_likelihood: log p(x|z) in nats, float64 of shape [run, N].
-        data_size: the number of training images.
-
-    Returns:
-        The value in nats per example, float64 of shape [run], on the CPU.
-    """
+    """The objective with the whole set as its batch, float64 of shape [run]."""
     end = Clock(step=1, steps=1, steps_per_epoch=1)
     values = []
     for k, (one, own) in enumerate(zip(each_run(posterior), log_likelihood, strict=True)):

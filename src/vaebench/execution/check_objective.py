@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from vaebench.core.batch import Batch
+from vaebench.core.batch import Batch, Clock
 from vaebench.data.prepared import Arrays, load
 from vaebench.errors import UserError
-from vaebench.evaluation.elbo import Evaluation, objective_of_set
+from vaebench.evaluation.elbo import Evaluation
 from vaebench.experiment.settings import Settings
 from vaebench.memory import named_shortage, shortage
 from vaebench.numerics.streams import normal
@@ -191,14 +191,17 @@ def _check_growth(pack: Pack, found: Evaluation, name: str) -> None:
         found: its evaluation on a few images, which are repeated here.
         name: of the objective, for the message.
     """
+    nothing = found.posterior.mean[..., :0]
+    end = Clock(step=1, steps=1, steps_per_epoch=1)
 
     def largest(repeats: int) -> int:
         many = found.posterior.changed(
             lambda values: values.repeat(1, repeats if values.shape[1] > 1 else 1, 1)
         )
-        densities = found.log_likelihood.repeat(1, repeats)
+        densities = found.log_likelihood.repeat(1, repeats).to(nothing)
+        whole = Batch(nothing, many, nothing, densities, pack.vae.prior, len(densities[0]), end)
         with LargestTensor() as seen:
-            objective_of_set(pack.vae, many, densities, len(pack.train_images))
+            pack.vae.value(whole)
         count: int = seen.numbers
         return count
 

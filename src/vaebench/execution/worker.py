@@ -1,5 +1,6 @@
 """The description of a training process, for the records of its runs."""
 
+import os
 import platform
 import subprocess
 from importlib.metadata import version
@@ -12,6 +13,14 @@ from vaebench.execution.slurm_job import describe_job
 from vaebench.runs.record import Worker
 
 LIBRARIES = ("vaebench", "torch", "numpy", "pydantic", "safetensors")
+VARIABLES = (
+    *("ATEN_CPU_CAPABILITY", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "OPENBLAS_CORETYPE"),
+    *("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"),
+    *("ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE"),
+    *("NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "CUBLAS_WORKSPACE_CONFIG"),
+)
+"""Environment variables that choose instructions or number formats of the libraries, and with them
+the last bits of weights. No other variable is recorded."""
 
 
 def describe_worker(device: torch.device, packed_runs: int) -> Worker:
@@ -37,6 +46,8 @@ def describe_worker(device: torch.device, packed_runs: int) -> Worker:
             "commit": commit,
             "dirty": None if changes is None else bool(changes),
             "slurm": describe_job(),
+            "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+            "variables": {name: os.environ[name] for name in VARIABLES if name in os.environ},
         }
     )
 

@@ -69,7 +69,7 @@ def make_classifier(dataset: str, data: Path, record: Path, device: torch.device
             "floor": compare_images(reference, test, train[chosen.to(device)]),
             "test_components": components(luminance(test)),
             "weights": save_classifier(classifier, record.parent),
-            "sources": quality_digest(),
+            "sources": quality_digest(arrays.train_images.ndim == 4),
             "data": data_digest(data / "prepared", dataset),
             "device": device.type,
             "processor": describe_device(device),
@@ -131,7 +131,7 @@ def evaluate_runs(
             run_hash=record.run_hash,
             weights=record.digests.weights,
             classifier=known.weights,
-            sources=quality_digest(),
+            sources=quality_digest(arrays.train_images.ndim == 4),
             samples=samples,
             floor=known.floor,
         )

@@ -27,6 +27,8 @@ SCHEMA_VERSION: Literal[3] = 3
 CHECKSUM = "sha256"
 LATER_NUMBERS = ("train_elbo", "held_out_elbo")
 """Numbers of `HistoryPoint` that records of former versions do not have."""
+LATER_OF_WORKER = ("cpu_capability", "variables")
+"""Entries of `Worker` that records of former versions do not have."""
 
 
 class Record(BaseModel):
@@ -148,6 +150,21 @@ class Worker(Record):
     dirty: bool | None
     """Whether tracked files differed from the commit."""
     slurm: dict[str, str]
+    cpu_capability: str | None = None
+    """The instructions of the processor that torch used, such as AVX2. They decide how numbers are
+    rounded. Records of former versions lack it."""
+    variables: dict[str, str] | None = None
+    """The environment variables that were set among those that change how numbers are rounded, see
+    `execution.worker.VARIABLES`. Records of former versions lack it."""
+
+    @model_serializer(mode="wrap")
+    def _as_recorded(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without later entries that were not recorded, so that former records keep their text."""
+        return {
+            name: value
+            for name, value in handler(self).items()
+            if name not in LATER_OF_WORKER or name in self.model_fields_set
+        }
 
 
 class Digests(Record):

@@ -32,17 +32,17 @@ from vaebench.runs.canonical import (
 
 CORE_FOLDERS = ("numerics", "core", "evaluation", "training")
 """Folders whose every module decides what the numbers of all runs are."""
-QUALITY_OF_GREY = (
+QUALITY = (
     "quality/classifier.py",
     "quality/measures.py",
     "quality/samples.py",
     "numerics/adam.py",
     "numerics/streams.py",
 )
-"""Modules that decide what is measured on grey samples. The networks that are measured are in the
-hashes of their runs."""
-QUALITY = (*QUALITY_OF_GREY, "quality/colour.py")
-"""The same for samples of any kind."""
+"""Modules that decide what is measured on samples. The networks that are measured are in the hashes
+of their runs."""
+QUALITY_OF_COLOUR = "quality/colour.py"
+"""What decides it beside them for colour images."""
 EVIDENCE_STREAMS = "numerics/streams.py"
 """What decides the evidence beside `evidence/` and the sources of a run."""
 NOT_MEASURING = ("__init__.py", "measure.py", "kept.py", "verdict.py", "report.py")
@@ -121,9 +121,9 @@ def likelihood_part(name: str) -> Lines:
     return (f"likelihood {function_digest(LIKELIHOODS[name].function)}",)
 
 
-def quality_digest() -> str:
-    """The digest of the code that measures sample quality."""
-    return modules_digest(*QUALITY)
+def quality_digest(in_colour: bool = False) -> str:
+    """The digest of the code that measures sample quality, of grey images or of those in colour."""
+    return modules_digest(*QUALITY, *([QUALITY_OF_COLOUR] if in_colour else []))
 
 
 def evidence_digest() -> str:
@@ -139,7 +139,7 @@ def equations_digest() -> str:
 
 def latent_digest() -> str:
     """The digest of the code that measures the aggregated posterior, but for networks of runs."""
-    return modules_digest(*_modules_of("latent"), *USED_BY_LATENT, *QUALITY_OF_GREY)
+    return modules_digest(*_modules_of("latent"), *USED_BY_LATENT, *QUALITY)
 
 
 def dependence_digest() -> str:
@@ -182,10 +182,13 @@ def _accepted(network: str, objective: str, likelihood: str, _package: Path) -> 
 
 
 def accepted_quality() -> dict[str, Basis]:
-    """As `accepted_sources`, for the code that measures sample quality."""
-    return {
-        lines[0]: Basis(level)
-        for lines, level in equivalents("quality", (quality_digest(),)).items()
+    """As `accepted_sources`, for the code that measures sample quality.
+
+    What only colour images are measured with has no attestations.
+    """
+    grey = equivalents("quality", (quality_digest(),)).items()
+    return {lines[0]: Basis(level) for lines, level in grey} | {
+        quality_digest(in_colour=True): Basis(None)
     }
 
 

@@ -79,11 +79,11 @@ def _mean_image_mse(pack: Pack) -> float:
     mask = pack.vae.network.mask
     predicted = slice(None) if mask is None else mask.hidden.cpu()
     total = torch.zeros(pack.vae.network.pixels, dtype=torch.int64)
-    for block in blocks(len(pack.train_images), pack.vae.images_at_once):
+    for block in blocks(len(pack.train_images), pack.vae.network.images_at_once):
         total += pack.train_images[block].sum(0, dtype=torch.int64).cpu()
     mean_image = total.double() / (255 * len(pack.train_images))
     squares = 0.0
-    for block in blocks(len(pack.test_images), pack.vae.images_at_once):
+    for block in blocks(len(pack.test_images), pack.vae.network.images_at_once):
         pixels = to_pixels(pack.test_images[block].cpu())
         squares += float((pixels - mean_image)[:, predicted].square().sum())
     return squares / (len(pack.test_images) * pack.vae.network.predicted)
