@@ -25,8 +25,8 @@ class _Lines(logging.StreamHandler):  # type: ignore[type-arg]
         super().emit(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        # If standard error is a pipe whose reader has exited, or a terminal that is closed, the work
-        # continues.
+        # If standard error is a pipe whose reader has exited, or a terminal that is closed, work
+        # goes on.
         if not isinstance(sys.exc_info()[1], OSError):
             super().handleError(record)
 

@@ -21,6 +21,7 @@ from vaebench.memory import named_shortage, shortage
 from vaebench.numerics.streams import normal
 from vaebench.runs.canonical import PACKAGE
 from vaebench.runs.sources import source_digest
+from vaebench.training.held_out import held_out_count
 from vaebench.training.pack import Pack, TrainingState, init_state
 from vaebench.training.step import training_batch
 
@@ -47,18 +48,41 @@ def check_packs(packs: Iterable[Sequence[Settings]], data: Path, device: torch.d
     Raises:
         UserError: as `check_objective`.
     """
+    found: dict[str, Arrays] = {}
     for runs in packs:
-        check_once(runs, lambda run=runs[0]: load(data / "prepared", run.dataset), device)  # type: ignore[misc]
+        name = runs[0].dataset
+        if name not in found:
+            found[name] = load(data / "prepared", name)
+        check_size(runs[0], len(found[name].train_images))
+        check_once(runs, found[name], device)
 
 
-def check_once(
-    runs: Sequence[Settings], images: Callable[[], Arrays], device: torch.device
-) -> None:
+def check_size(run: Settings, images: int) -> None:
+    """Check that there are images enough for a batch.
+
+    Args:
+        run: the settings of a pack's first run.
+        images: the number of training images.
+
+    Raises:
+        UserError: there are not.
+    """
+    if images < 2:
+        raise UserError(f"dataset '{run.dataset}' has {images} training image: give two or more")
+    held = held_out_count(images, run.held_out)
+    if run.batch_size > images - held:
+        raise UserError(
+            f"batch_size {run.batch_size} exceeds the {images - held} training images of "
+            f"'{run.dataset}'{' that are not held out' * (held > 0)}: choose a smaller one"
+        )
+
+
+def check_once(runs: Sequence[Settings], data: Arrays, device: torch.device) -> None:
     """As `check_objective`, unless runs of these functions were checked in this process.
 
     Args:
         runs: the settings of a pack.
-        images: loads the dataset.
+        data: the dataset.
         device: where the pack will be trained.
 
     Raises:
@@ -72,7 +96,7 @@ def check_once(
             f"objective '{run.objective}' on a first batch of {EXAMPLES} images",
             "Choose a smaller latent_dim or network",
         ):
-            check_objective(runs, images(), device)
+            check_objective(runs, data, device)
         _checked.add(key)
 
 

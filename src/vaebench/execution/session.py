@@ -17,7 +17,7 @@ import torch
 from vaebench.data import prepared
 from vaebench.errors import UserError
 from vaebench.evaluation.arrays import to_npz
-from vaebench.execution.check_objective import check_once
+from vaebench.execution.check_objective import check_once, check_size
 from vaebench.execution.checkpoint import (
     CheckpointKey,
     checkpoint_key,
@@ -51,7 +51,6 @@ from vaebench.runs.store import (
     stored_hash,
 )
 from vaebench.training.final_metrics import final_metrics
-from vaebench.training.held_out import held_out_count
 from vaebench.training.loop import train
 from vaebench.training.pack import Pack, TrainingState, init_state
 
@@ -197,14 +196,8 @@ def _prepare(label: str, runs: Sequence[Settings], resources: Resources) -> _Ses
     """
     shared = runs[0]
     data = prepared.load(resources.data / "prepared", shared.dataset)
-    held = held_out_count(len(data.train_images), shared.held_out)
-    if shared.batch_size > len(data.train_images) - held:
-        raise UserError(
-            f"batch_size {shared.batch_size} exceeds the {len(data.train_images) - held} training "
-            f"images of '{shared.dataset}'{' that are not held out' * (held > 0)}: choose a "
-            "smaller one"
-        )
-    check_once(runs, lambda: data, resources.device)
+    check_size(shared, len(data.train_images))
+    check_once(runs, data, resources.device)
     hold_memory()
     pack = Pack.of(runs, data, resources.device)
     state = init_state(pack)
