@@ -10,8 +10,8 @@ from contextlib import contextmanager
 
 from vaebench.errors import UserError
 
-_ASKED = re.compile(r"allocate\s+(\d+(?:\.\d+)?) ?([KMGTP]i?B)?")
-_FACTORS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40, "P": 2**50}
+_ASKED = re.compile(r"allocate\s+(\d+(?:\.\d+)?) ?([KMGTPE]i?B)?")
+_FACTORS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40, "P": 2**50, "E": 2**60}
 _SIGNS = (
     "can't allocate memory",
     "not enough memory",

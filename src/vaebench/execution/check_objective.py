@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.overrides import TorchFunctionMode
 
 from vaebench.core.batch import Batch, Clock
 from vaebench.data.prepared import Arrays, load
@@ -239,18 +239,17 @@ def _check_growth(pack: Pack, found: Evaluation, name: str) -> None:
         )
 
 
-class LargestTensor(TorchDispatchMode):
-    """Notes the size of the largest tensor that torch makes while it is active."""
+class LargestTensor(TorchFunctionMode):
+    """Notes the size of the largest tensor that torch returns while it is active."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.numbers = 0
 
-    def __torch_dispatch__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:  # See `TorchDispatchMode`.
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """See `TorchFunctionMode`."""
         result = func(*args, **(kwargs or {}))
-        for one in result if isinstance(result, (tuple, list)) else (result,):
+        for one in result if isinstance(result, tuple | list) else (result,):
             if isinstance(one, Tensor):
                 self.numbers = max(self.numbers, one.untyped_storage().nbytes() // one.itemsize)
         return result
