@@ -41,7 +41,7 @@ def run(
             [sys.executable, "-m", "vaebench", *command],
             cwd=folder,
             env=os.environ | {"VAEBENCH_STORE": str(folder / "store")},
-            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (size, size)),  # noqa: PLW1509
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (size, size)),
             capture_output=True,
             text=True,
         )
@@ -78,8 +78,8 @@ def test_a_training_that_does_not_fit_ends_in_one_line(tmp_path: Path, data_root
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     last = done.stderr.splitlines()[-1]
-    assert "not enough memory" in last and "GB more were asked for" in last, last
-    assert "objective 'bilbo'" in last and "latent_dim" in last
+    for part in ("not enough memory", "more were asked for", "bilbo", "smaller"):
+        assert part in last, last
     assert not (tmp_path / "out").exists()
 
 
@@ -112,7 +112,7 @@ def test_an_objective_that_compares_all_pairs_of_a_set_is_refused_before_trainin
         check_objective([settings(objective=name)], digits, CPU)
     try:
         objective(on_whole_set=True, name="all-pairs")(pairs)
-        with pytest.raises(UserError, match="all-pairs.*grows faster than the set.*on_whole_set"):
+        with pytest.raises(UserError, match=r"all-pairs.*grows faster than the set.*on_whole_set"):
             check_objective([settings(objective="all-pairs")], digits, CPU)
         objective(name="pairs-of-a-batch")(pairs)
         check_objective([settings(objective="pairs-of-a-batch")], digits, CPU)
