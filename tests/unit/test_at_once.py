@@ -10,11 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-import torch
 
-from vaebench.execution.worker import VARIABLES, describe_worker
 from vaebench.files import digest_file, naming
-from vaebench.runs.record import LATER_OF_WORKER, Worker
 
 
 def start(data_root: Path, out: Path, store: Path) -> subprocess.Popen[str]:
@@ -69,17 +66,3 @@ def test_an_error_of_the_system_names_its_place(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No locks available") as found, naming(tmp_path / "here"):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
     assert found.value.filename == str(tmp_path / "here")
-
-
-def test_the_worker_says_what_decides_the_last_bits(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("ATEN_CPU_CAPABILITY", "default")
-    monkeypatch.setenv("SECRET_TOKEN", "x")
-    worker = describe_worker(torch.device("cpu"), 1)
-    assert worker.variables == {"ATEN_CPU_CAPABILITY": "default"}
-    assert worker.cpu_capability == torch.backends.cpu.get_cpu_capability()
-    # A record of a former version keeps its text, and with it its digest.
-    former = {k: v for k, v in worker.model_dump().items() if k not in LATER_OF_WORKER}
-    assert Worker.model_validate(former).model_dump() == former
-    assert Worker.model_validate(worker.model_dump()).model_dump() == worker.model_dump()

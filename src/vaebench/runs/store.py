@@ -200,7 +200,7 @@ def locked(store: Path, names: Sequence[str]) -> Iterator[None]:
         # Locks are taken in sorted order, so two packs that share runs cannot block each other.
         for name in wanted:
             path = folder / f"{name}.lock"
-            file = stack.enter_context(path.open("a+"))
+            file = stack.enter_context(path.open("a+", encoding="utf-8"))
             with naming(path):
                 _lock(file)
         yield
