@@ -243,7 +243,7 @@ class LargestTensor(TorchFunctionMode):
     """Notes the size of the largest tensor that torch returns while it is active."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.numbers = 0
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
