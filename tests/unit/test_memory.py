@@ -149,7 +149,7 @@ def test_as_many_files_are_opened_as_the_system_allows() -> None:
         assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 200
         allow_open_files(250, "the locks of 250 runs")
         assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] >= 250
-        with pytest.raises(UserError, match=r"need .* open files .* ulimit -n"):
+        with pytest.raises(UserError, match=r"need .* open files .*ulimit -n"):
             allow_open_files(hard, "the locks of many runs")
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
