@@ -1,5 +1,6 @@
 """Measures the samples of finished runs, which are drawn from their weights."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,23 +13,33 @@ from torch import Tensor
 from vaebench.data.prepared import Arrays, data_digest, load
 from vaebench.errors import UserError
 from vaebench.execution.device import describe_device
-from vaebench.files import digest_file, write_atomically
+from vaebench.files import digest_bytes, digest_file, write_atomically
 from vaebench.numerics.streams import generator
 from vaebench.progress import log
 from vaebench.quality.classifier import (
+<<<<<<< HEAD
+=======
+    BATCH,
+    WEIGHTS,
+>>>>>>> main
     load_classifier,
     save_classifier,
     to_images,
     train_classifier,
 )
+<<<<<<< HEAD
 from vaebench.quality.colour import as_grey, compare_images, luminance
 from vaebench.quality.measures import Reference, components
 from vaebench.quality.needs import check_arrays
+=======
+from vaebench.quality.measures import Reference, compare, components
+from vaebench.quality.metrics_import import import_metrics
+>>>>>>> main
 from vaebench.quality.samples import sample_images
 from vaebench.runs.measured import is_measured
 from vaebench.runs.record import ClassifierRecord, EvaluationRecord, RunRecord, read_as, read_record
 from vaebench.runs.sources import accepted_quality, quality_digest
-from vaebench.runs.store import has_run, keep_evaluation, kept_evaluation
+from vaebench.runs.store import has_run, keep_evaluation, kept_evaluation, locked
 
 
 @dataclass(frozen=True)
@@ -55,6 +66,7 @@ def make_classifier(dataset: str, data: Path, record: Path, device: torch.device
     Raises:
         UserError: samples cannot be measured with these images, such as for too few of them.
     """
+    import_metrics()
     arrays = load(data / "prepared", dataset)
     check_arrays("", dataset, arrays)
     train, test = (to_images(x, device) for x in (arrays.train_images, arrays.test_images))
@@ -78,6 +90,56 @@ def make_classifier(dataset: str, data: Path, record: Path, device: torch.device
     write_atomically(record, written.to_json().encode())
 
 
+<<<<<<< HEAD
+=======
+def provide_classifier(
+    dataset: str, data: Path, record: Path, device: torch.device, store: Path
+) -> None:
+    """As `make_classifier`, but trained once for all who measure with it: the store keeps it.
+
+    `latent.samples` finds it there too, and keeps what it trains in the same place.
+
+    Args:
+        dataset: the name of the dataset.
+        data: the folder with `prepared/`.
+        record: the path of classifier.json.
+        device: where to train.
+        store: the store of finished runs.
+
+    Raises:
+        UserError: as `make_classifier`.
+    """
+    parts = [dataset, data_digest(data / "prepared", dataset), quality_digest(), device.type]
+    key = digest_bytes(json.dumps(parts).encode())
+    kept = store / "classifiers" / key / "classifier.json"
+    with locked(store, [f"classifier-{key}"]):
+        if not _is_whole(kept):
+            make_classifier(dataset, data, kept, device)
+        for name in (WEIGHTS, kept.name):
+            write_atomically(record.with_name(name), kept.with_name(name).read_bytes())
+
+
+def _is_whole(record: Path) -> bool:
+    """Whether a classifier is there with the weights that its record names."""
+    try:
+        known = read_as(ClassifierRecord, record, "")
+    except UserError:
+        return False
+    weights = record.with_name(WEIGHTS)
+    return weights.exists() and digest_file(weights) == known.weights
+
+
+def _check_measurable(dataset: str, arrays: Arrays) -> None:
+    images = arrays.train_images
+    if images.ndim == 4 or len(images) < BATCH:
+        found = "images in colour" if images.ndim == 4 else f"{len(images)} training images"
+        raise UserError(
+            f"sample_quality: dataset '{dataset}' has {found}, and the classifier whose features "
+            f"measure samples needs {BATCH} grey images or more: leave sample_quality out"
+        )
+
+
+>>>>>>> main
 def evaluate_runs(
     targets: Sequence[EvaluationTarget],
     classifier: Path,
@@ -119,6 +181,7 @@ def evaluate_runs(
         _check_weights(target, record)
     if not todo:
         return
+    import_metrics()
     arrays = load(data / "prepared", records[0].run.dataset)
     train, test = (to_images(x, device) for x in (arrays.train_images, arrays.test_images))
     trained = load_classifier(classifier.parent, known.weights, device)
