@@ -17,24 +17,16 @@ from vaebench.files import digest_bytes, digest_file, write_atomically
 from vaebench.numerics.streams import generator
 from vaebench.progress import log
 from vaebench.quality.classifier import (
-<<<<<<< HEAD
-=======
-    BATCH,
     WEIGHTS,
->>>>>>> main
     load_classifier,
     save_classifier,
     to_images,
     train_classifier,
 )
-<<<<<<< HEAD
 from vaebench.quality.colour import as_grey, compare_images, luminance
 from vaebench.quality.measures import Reference, components
-from vaebench.quality.needs import check_arrays
-=======
-from vaebench.quality.measures import Reference, compare, components
 from vaebench.quality.metrics_import import import_metrics
->>>>>>> main
+from vaebench.quality.needs import check_arrays
 from vaebench.quality.samples import sample_images
 from vaebench.runs.measured import is_measured
 from vaebench.runs.record import ClassifierRecord, EvaluationRecord, RunRecord, read_as, read_record
@@ -90,8 +82,6 @@ def make_classifier(dataset: str, data: Path, record: Path, device: torch.device
     write_atomically(record, written.to_json().encode())
 
 
-<<<<<<< HEAD
-=======
 def provide_classifier(
     dataset: str, data: Path, record: Path, device: torch.device, store: Path
 ) -> None:
@@ -109,7 +99,8 @@ def provide_classifier(
     Raises:
         UserError: as `make_classifier`.
     """
-    parts = [dataset, data_digest(data / "prepared", dataset), quality_digest(), device.type]
+    sources = quality_digest(load(data / "prepared", dataset).train_images.ndim == 4)
+    parts = [dataset, data_digest(data / "prepared", dataset), sources, device.type]
     key = digest_bytes(json.dumps(parts).encode())
     kept = store / "classifiers" / key / "classifier.json"
     with locked(store, [f"classifier-{key}"]):
@@ -129,17 +120,6 @@ def _is_whole(record: Path) -> bool:
     return weights.exists() and digest_file(weights) == known.weights
 
 
-def _check_measurable(dataset: str, arrays: Arrays) -> None:
-    images = arrays.train_images
-    if images.ndim == 4 or len(images) < BATCH:
-        found = "images in colour" if images.ndim == 4 else f"{len(images)} training images"
-        raise UserError(
-            f"sample_quality: dataset '{dataset}' has {found}, and the classifier whose features "
-            f"measure samples needs {BATCH} grey images or more: leave sample_quality out"
-        )
-
-
->>>>>>> main
 def evaluate_runs(
     targets: Sequence[EvaluationTarget],
     classifier: Path,
