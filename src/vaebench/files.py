@@ -3,13 +3,20 @@
 import errno
 import hashlib
 import os
+import resource
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from typing_extensions import Buffer
 
+from vaebench.errors import UserError
+
 LEFTOVER = ".part"
 """The suffix of a file that is being written. Such a file stays if its writer is killed."""
+SPARE_FILES = 64
+"""Files that a process has open beside those that it is asked for."""
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -19,8 +26,14 @@ def write_atomically(path: Path, content: bytes) -> None:
     before this returns. So after a crash, no file that was written later exists without this one.
 
     Raises:
-        OSError: the folder cannot be written or the disk is full; `path` is then unchanged.
+        OSError: the folder cannot be written or the disk is full; `path` is then unchanged. The
+            error names it.
     """
+    with naming(path):
+        _write(path, content)
+
+
+def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=LEFTOVER)
     written = Path(name)
@@ -39,6 +52,23 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise
 
 
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Give the errors of the system in this block the name of a file, where they have none.
+
+    A disk that is full, or has no locks, is reported without one.
+
+    Raises:
+        OSError: as the block, with a file name.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+        raise
+
+
 def remove_leftovers(folder: Path, name: str = "*") -> None:
     """Remove the temporary files that killed writers of `folder`/`name` left.
 
@@ -46,6 +76,28 @@ def remove_leftovers(folder: Path, name: str = "*") -> None:
     """
     for path in folder.glob(f".{name}.*{LEFTOVER}"):
         path.unlink(missing_ok=True)
+
+
+def allow_open_files(count: int, what: str) -> None:
+    """Raise this process's limit on open files if so many more are needed.
+
+    Args:
+        count: of files.
+        what: what they are for, for the message.
+
+    Raises:
+        UserError: the system does not allow as many.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = count + SPARE_FILES
+    if soft == resource.RLIM_INFINITY or needed <= soft:
+        return
+    if hard != resource.RLIM_INFINITY and needed > hard:
+        raise UserError(
+            f"{what} need {needed} open files at once, and this system allows a process {hard}: "
+            "take fewer at a time, or raise the limit (ulimit -n)"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 def digest_bytes(content: Buffer) -> str:

@@ -25,8 +25,9 @@ class _Lines(logging.StreamHandler):  # type: ignore[type-arg]
         super().emit(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        # If standard error is a pipe whose reader has exited, the work continues.
-        if not isinstance(sys.exc_info()[1], BrokenPipeError):
+        # If standard error is a pipe whose reader has exited, or a terminal that is closed, work
+        # goes on.
+        if not isinstance(sys.exc_info()[1], OSError):
             super().handleError(record)
 
 
@@ -106,7 +107,8 @@ class TrainingProgress:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._close()
+        with contextlib.suppress(OSError):
+            self._close()
 
     def report(self, number: int, steps_per_second: float | None, objective: float | None) -> None:
         """Show that an interval has ended.
@@ -121,7 +123,8 @@ class TrainingProgress:
         bound = "" if objective is None else f", test objective {objective:.2f} nats"
         text = ("" if steps_per_second is None else f"{steps_per_second:.0f} steps/s") + bound
         if self._bar is not None:
-            self._bar(number, text)
+            with contextlib.suppress(OSError):  # of a terminal that is closed
+                self._bar(number, text)
             return
         now = time.monotonic()
         if self._first is None:

@@ -81,7 +81,7 @@ def write(tmp_path: Path, values: dict[str, Any]) -> Path:
         (["experiments", 0, "settings", "data_scale"], 2.0, "takes 'data_scale'"),
         (["experiments", 0, "packed"], ["latent_dim"], "cannot be packed"),
         (["experiments", 0, "packed"], ["posterior_std"], "not among the axes"),
-        (["experiments", 0, "name"], "Bad Name", "should match pattern"),
+        (["experiments", 0, "name"], "Bad Name", "should be one name of lower-case letters"),
         (["experiments"], [], "experiments: List should have"),
         (["figures"], ["fig99"], "'fig99' is not one of"),
         (["execution"], {"threads": 0}, "execution.threads"),

@@ -176,7 +176,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory, data_root: Path) -> list[str
     return weights(folder / "out")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP, signal.SIGKILL]
+)
 def test_a_killed_process_continues_bit_equal(
     tmp_path: Path, data_root: Path, whole: list[str], number: signal.Signals
 ) -> None:

@@ -13,6 +13,7 @@ from vaebench import __version__
 from vaebench.cli import app
 from vaebench.cli.summary import show_bounds
 from vaebench.errors import UserError
+from vaebench.progress import log
 from vaebench.runs.record import RunRecord, read_record
 
 SMALL = ["--epochs", "1", "--hidden-units", "8", "--hidden-layers", "1"]
@@ -100,7 +101,7 @@ def test_objectives_are_trained_in_turn_and_compared_by_seed(tmp_path: Path, tra
 
 def test_diverged_runs_are_told_and_end_with_status_3(train: Train) -> None:
     some = train("--objective", "bilbo", "--latent-scale", "1,1e30", "--seeds", "0,1")
-    assert some.exit_code == 0, some.output
+    assert some.exit_code == 3, some.output
     assert "2 of 4 runs diverged" in some.output
     assert table(some)[2] == [
         *("bilbo", "1e+30", "diverged at step 1", "diverged at step 1", "–", "–")
@@ -190,3 +191,22 @@ def test_in_the_project_the_workflow_comes_next(train: Train, tmp_path: Path) ->
     (command,) = re.findall(r"^next: (.+)$", result.output, re.MULTILINE)
     assert command == "snakemake --cores all --configfile config/quick.yaml"
     assert (PROJECT / "config/quick.yaml").exists()
+
+
+@pytest.mark.parametrize("text", ["[learned,bilbo]", "learned bilbo", "learned,", "Learned"])
+def test_what_is_no_list_of_names_is_refused_in_words(train: Train, text: str) -> None:
+    with pytest.raises(UserError, match=r"--objective: .* is not a name .* learned,bilbo"):
+        train("--objective", text)
+
+
+def test_names_in_a_list_may_have_spaces(train: Train) -> None:
+    assert train("--objective", "learned, bilbo").exit_code == 0
+
+
+def test_a_run_that_diverges_beside_others_is_the_last_line_and_the_status(
+    train: Train, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log, "propagate", True)
+    result = train("--objective", "beta-vae", "--beta", "1,1e38")
+    assert result.exit_code == 3
+    assert caplog.messages[-1] == ("1 of 2 runs diverged: out/beta~1e+38/seed~0 at step 1")

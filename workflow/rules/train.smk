@@ -43,8 +43,10 @@ for each in [] if ONLY_FINISHED else JOB_RULES:
         message:
             "training {params.experiment} {params.label}"
         # A signal goes to all processes of a job: shell and tee wait until training has saved.
+        # Status 3 says that a run diverged, which is a result as others are.
         shell:
-            "trap : INT TERM; "
-            "VAEBENCH_ATTEMPT={resources.attempt} "
+            "trap : INT TERM HUP; "
+            "(trap : INT TERM HUP; VAEBENCH_ATTEMPT={resources.attempt} "
             "vaebench run --tier {input.config:q} --experiment {params.experiment:q} "
-            "{params.options} --threads {threads} 2>&1 | (trap '' INT TERM; tee {log:q})"
+            "{params.options} --threads {threads} || (end=$?; test $end = 3 || exit $end)) "
+            "2>&1 | (trap '' INT TERM HUP; tee {log:q})"

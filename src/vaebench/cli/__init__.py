@@ -21,6 +21,7 @@ from vaebench.cli import (
 )
 from vaebench.cli.app import app
 from vaebench.errors import UserError
+from vaebench.memory import shortage
 from vaebench.progress import show_log_lines
 
 __all__ = [
@@ -52,7 +53,12 @@ def main() -> None:
     except UserError as error:
         print(f"vaebench: {error}", file=sys.stderr)
         sys.exit(2)
-    except OSError as error:
+    except (MemoryError, RuntimeError, OSError) as error:
+        if found := shortage(error):
+            print(f"vaebench: {found}", file=sys.stderr)
+            sys.exit(1)
+        if not isinstance(error, OSError):
+            raise
         # For a missing or unwritable file, or a full disk, the path suffices.
         where = f"{error.filename}: " if error.filename else ""
         print(f"vaebench: {where}{error.strerror or error}", file=sys.stderr)

@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from vaebench import __version__
 from vaebench.errors import UserError
+from vaebench.experiment.settings import NAME
 
 TRAIN = "Train"
 DATA_AND_CONFIGS = "Prepare data and configs"
@@ -94,6 +95,22 @@ def parse_list(name: str, text: str, kind: type[int] | type[float]) -> list[Any]
                 f"{'whole number' if kind is int else 'number'}; write a list such as 0,1,2"
             ) from None
     return values
+
+
+def parse_names(option: str, text: str) -> list[str]:
+    """Parse the text of an option such as `learned,bilbo`.
+
+    Raises:
+        UserError: an entry is not a name.
+    """
+    names = [part.strip() for part in text.split(",")]
+    for name in names:
+        if re.fullmatch(NAME, name) is None:
+            raise UserError(
+                f"--{option}: '{name}' in '{text}' is not a name of lower-case letters, digits and "
+                "hyphens; write one, or a list such as learned,bilbo"
+            )
+    return names
 
 
 def parse_duration(text: str) -> float:

@@ -60,8 +60,7 @@ def data(
     """
     from vaebench.data.prepared import load, manifest_path, prepare
 
-    if tier is not None:
-        load_tier(find_tier(tier))
+    planned = None if tier is None else load_tier(find_tier(tier))
     for name in map(dataset_of, names):
         check_known(name)
         if check:
@@ -71,6 +70,10 @@ def data(
             )
         else:
             typer.echo(prepare(name, root, mirror or []))
+    if planned is not None:
+        from vaebench.quality.needs import check_measurable
+
+        check_measurable(planned, root / "prepared")
 
 
 @app.command(rich_help_panel=DATA_AND_CONFIGS)

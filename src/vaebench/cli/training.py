@@ -2,13 +2,22 @@
 
 import re
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic import ValidationError
 
-from vaebench.cli.app import TRAIN, DataOption, TierOption, app, parse_duration, parse_list
+from vaebench.cli.app import (
+    TRAIN,
+    DataOption,
+    TierOption,
+    app,
+    parse_duration,
+    parse_list,
+    parse_names,
+)
 from vaebench.cli.options import (
     STOPPED,
     CellOption,
@@ -41,10 +50,13 @@ from vaebench.objectives import OBJECTIVES
 from vaebench.paths import DATA, STORE, Layout
 from vaebench.progress import log
 from vaebench.runs.finished import is_finished
-from vaebench.runs.record import read_record
+from vaebench.runs.record import RunRecord, read_record
+
+if TYPE_CHECKING:
+    from vaebench.execution.session import Target
 
 DIVERGED = 3
-"""The exit status of `train` if all runs diverged."""
+"""The exit status of `train` and `run` if a run diverged. All results are complete then."""
 
 
 @app.command(cls=CommandWithParameters, rich_help_panel=TRAIN)
@@ -145,7 +157,7 @@ def train(
 
     It writes metrics.json, arrays.npz and model.safetensors to OUT/seed~0/ and so on. Lists in
     other options add folders: OUT/posterior_std~0.1/seed~0/. At the end it prints the bounds on the
-    test set. The exit status is 3 if all runs diverged. If the final state of a shorter run with
+    test set. The exit status is 3 if a run diverged. If the final state of a shorter run with
     the same settings was kept, training continues from it. With --from, such a state is required.
 
     For example:
@@ -173,10 +185,12 @@ def train(
         "epochs": epochs,
         "steps": steps,
     }
-    lists: dict[str, list[Any]] = {} if objective is None else {"objective": objective.split(",")}
+    lists: dict[str, list[Any]] = (
+        {} if objective is None else {"objective": parse_names("objective", objective)}
+    )
     for name, families in {"posterior": posterior, "prior": prior}.items():
         if families is not None:
-            lists[name] = families.split(",")
+            lists[name] = parse_names(name, families)
     if latent_scale is not None:
         lists["latent_scale"] = parse_list("latent_scale", latent_scale, float)
     lists |= given_parameters(context)
@@ -230,8 +244,7 @@ def train(
         return True
 
     show_next_command(context, records, is_valid)
-    if all(record.status == "diverged" for record in records):
-        raise typer.Exit(DIVERGED)
+    _end(targets, records)
 
 
 @app.command(rich_help_panel=TRAIN)
@@ -298,6 +311,21 @@ def run(
             log.info(f"the {spent}: {done} of {len(packs)} jobs are complete")
             raise typer.Exit(STOPPED if budget is None else 0)
     log.info(f"{len(packs)} of {len(packs)} jobs are complete")
+    places = [t for name, pack in packs for t in targets_of(layout, name, pack.runs)]
+    _end(places, [read_record(target.folder / "metrics.json") for target in places])
+
+
+def _end(targets: Sequence["Target"], records: Sequence[RunRecord]) -> None:
+    """End the command in a line and an exit status of their own if runs diverged."""
+    diverged = [
+        f"{target.folder} at step {record.diverged_step}"
+        for target, record in zip(targets, records, strict=True)
+        if record.status == "diverged"
+    ]
+    if diverged:
+        more = f" and {len(diverged) - 1} more" if len(diverged) > 1 else ""
+        log.warning(f"{len(diverged)} of {len(records)} runs diverged: {diverged[0]}{more}")
+        raise typer.Exit(DIVERGED)
 
 
 def _of_longer_run(

@@ -49,9 +49,14 @@ def fetch(file: RawFile, dataset: str, folder: Path, mirrors: list[str]) -> Path
         if problem is None:
             return target
         tried.append(f"{source}: {problem}")
-    listing = "\n".join(f"  - {line}" for line in tried)
+    listing = "".join(f"\n  - {line}" for line in tried)
+    said = (
+        f"could not be fetched. Tried in order:{listing}\n"
+        if tried
+        else "has no address that a program may fetch it from, and no mirror is given. "
+    )
     raise UserError(
-        f"{file.name} of dataset '{dataset}' could not be fetched. Tried in order:\n{listing}\n"
+        f"{file.name} of dataset '{dataset}' {said}"
         f"Put the file (MD5 {file.md5}) at {target}, or set VAEBENCH_MIRROR to a folder or URL "
         f"that holds {dataset}/{file.name}."
     )

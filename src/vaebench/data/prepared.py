@@ -173,8 +173,7 @@ def load(prepared: Path, name: str, every_byte: bool = False) -> Arrays:
     if not manifest_path(prepared, name).exists():
         raise UserError(f"{folder} is missing: prepare the dataset with {_command(name)}")
     try:
-        # torch needs writable memory. In mode "c", writes do not reach the file.
-        arrays = Arrays(*(np.load(folder / f"{part}.npy", mmap_mode="c") for part in PARTS))
+        arrays = _mapped(folder)
         state = _state_of_files(folder)
         stamp = prepared / f".{name}.checked.json"
         if not every_byte and _size(state) >= LARGE and _stamped(stamp) == state:
@@ -192,6 +191,25 @@ def load(prepared: Path, name: str, every_byte: bool = False) -> Arrays:
         with contextlib.suppress(OSError):
             write_atomically(stamp, json.dumps(state).encode())
     return arrays
+
+
+def _mapped(folder: Path) -> Arrays:
+    # torch needs writable memory. In mode "c", writes do not reach the file.
+    return Arrays(*(np.load(folder / f"{part}.npy", mmap_mode="c") for part in PARTS))
+
+
+def unchecked(prepared: Path, name: str) -> Arrays | None:
+    """A dataset as it lies there, for planning, which must be fast. `load` checks its bytes.
+
+    Returns:
+        Its arrays, mapped into memory. None if it is not prepared, or cannot be read.
+    """
+    if not is_prepared(prepared, name):
+        return None
+    try:
+        return _mapped(prepared / name)
+    except (OSError, ValueError):
+        return None
 
 
 def _state_of_files(folder: Path) -> dict[str, list[int]]:

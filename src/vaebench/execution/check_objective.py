@@ -10,19 +10,27 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
-from vaebench.core.batch import Batch
+from vaebench.core.batch import Batch, Clock
 from vaebench.data.prepared import Arrays, load
 from vaebench.errors import UserError
+from vaebench.evaluation.elbo import Evaluation
 from vaebench.experiment.settings import Settings
+from vaebench.memory import named_shortage, shortage
 from vaebench.numerics.streams import normal
 from vaebench.runs.canonical import PACKAGE
 from vaebench.runs.sources import source_digest
+from vaebench.training.held_out import held_out_count
 from vaebench.training.pack import Pack, TrainingState, init_state
 from vaebench.training.step import training_batch
 
 EXAMPLES = 4
 """The number of images in a tiny batch."""
+REPEATS = 16
+"""How often these are repeated for a set that shows how memory grows."""
+MOST_GROWTH = 8
+"""For four times the images: 4 where memory is linear, 16 where all pairs are compared."""
 
 
 _checked: set[tuple[str, ...]] = set()
@@ -40,18 +48,41 @@ def check_packs(packs: Iterable[Sequence[Settings]], data: Path, device: torch.d
     Raises:
         UserError: as `check_objective`.
     """
+    found: dict[str, Arrays] = {}
     for runs in packs:
-        check_once(runs, lambda run=runs[0]: load(data / "prepared", run.dataset), device)  # type: ignore[misc]
+        name = runs[0].dataset
+        if name not in found:
+            found[name] = load(data / "prepared", name)
+        check_size(runs[0], len(found[name].train_images))
+        check_once(runs, found[name], device)
 
 
-def check_once(
-    runs: Sequence[Settings], images: Callable[[], Arrays], device: torch.device
-) -> None:
+def check_size(run: Settings, images: int) -> None:
+    """Check that there are images enough for a batch.
+
+    Args:
+        run: the settings of a pack's first run.
+        images: the number of training images.
+
+    Raises:
+        UserError: there are not.
+    """
+    if images < 2:
+        raise UserError(f"dataset '{run.dataset}' has {images} training image: give two or more")
+    held = held_out_count(images, run.held_out)
+    if run.batch_size > images - held:
+        raise UserError(
+            f"batch_size {run.batch_size} exceeds the {images - held} training images of "
+            f"'{run.dataset}'{' that are not held out' * (held > 0)}: choose a smaller one"
+        )
+
+
+def check_once(runs: Sequence[Settings], data: Arrays, device: torch.device) -> None:
     """As `check_objective`, unless runs of these functions were checked in this process.
 
     Args:
         runs: the settings of a pack.
-        images: loads the dataset.
+        data: the dataset.
         device: where the pack will be trained.
 
     Raises:
@@ -61,7 +92,11 @@ def check_once(
     families = (run.posterior_family, run.prior_family)
     key = (source_digest(run), run.dataset, run.network, *families, str(device))
     if key not in _checked:
-        check_objective(runs, images(), device)
+        with named_shortage(
+            f"objective '{run.objective}' on a first batch of {EXAMPLES} images",
+            "Choose a smaller latent_dim or network",
+        ):
+            check_objective(runs, data, device)
         _checked.add(key)
 
 
@@ -110,7 +145,9 @@ def check_objective(runs: Sequence[Settings], data: Arrays, device: torch.device
                 "dimension of all tensors; reduce over the others only"
             )
     if pack.vae.objective.on_whole_set:
-        _guarded(lambda: pack.evaluate(state.parameters, "test"), f"{name} with on_whole_set=True")
+        whole = f"{name} with on_whole_set=True"
+        few_images = _guarded(lambda: pack.evaluate(state.parameters, "test"), whole)
+        _check_growth(pack, few_images, name)
 
 
 def _rows(pack: Pack, places: tuple[int, int]) -> Tensor:
@@ -168,6 +205,56 @@ def _check_value(value: Any, pack: Pack, state: TrainingState, name: str) -> Non
         )
 
 
+def _check_growth(pack: Pack, found: Evaluation, name: str) -> None:
+    """Check that the memory for a whole set is linear in the number of images.
+
+    A set of 60,000 images has 3.6e9 pairs, and is met only after training.
+
+    Args:
+        pack: of the runs.
+        found: its evaluation on a few images, which are repeated here.
+        name: of the objective, for the message.
+    """
+    nothing = found.posterior.mean[..., :0]
+    end = Clock(step=1, steps=1, steps_per_epoch=1)
+
+    def largest(repeats: int) -> int:
+        many = found.posterior.changed(
+            lambda values: values.repeat(1, repeats if values.shape[1] > 1 else 1, 1)
+        )
+        densities = found.log_likelihood.repeat(1, repeats).to(nothing)
+        whole = Batch(nothing, many, nothing, densities, pack.vae.prior, len(densities[0]), end)
+        with LargestTensor() as seen:
+            pack.vae.value(whole)
+        count: int = seen.numbers
+        return count
+
+    one, other = largest(REPEATS), largest(4 * REPEATS)
+    if other > MOST_GROWTH * one:
+        raise UserError(
+            f"{name} has on_whole_set=True and needs memory that grows faster than the set: a "
+            f"tensor has {one:,} numbers for {REPEATS * len(found.log_likelihood[0])} images and "
+            f"{other:,} for four times as many, and a set has thousands. Leave on_whole_set out: "
+            "then its value is computed in batches"
+        )
+
+
+class LargestTensor(TorchFunctionMode):
+    """Notes the size of the largest tensor that torch returns while it is active."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.numbers = 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """See `TorchFunctionMode`."""
+        result = func(*args, **(kwargs or {}))
+        for one in result if isinstance(result, tuple | list) else (result,):
+            if isinstance(one, Tensor):
+                self.numbers = max(self.numbers, one.untyped_storage().nbytes() // one.itemsize)
+        return result
+
+
 def _check_likelihood(batch: Batch, pack: Pack, likelihood: str) -> None:
     draws = () if pack.vae.draws is None else (pack.vae.draws,)
     wanted = (len(pack.runs), *draws, batch.x.shape[1])
@@ -186,6 +273,8 @@ def _guarded(call: Callable[[], Any], name: str) -> Any:
     except UserError:
         raise
     except Exception as error:
+        if shortage(error):
+            raise
         frames = list(traceback.extract_tb(error.__traceback__))
         frames = [f for f in frames if "/torch/" not in f.filename] or frames
         own = [f for f in frames if PACKAGE not in Path(f.filename).parents] or frames

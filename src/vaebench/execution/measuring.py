@@ -20,6 +20,7 @@ from vaebench.errors import UserError
 from vaebench.evaluation.arrays import to_npz
 from vaebench.execution.device import describe_device
 from vaebench.files import digest_bytes, digest_file, write_atomically
+from vaebench.memory import named_shortage
 from vaebench.progress import log
 from vaebench.runs.measurement import MeasurementRecord, RunFiles
 from vaebench.runs.measures import Measure
@@ -34,6 +35,8 @@ from vaebench.runs.store import (
 )
 
 P = TypeVar("P", bound=BaseModel)
+LESS_MEMORY = "Measure it on a machine with more memory. What is measured already is kept"
+"""What to do if memory does not suffice."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,8 @@ def measure_runs(
                     write_atomically(run.folder / name, (kept / name).read_bytes())
                 continue
             unfinished = unfinished_measurement(store, measure.name, key)
-            outcome = compute(Work(run, record, plan, data, device, store, unfinished))
+            with named_shortage(f"[{measure.name}] {run.folder}", LESS_MEMORY):
+                outcome = compute(Work(run, record, plan, data, device, store, unfinished))
             _write(measure, run.folder, record, plan, outcome)
             if keep and has_run(store, record.run_hash):
                 keep_files(store, record.run_hash, run.folder, measure.files)

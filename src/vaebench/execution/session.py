@@ -17,7 +17,7 @@ import torch
 from vaebench.data import prepared
 from vaebench.errors import UserError
 from vaebench.evaluation.arrays import to_npz
-from vaebench.execution.check_objective import check_once
+from vaebench.execution.check_objective import check_once, check_size
 from vaebench.execution.checkpoint import (
     CheckpointKey,
     checkpoint_key,
@@ -34,6 +34,7 @@ from vaebench.execution.worker import describe_worker
 from vaebench.experiment.grid import Run
 from vaebench.experiment.settings import Settings
 from vaebench.files import digest_bytes, digest_file, remove_leftovers, write_atomically
+from vaebench.memory import named_shortage
 from vaebench.paths import Layout
 from vaebench.progress import TrainingProgress, log
 from vaebench.runs.environment import environment_digest
@@ -53,9 +54,16 @@ from vaebench.runs.store import (
 )
 from vaebench.training.compiled import chosen, compiler
 from vaebench.training.final_metrics import final_metrics
-from vaebench.training.held_out import held_out_count
 from vaebench.training.loop import train
 from vaebench.training.pack import Pack, TrainingState, init_state
+
+STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
+"""Signals after which training saves its state and stops. SIGHUP comes when a terminal closes."""
+LESS_MEMORY = (
+    "Train fewer runs together, or choose a smaller batch_size, latent_dim or network. Saved "
+    "states and finished runs are kept"
+)
+"""What to do if memory does not suffice."""
 
 
 @dataclass(frozen=True)
@@ -116,8 +124,14 @@ def train_targets(label: str, targets: Sequence[Target], resources: Resources) -
         state is then saved.
 
     Raises:
-        UserError: the data are missing or do not fit the settings, or a checkpoint is unusable.
+        UserError: the data are missing or do not fit the settings, a checkpoint is unusable, or
+            memory does not suffice.
     """
+    with named_shortage(f"[{label}] {_together(len(targets))}", LESS_MEMORY):
+        return _train_targets(label, targets, resources)
+
+
+def _train_targets(label: str, targets: Sequence[Target], resources: Resources) -> bool:
     store = resources.store
     # Locks are named by settings, since the path of a checkpoint depends on settings only.
     with locked(store, [target.settings.digest for target in targets]):
@@ -201,14 +215,8 @@ def _prepare(label: str, runs: Sequence[Settings], resources: Resources) -> _Ses
     """
     shared = runs[0]
     data = prepared.load(resources.data / "prepared", shared.dataset)
-    held = held_out_count(len(data.train_images), shared.held_out)
-    if shared.batch_size > len(data.train_images) - held:
-        raise UserError(
-            f"batch_size {shared.batch_size} exceeds the {len(data.train_images) - held} training "
-            f"images of '{shared.dataset}'{' that are not held out' * (held > 0)}: choose a "
-            "smaller one"
-        )
-    check_once(runs, lambda: data, resources.device)
+    check_size(shared, len(data.train_images))
+    check_once(runs, data, resources.device)
     hold_memory()
     pack = Pack.of(runs, data, resources.device)
     state = init_state(pack)
@@ -253,7 +261,7 @@ def _train(session: _Session, resources: Resources, tracked: Tracking) -> bool:
     label, pack, state = session.label, session.pack, session.state
     in_steps = pack.shared.steps is not None
     length = f"{pack.steps} steps" if in_steps else f"{pack.shared.epochs} epochs"
-    count = "1 run" if len(pack.runs) == 1 else f"{len(pack.runs)} runs together"
+    count = _together(len(pack.runs))
     log.info(f"[{label}] training {count}, {length}, on {resources.device.type}")
     unit, size = ("step", pack.eval_interval) if in_steps else ("epoch", 1)
     shown = TrainingProgress(label, pack.evaluations, unit, size)
@@ -342,6 +350,10 @@ def _publish(run: FinishedRun, target: Target) -> None:
             write_atomically(path, content)
 
 
+def _together(runs: int) -> str:
+    return "1 run" if runs == 1 else f"{runs} runs together"
+
+
 def _mean_objective(state: TrainingState) -> float | None:
     last = [points[-1].objective for points in state.history if points]
     known = [value for value in last if value is not None]
@@ -350,12 +362,14 @@ def _mean_objective(state: TrainingState) -> float | None:
 
 @contextmanager
 def _stop_signals() -> Iterator[threading.Event]:
-    """Yields an event that SIGTERM, SIGINT and SIGUSR1 set while the block runs."""
+    """Yields an event that the signals in `STOPPING` set while the block runs."""
     event = threading.Event()
     handlers: dict[signal.Signals, Any] = {}
     if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
-            handlers[number] = signal.signal(number, lambda *_: event.set())
+        for number in STOPPING:
+            # `nohup` ignores SIGHUP, so that work goes on without its terminal.
+            if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                handlers[number] = signal.signal(number, lambda *_: event.set())
     try:
         yield event
     finally:

@@ -30,6 +30,7 @@ from vaebench.experiment.settings import (
     axis_folder,
     can_be_packed,
     known_parameters,
+    message_of,
     taken_settings,
 )
 
@@ -301,7 +302,7 @@ def _runs(experiment: Experiment, job: dict[str, AxisValue]) -> Iterator[Run]:
         except ValidationError as error:
             item = error.errors()[0]
             key = ".".join(str(part) for part in item["loc"])
-            message = item["msg"].removeprefix("Value error, ")
+            message = message_of(item)
             place = "axes." if key in experiment.axes else "settings." if key else ""
             found = f" (found {values[key]!r})" if key in values else ""
             raise ValueError(f"{place}{key}{': ' if key else ''}{message}{found}") from None

@@ -24,7 +24,8 @@ from vaebench.networks import NETWORKS
 from vaebench.objectives import OBJECTIVES
 from vaebench.parameters import Parameter
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9]+([-_][a-z0-9]+)*$")]
+NAME = r"^[a-z0-9]+([-_][a-z0-9]+)*$"
+Name = Annotated[str, Field(pattern=NAME)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 
@@ -305,6 +306,13 @@ def incompatibility(objective: str, likelihood: str, posterior: str) -> str | No
             "Sigma for each example; use an objective with a constant posterior, such as bilbo"
         )
     return None
+
+
+def message_of(error: Mapping[str, Any]) -> str:
+    """What is wrong, by an entry of a validation error, without patterns and their like."""
+    if error["type"] == "string_pattern_mismatch" and error["ctx"]["pattern"] == NAME:
+        return "should be one name of lower-case letters and digits, joined by hyphens"
+    return str(error["msg"]).removeprefix("Value error, ")
 
 
 def format_value(value: AxisValue) -> str:

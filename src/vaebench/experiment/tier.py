@@ -10,7 +10,7 @@ from vaebench.errors import UserError
 from vaebench.experiment.figures import runs_to_show
 from vaebench.experiment.grid import Experiment, Run, Strict, expand
 from vaebench.experiment.plugins import load_plugins
-from vaebench.experiment.settings import AxisValue, Count, Name
+from vaebench.experiment.settings import AxisValue, Count, Name, message_of
 from vaebench.paths import CONFIGS, ConfigPath, Layout
 from vaebench.yaml_text import read_yaml, to_yaml
 
@@ -217,7 +217,7 @@ def describe(error: ValidationError) -> str:
     lines = []
     for item in error.errors():
         key = ".".join(str(part) for part in item["loc"]) or "(top level)"
-        message = item["msg"].removeprefix("Value error, ")
+        message = message_of(item)
         found = item["input"]
         shown = f" (found {found!r})" if isinstance(found, AxisValue | None) else ""
         lines.append(f"{key}: {message}{shown}")

@@ -164,7 +164,7 @@ def scatter_by_label(ax: Axes, codes: NDArray[Any], labels: NDArray[Any]) -> Non
     ax.scatter(
         x,
         y,
-        c=np.asarray(LABEL_COLOURS)[labels[finite]],
+        c=np.asarray(LABEL_COLOURS)[labels[finite] % len(LABEL_COLOURS)],
         s=size,
         alpha=0.7,
         linewidths=0,
@@ -176,10 +176,16 @@ def scatter_by_label(ax: Axes, codes: NDArray[Any], labels: NDArray[Any]) -> Non
 
 
 def label_legend(figure: Figure, labels: NDArray[Any]) -> None:
-    """Add a legend of the labels' colours to the right of a figure with constrained layout."""
+    """Add a legend of the labels' colours to the right of a figure with constrained layout.
+
+    With more labels than colours, a colour stands for every label with the same remainder.
+    """
+    count = len(LABEL_COLOURS)
+    found = np.unique(labels % count)
+    more = "" if labels.max(initial=0) < count else ", …"
     handles = [
-        Line2D([], [], linestyle="", marker="o", color=LABEL_COLOURS[k], label=str(k))
-        for k in np.unique(labels)
+        Line2D([], [], linestyle="", marker="o", color=LABEL_COLOURS[k], label=f"{k}{more}")
+        for k in found
     ]
     figure.legend(handles=handles, title="label", loc="outside right center", frameon=False)
 

@@ -15,6 +15,10 @@ from vaebench.networks import NETWORKS
 from vaebench.objectives import OBJECTIVES
 from vaebench.parameters import Parameter
 
+NUMBERS_AT_ONCE = 2**27
+"""The most numbers of a tensor with the images, or the covariance matrices, of a block of images
+that is evaluated at once: 512 MiB."""
+
 
 def make_vae(runs: Sequence[Settings], image_shape: tuple[int, ...], device: torch.device) -> VAE:
     """The model of a pack, whose runs may differ only in the packed axes.
@@ -31,7 +35,7 @@ def make_vae(runs: Sequence[Settings], image_shape: tuple[int, ...], device: tor
     objective, likelihood = OBJECTIVES[shared.objective], LIKELIHOODS[shared.likelihood]
     scale = likelihood.data_scale
     return VAE(
-        network=network_class(shared.network).of(runs, image_shape, device),
+        network=_in_bounds(network_class(shared.network).of(runs, image_shape, device), len(runs)),
         objective=objective,
         likelihood=likelihood,
         prior=shared.prior_family,
@@ -54,6 +58,20 @@ def network_class(name: str) -> type[Network]:
     known = NETWORKS[name].net
     found: type[Network] = known or import_module(f"vaebench.models.{name}").Net
     return found
+
+
+def _in_bounds(network: Network, runs: int) -> Network:
+    """A network whose blocks of evaluation have a bounded size.
+
+    The class says how many images a block has. Of very large images, or with a full covariance
+    matrix of many dimensions, this instance takes fewer.
+    """
+    each = max(network.pixels, network.latent_dim**2 if network.family.is_full else 0)
+    fitting = max(1, NUMBERS_AT_ONCE // (runs * each))
+    if fitting < network.images_at_once:
+        # A variable of the class, so that its frozen instances have no field for it.
+        object.__setattr__(network, "images_at_once", fitting)
+    return network
 
 
 def _values(

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +17,16 @@ from vaebench.files import digest_bytes, digest_file, write_atomically
 from vaebench.numerics.streams import generator
 from vaebench.progress import log
 from vaebench.quality.classifier import (
-    BATCH,
     WEIGHTS,
     load_classifier,
     save_classifier,
     to_images,
     train_classifier,
 )
-from vaebench.quality.measures import Reference, compare, components
+from vaebench.quality.colour import as_grey, compare_images, luminance
+from vaebench.quality.measures import Reference, components
 from vaebench.quality.metrics_import import import_metrics
+from vaebench.quality.needs import check_arrays
 from vaebench.quality.samples import sample_images
 from vaebench.runs.measured import is_measured
 from vaebench.runs.record import ClassifierRecord, EvaluationRecord, RunRecord, read_as, read_record
@@ -55,24 +56,24 @@ def make_classifier(dataset: str, data: Path, record: Path, device: torch.device
         device: where to train.
 
     Raises:
-        UserError: the images are in colour, or too few to train the classifier.
+        UserError: samples cannot be measured with these images, such as for too few of them.
     """
     import_metrics()
     arrays = load(data / "prepared", dataset)
-    _check_measurable(dataset, arrays)
-    classifier = train_classifier(f"classifier {dataset}", arrays, device)
+    check_arrays("", dataset, arrays)
     train, test = (to_images(x, device) for x in (arrays.train_images, arrays.test_images))
-    reference = Reference.of(classifier, train, test)
+    classifier = train_classifier(f"classifier {dataset}", _as_grey(arrays), device)
+    reference = Reference.of(classifier, as_grey(train), as_grey(test))
     chosen = torch.randperm(len(train), generator=generator(0, "samples", "floor"))[: len(test)]
     labels = torch.from_numpy(arrays.test_labels).to(device)
     written = ClassifierRecord.model_validate(
         {
             "dataset": dataset,
-            "test_accuracy": classifier.accuracy(test, labels),
-            "floor": compare(reference, train[chosen.to(device)]),
-            "test_components": components(test),
+            "test_accuracy": classifier.accuracy(as_grey(test), labels),
+            "floor": compare_images(reference, test, train[chosen.to(device)]),
+            "test_components": components(luminance(test)),
             "weights": save_classifier(classifier, record.parent),
-            "sources": quality_digest(),
+            "sources": quality_digest(arrays.train_images.ndim == 4),
             "data": data_digest(data / "prepared", dataset),
             "device": device.type,
             "processor": describe_device(device),
@@ -98,7 +99,8 @@ def provide_classifier(
     Raises:
         UserError: as `make_classifier`.
     """
-    parts = [dataset, data_digest(data / "prepared", dataset), quality_digest(), device.type]
+    sources = quality_digest(load(data / "prepared", dataset).train_images.ndim == 4)
+    parts = [dataset, data_digest(data / "prepared", dataset), sources, device.type]
     key = digest_bytes(json.dumps(parts).encode())
     kept = store / "classifiers" / key / "classifier.json"
     with locked(store, [f"classifier-{key}"]):
@@ -116,16 +118,6 @@ def _is_whole(record: Path) -> bool:
         return False
     weights = record.with_name(WEIGHTS)
     return weights.exists() and digest_file(weights) == known.weights
-
-
-def _check_measurable(dataset: str, arrays: Arrays) -> None:
-    images = arrays.train_images
-    if images.ndim == 4 or len(images) < BATCH:
-        found = "images in colour" if images.ndim == 4 else f"{len(images)} training images"
-        raise UserError(
-            f"sample_quality: dataset '{dataset}' has {found}, and the classifier whose features "
-            f"measure samples needs {BATCH} grey images or more: leave sample_quality out"
-        )
 
 
 def evaluate_runs(
@@ -171,18 +163,18 @@ def evaluate_runs(
         return
     import_metrics()
     arrays = load(data / "prepared", records[0].run.dataset)
-    reference = Reference.of(
-        load_classifier(classifier.parent, known.weights, device),
-        *(to_images(images, device) for images in (arrays.train_images, arrays.test_images)),
-    )
+    train, test = (to_images(x, device) for x in (arrays.train_images, arrays.test_images))
+    trained = load_classifier(classifier.parent, known.weights, device)
+    reference = Reference.of(trained, as_grey(train), as_grey(test))
     for done, (target, record) in enumerate(todo):
         diverged = record.status == "diverged"
-        samples = None if diverged else compare(reference, _samples(target, record, arrays, device))
+        drawn = None if diverged else _samples(target, record, arrays, device)
+        samples = None if drawn is None else compare_images(reference, test, drawn)
         written = EvaluationRecord(
             run_hash=record.run_hash,
             weights=record.digests.weights,
             classifier=known.weights,
-            sources=quality_digest(),
+            sources=quality_digest(arrays.train_images.ndim == 4),
             samples=samples,
             floor=known.floor,
         )
@@ -190,6 +182,15 @@ def evaluate_runs(
         if store is not None and has_run(store, record.run_hash):
             keep_evaluation(store, record.run_hash, target.evaluation)
         log.info(f"[sample quality] {done + 1} of {len(todo)}: {target.folder}")
+
+
+def _as_grey(arrays: Arrays) -> Arrays:
+    """Images as the classifier takes them."""
+    train, test = (
+        as_grey(torch.from_numpy(images)).numpy()
+        for images in (arrays.train_images, arrays.test_images)
+    )
+    return replace(arrays, train_images=train, test_images=test)
 
 
 def _samples(

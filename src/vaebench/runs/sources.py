@@ -41,6 +41,8 @@ QUALITY = (
 )
 """Modules that decide what is measured on samples. The networks that are measured are in the hashes
 of their runs."""
+QUALITY_OF_COLOUR = "quality/colour.py"
+"""What decides it beside them for colour images."""
 EVIDENCE_STREAMS = "numerics/streams.py"
 """What decides the evidence beside `evidence/` and the sources of a run."""
 NOT_MEASURING = ("__init__.py", "measure.py", "kept.py", "verdict.py", "report.py")
@@ -119,9 +121,9 @@ def likelihood_part(name: str) -> Lines:
     return (f"likelihood {function_digest(LIKELIHOODS[name].function)}",)
 
 
-def quality_digest() -> str:
-    """The digest of the code that measures sample quality."""
-    return modules_digest(*QUALITY)
+def quality_digest(in_colour: bool = False) -> str:
+    """The digest of the code that measures sample quality, of grey images or of those in colour."""
+    return modules_digest(*QUALITY, *([QUALITY_OF_COLOUR] if in_colour else []))
 
 
 def evidence_digest() -> str:
@@ -180,10 +182,13 @@ def _accepted(network: str, objective: str, likelihood: str, _package: Path) -> 
 
 
 def accepted_quality() -> dict[str, Basis]:
-    """As `accepted_sources`, for the code that measures sample quality."""
-    return {
-        lines[0]: Basis(level)
-        for lines, level in equivalents("quality", (quality_digest(),)).items()
+    """As `accepted_sources`, for the code that measures sample quality.
+
+    What only colour images are measured with has no attestations.
+    """
+    grey = equivalents("quality", (quality_digest(),)).items()
+    return {lines[0]: Basis(level) for lines, level in grey} | {
+        quality_digest(in_colour=True): Basis(None)
     }
 
 

@@ -16,7 +16,13 @@ from typing import TextIO
 
 from vaebench.errors import UserError
 from vaebench.experiment.plans import PLANS
-from vaebench.files import digest_file, remove_leftovers, write_atomically
+from vaebench.files import (
+    allow_open_files,
+    digest_file,
+    naming,
+    remove_leftovers,
+    write_atomically,
+)
 from vaebench.progress import log
 from vaebench.runs.record import RunRecord, read_record
 
@@ -181,22 +187,35 @@ def locked(store: Path, names: Sequence[str]) -> Iterator[None]:
     """Hold the locks of these names. Waits while another process holds one, and logs which it is.
 
     They are locks of the kernel, which releases them when the process ends in any way.
+
+    Raises:
+        UserError: the system does not allow a process to hold so many.
+        OSError: the file system has no locks. The error names a file of it.
     """
     folder = store / "locks"
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
+        wanted = sorted(set(names))
+        allow_open_files(len(wanted), f"the locks of {len(wanted)} runs")
         # Locks are taken in sorted order, so two packs that share runs cannot block each other.
-        for name in sorted(set(names)):
-            file = stack.enter_context((folder / f"{name}.lock").open("a+", encoding="utf-8"))
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                log.info(f"waiting: {_holder(file)} works on one of these runs")
-                fcntl.flock(file, fcntl.LOCK_EX)
-            file.truncate(0)
-            file.write(json.dumps({"pid": os.getpid(), "host": platform.node()}))
-            file.flush()
+        for name in wanted:
+            path = folder / f"{name}.lock"
+            file = stack.enter_context(path.open("a+", encoding="utf-8"))
+            with naming(path):
+                _lock(file)
         yield
+
+
+def _lock(file: TextIO) -> None:
+    """Take the lock of an open file, and write into it who holds it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        log.info(f"waiting: {_holder(file)} works on one of these runs")
+        fcntl.flock(file, fcntl.LOCK_EX)
+    file.truncate(0)
+    file.write(json.dumps({"pid": os.getpid(), "host": platform.node()}))
+    file.flush()
 
 
 def _holder(file: TextIO) -> str:

@@ -23,6 +23,7 @@ from vaebench.experiment.tier import Tier, dump_tier, find_tier
 from vaebench.files import digest_bytes, write_atomically
 from vaebench.paths import DATA, TABLE_FORMATS, Layout
 from vaebench.provenance.figure_metadata import figure_metadata
+from vaebench.quality.needs import check_measurable
 from vaebench.runs.measures import MEASURES
 from vaebench.runs.run_hash import combine, run_hashes
 from vaebench.runs.sources import lasting_source_digest
@@ -306,7 +307,7 @@ def note_plan(tier: Tier, layout: Layout) -> PlanFiles:
     should come from, so that they are checked again and refused.
 
     Raises:
-        UserError: a claim of the tier is wrong.
+        UserError: a claim of the tier is wrong, or samples cannot be measured with a dataset.
     """
     # A tier that measures no samples has it empty: DVC wants every output that it is told of.
     (layout.root / "classifiers").mkdir(parents=True, exist_ok=True)
@@ -342,6 +343,7 @@ def note_dry_plan(tier: Tier, layout: Layout) -> PlanFiles:
 
 def _plan(tier: Tier, layout: Layout) -> dict[Path, str]:
     check_claims(tier)
+    check_measurable(tier, DATA / "prepared")
     found = run_hashes(run.settings for _, run in tier.runs)
     hashes = [
         f"{one} {experiment.name}/{run.folder.as_posix()}\n"
