@@ -34,6 +34,7 @@ from vaebench.runs.store import (
     put_run,
     run_folder,
 )
+from vaebench.verification.whole import verify_whole
 from vaebench.workflow.rules import note_plan
 
 SHOWN = 5
@@ -96,7 +97,7 @@ def _differ(one: Path, other: Path) -> bool:
 
 
 def check_whole(layout: Layout, need_weights: bool = False) -> None:
-    """Check a tier against its manifest.
+    """Check a tier against its manifest, and that its results are what its records give.
 
     Args:
         layout: the tier.
@@ -105,7 +106,7 @@ def check_whole(layout: Layout, need_weights: bool = False) -> None:
     Raises:
         UserError: a file is changed, is missing or does not belong to the tier. The text names it.
     """
-    if problems := verify(layout, need_weights).problems:
+    if problems := verify_whole(layout, need_weights).problems:
         raise UserError(f"{layout.root} has problems:\n{_listed(problems)}")
 
 

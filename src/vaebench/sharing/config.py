@@ -7,6 +7,7 @@ from typing import Any
 from vaebench.errors import UserError
 from vaebench.experiment.plugins import loaded_plugins
 from vaebench.experiment.tier import Tier, load_tier
+from vaebench.paths import Layout
 from vaebench.yaml_text import read_yaml
 
 LARGEST_CONFIG = 4 * 1024**2
@@ -32,6 +33,24 @@ def received_tier(path: Path) -> Tier:
     if (runs := _planned(values)) > MOST_RUNS:
         raise UserError(f"{path} is refused: it plans {runs:,} runs, more than {MOST_RUNS:,}")
     return load_tier(path)
+
+
+def check_plugins(layout: Layout, results: Path) -> None:
+    """Check that reading a tier runs nothing unasked.
+
+    The plugins of tiers in `results` run: they were made here, or imported on demand. Those of
+    another folder have to be loaded before.
+
+    Raises:
+        UserError: the config of a tier elsewhere names a plugin that is not loaded.
+    """
+    is_here = layout.root.resolve().is_relative_to(results.resolve())
+    if not is_here and layout.config.is_file():
+        if layout.config.stat().st_size > LARGEST_CONFIG:
+            raise UserError(f"{layout.config} is refused: it has too many bytes")
+        values = read_yaml(layout.config)
+        if isinstance(values, dict):
+            refuse_unasked_plugins(values, layout.config)
 
 
 def refuse_unasked_plugins(values: dict[str, Any], path: Path) -> None:
