@@ -249,9 +249,7 @@ def test_texts_are_compared_to_the_letter() -> None:
 
 
 @pytest.fixture
-def in_project(
-    layout: Layout, finished_tier: Path, monkeypatch: pytest.MonkeyPatch
-) -> Layout:
+def in_project(layout: Layout, finished_tier: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
     monkeypatch.chdir(finished_tier.parents[1])
     return layout
 
