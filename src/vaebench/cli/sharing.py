@@ -57,7 +57,6 @@ def verify(
     device: DeviceOption = None,
     root: Annotated[Path, typer.Option("--data", help="Folder of the data for --replay.")] = DATA,
     plugin: PluginOption = None,
-    paper_values: PaperValuesOption = PAPER_VALUES,
 ) -> None:
     """Check every file of a tier, and that its results are what its records give.
 
@@ -78,7 +77,7 @@ def verify(
     whole = True
     for layout in find_tiers(RESULTS if tier is None else find_layout(tier).root):
         check_plugins(layout, RESULTS)
-        found = verify_whole(layout, weights, paper_values)
+        found = verify_whole(layout, weights)
         for line in [*found.problems, *found.unproven]:
             typer.echo(printable(line))
         for level, count in sorted(found.attested.items()):

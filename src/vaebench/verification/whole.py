@@ -6,9 +6,11 @@ from vaebench.paths import PAPER_VALUES, Layout
 from vaebench.provenance.verify import Verification, verify
 from vaebench.verification.remake import remade_differences
 
+OF_PAPER = PAPER_VALUES.absolute()
+
 
 def verify_whole(
-    layout: Layout, need_weights: bool = False, paper_values: Path = PAPER_VALUES
+    layout: Layout, need_weights: bool = False, paper_values: Path = OF_PAPER
 ) -> Verification:
     """Check the digests of a tier, and then that its results are what its records give.
 
