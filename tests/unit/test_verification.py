@@ -41,7 +41,7 @@ def replace(path: Path, old: str, new: str) -> None:
 
 def change_table(path: Path, column: str) -> None:
     rows = pd.read_parquet(path)
-    rows.loc[0, column] += 1.0
+    rows[column] = rows[column] + (rows.index == 0)
     rows.to_parquet(path, index=False)
 
 
