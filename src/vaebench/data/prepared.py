@@ -51,7 +51,7 @@ def data_digest(prepared: Path, name: str) -> str:
         return registered
     path = manifest_path(prepared, name)
     try:
-        manifest = json.loads(path.read_text())
+        manifest = json.loads(path.read_text("utf-8"))
         recorded: str = manifest["digest"]
     except FileNotFoundError:
         raise UserError(
@@ -71,7 +71,7 @@ def data_digest(prepared: Path, name: str) -> str:
 def is_prepared(prepared: Path, name: str) -> bool:
     """Whether a dataset is prepared, and from its source as it is now."""
     try:
-        manifest = json.loads(manifest_path(prepared, name).read_text())
+        manifest = json.loads(manifest_path(prepared, name).read_text("utf-8"))
     except (OSError, ValueError):
         return False
     return not _has_changed(name, manifest)
@@ -207,7 +207,7 @@ def _size(state: dict[str, list[int]]) -> int:
 
 def _stamped(path: Path) -> object:
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         return None
 

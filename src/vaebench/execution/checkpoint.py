@@ -44,6 +44,8 @@ class CheckpointHeader(BaseModel):
     seconds: float
     diverged: list[int | None]
     history: list[list[HistoryPoint]]
+    compiled: bool = False
+    """Whether steps are compiled."""
     pack: list[str] | None = None
     """Of a kept state: the names of all runs that were trained together, see `continuation`."""
 
@@ -97,6 +99,7 @@ def save_checkpoint(
         seconds=state.seconds,
         diverged=state.diverged,
         history=state.history,
+        compiled=state.compiled,
         pack=pack,
     )
     tensors = {
@@ -139,6 +142,7 @@ def restore_checkpoint(
         ) from None
     state.step, state.seconds = header.step, header.seconds
     state.diverged, state.history = header.diverged, header.history
+    state.compiled = header.compiled
     return True
 
 

@@ -34,7 +34,7 @@ def _of_png(path: Path) -> dict[str, str]:
 
 
 def _of_svg(path: Path) -> dict[str, str]:
-    text = path.read_text(errors="replace")
+    text = path.read_text(encoding="utf-8", errors="replace")
     match = re.search(r"<dc:description>(.*?)</dc:description>", text, re.DOTALL)
     lines = unescape(match[1]).splitlines() if match else []
     return {key: value for key, _, value in (line.partition(": ") for line in lines)}

@@ -100,7 +100,7 @@ def content_of(results: Results) -> Content:
         UserError: a figure is missing or says nothing about its runs.
     """
     _check_made(results)
-    ledger = json.loads(results.layout.claims("json").read_text())["claims"]
+    ledger = json.loads(results.layout.claims("json").read_text("utf-8"))["claims"]
     claims, own, others = parts_of(
         [Judged.model_validate_json(json.dumps(line)) for line in ledger]
     )
@@ -151,7 +151,7 @@ def _figure(results: Results, name: str, claims: Sequence[Judged]) -> ShownFigur
         name=name,
         number=number,
         title=metadata["Title"].partition(": ")[2],
-        caption=results.layout.caption(name).read_text().strip(),
+        caption=results.layout.caption(name).read_text("utf-8").strip(),
         was_run=bool(metadata["Records"].split()) or not FIGURES[name].needs,
         claims=about,
         counts=verdict_counts(about),
@@ -160,7 +160,7 @@ def _figure(results: Results, name: str, claims: Sequence[Judged]) -> ShownFigur
 
 def _experiment(results: Results, name: str) -> ShownExperiment:
     runs, planned = results.of(name), results.planned(name)
-    table = results.layout.table(name, "md").read_text()
+    table = results.layout.table(name, "md").read_text("utf-8")
     return ShownExperiment(
         name=name,
         description=results.tier.experiment(name).description,

@@ -45,7 +45,7 @@ def write_page(page: Path, text: str, check: bool = False) -> list[Path]:
     Returns:
         The page, if it was not already so.
     """
-    if page.exists() and page.read_text() == text:
+    if page.exists() and page.read_text("utf-8") == text:
         return []
     if not check:
         write_atomically(page, text.encode())

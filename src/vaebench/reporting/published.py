@@ -35,7 +35,7 @@ def write_pages(results: Results, page: Path, readme: Path, check: bool = False)
     Raises:
         UserError: the README lacks its marks.
     """
-    text = readme.read_text()
+    text = readme.read_text("utf-8")
     before, _, rest = text.partition(f"{BEGIN}\n")
     _, found, after = rest.partition(END)
     if not found:
@@ -46,7 +46,9 @@ def write_pages(results: Results, page: Path, readme: Path, check: bool = False)
         page: _render("results.md", content, results.layout, page.parent, page),
         readme: f"{before}{BEGIN}\n{part}{END}{after}",
     }
-    changed = [path for path, new in wanted.items() if not path.exists() or path.read_text() != new]
+    changed = [
+        path for path, new in wanted.items() if not path.exists() or path.read_text("utf-8") != new
+    ]
     if not check:
         for path in changed:
             write_atomically(path, wanted[path].encode())

@@ -54,7 +54,7 @@ def ledger_of(tier: Tier, layout: Layout) -> dict[str, Judged]:
 
 
 def _read(path: Path) -> Sequence[object]:
-    lines: Sequence[object] = json.loads(path.read_text())["claims"]
+    lines: Sequence[object] = json.loads(path.read_text("utf-8"))["claims"]
     return lines
 
 

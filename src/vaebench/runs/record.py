@@ -137,6 +137,7 @@ class Worker(Record):
     processor: str
     driver: str | None
     platform: str
+    """The system, the kind of processor and the C library, such as `Linux x86_64 glibc 2.36`."""
     python: str
     libraries: dict[str, str]
     threads: int
@@ -148,6 +149,18 @@ class Worker(Record):
     dirty: bool | None
     """Whether tracked files differed from the commit."""
     slurm: dict[str, str]
+    arithmetic: dict[str, str] = {}
+    """The vector instructions that torch uses on CPUs, those environment variables that decide how
+    numbers are rounded and are set, and the compiler of the steps if they were compiled. Former
+    records lack it."""
+
+    @model_serializer(mode="wrap")
+    def _as_recorded(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without what a former record lacks, so that it keeps its text."""
+        values: dict[str, Any] = handler(self)
+        if "arithmetic" not in self.model_fields_set:
+            del values["arithmetic"]
+        return values
 
 
 class Digests(Record):
@@ -157,7 +170,8 @@ class Digests(Record):
     sources: str
     data: str
     environment: str | None
-    """The digest of requirements.lock, if it exists."""
+    """The digest of requirements.lock and of torch's version, if that file exists. In former
+    records, of the file alone."""
     weights: str
     arrays: str
 
@@ -250,7 +264,8 @@ class Manifest(Record):
     schema_version: Literal[2] = 2
     tier: Name
     environment: str | None
-    """The digest of requirements.lock, if it exists."""
+    """The digest of requirements.lock and of torch's version, if that file exists. In former
+    records, of the file alone."""
     code: dict[str, str]
     """The digests of the code that made the files, see `provenance.stages.code_digests`."""
     paper_values: str
@@ -290,7 +305,7 @@ def read_record(path: Path) -> RunRecord:
 def _unregistered(path: Path) -> str | None:
     """What a record names that is not registered, such as `objective 'mine'`."""
     try:
-        run = json.loads(path.read_text())["run"]
+        run = json.loads(path.read_text("utf-8"))["run"]
         return next(
             (f"{kind} '{run[kind]}'" for kind in REGISTRIES if run[kind] not in REGISTRIES[kind]),
             None,
@@ -306,7 +321,7 @@ def read_as(model: type[T], path: Path, remedy: str) -> T:
         UserError: it is missing, damaged or of another version. The text ends with the remedy.
     """
     try:
-        values = json.loads(path.read_text())
+        values = json.loads(path.read_text("utf-8"))
         if not isinstance(values, dict) or values.pop(CHECKSUM, None) != checksum(values):
             raise ValueError("damaged, or changed by hand: it has not the digest that it ends with")
         return model.model_validate(values)

@@ -69,7 +69,7 @@ def move_in(unpacked: Layout, target: Layout, manifest: Manifest) -> None:
 def _is_plan(there: Layout) -> bool:
     """Whether nothing is there but what `snakemake` writes down before it makes anything."""
     files = {path for path in there.root.rglob("*") if not path.is_dir() or path.is_symlink()}
-    return files <= {there.config, there.hashes}
+    return files <= {there.config, there.hashes, there.owner}
 
 
 def _check_same(unpacked: Layout, target: Layout, manifest: Manifest) -> None:

@@ -26,7 +26,15 @@ TOLERANCE = 0.01
 rounding of a sum changes with processor, threads and pack, and training amplifies it."""
 METRICS = {"elbo": 0.05, "rate": 0.05, "distortion": 0.05, "mse": 1e-4}
 """The metrics that are compared, each with a difference that is tolerated in any case."""
-ALIKE = ("device", "processor", "threads", "libraries", "packed_runs", "deterministic")
+ALIKE = (
+    "device",
+    "processor",
+    "threads",
+    "libraries",
+    "packed_runs",
+    "deterministic",
+    "arithmetic",
+)
 """What a machine and a training have in common that give the same bits."""
 NEVER = 10**9
 
