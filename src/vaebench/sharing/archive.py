@@ -118,7 +118,9 @@ def import_tier(archive: Path, results: Path, store: Path, plugins: Sequence[Pat
         unpacked = Layout(folder)
         manifest = unpack(archive, unpacked)
         tier = received_tier(unpacked.config)
-        if tier.tier != manifest.tier or tier.tier in RESERVED:
+        if tier.tier in RESERVED:
+            raise UserError(f"{archive} is refused: no tier can be named {tier.tier!r}")
+        if tier.tier != manifest.tier:
             raise UserError(
                 f"{archive} is refused: its manifest is of the tier {manifest.tier!r}, and its "
                 f"config of {tier.tier!r}"
