@@ -45,6 +45,9 @@ def uv_settings(pip: Mapping[str, str], environment: Mapping[str, str]) -> dict[
         values = pip.get(option, "").split()
         if values and not environment.get(name):
             found[name] = ("," if option == "find-links" else " ").join(values)
+    if "UV_INDEX" in found and not environment.get("UV_INDEX_STRATEGY"):
+        # As pip does, of all registries take the one that has the version. The lock has its hash.
+        found["UV_INDEX_STRATEGY"] = "unsafe-best-match"
     return found
 
 

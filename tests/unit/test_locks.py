@@ -64,6 +64,9 @@ def test_settings_of_pip_become_those_of_uv() -> None:
     found = uv_settings(pip, {"UV_DEFAULT_INDEX": "MINE"})
     assert found == {"UV_FIND_LINKS": "/wheels/a,/wheels/b", "UV_INSECURE_HOST": "one two"}
     assert uv_settings({}, {}) == {}
+    # pip looks for a version in all registries. uv would look in the first that has the package.
+    two = uv_settings({"extra-index-url": "A B"}, {})
+    assert two == {"UV_INDEX": "A B", "UV_INDEX_STRATEGY": "unsafe-best-match"}
 
 
 def test_actions_are_pinned_by_commit() -> None:
