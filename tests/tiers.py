@@ -12,7 +12,7 @@ from tests.conftest import PROJECT
 from vaebench.claims.write import write_ledger
 from vaebench.execution.session import Resources, targets_of, train_targets
 from vaebench.experiment.grid import expand
-from vaebench.experiment.tier import Tier, dump_tier
+from vaebench.experiment.tier import Tier, dump_tier, load_tier
 from vaebench.figures.draw import draw_figure
 from vaebench.files import write_atomically
 from vaebench.page.assemble import write_page
@@ -69,6 +69,19 @@ def train_tier(tier: Tier, root: Path) -> list[list[EvaluationTarget]]:
     return measured
 
 
+def make_results(layout: Layout) -> None:
+    """Make everything that follows from the trained runs of a tier again."""
+    collect(load_tier(layout.config), layout, finished_only=True)
+    results = load_results(layout.root)
+    for name in results.tier.figures:
+        draw_figure(results, name)
+    for experiment in results.tier.experiments:
+        write_tables(results, experiment.name, PAPER_VALUES)
+    write_ledger(results, PAPER_VALUES)
+    write_page(results)
+    write_manifest(layout, PAPER_VALUES)
+
+
 def make_finished_tier(root: Path, data_root: Path) -> Path:
     """A tier of four runs with everything that the workflow makes; returns its folder."""
     shutil.copytree(data_root, root / "data")
@@ -99,12 +112,5 @@ def make_finished_tier(root: Path, data_root: Path) -> Path:
         make_classifier("digits", root / "data", layout.classifier("digits"), CPU)
         for targets in measured:
             evaluate_runs(targets, layout.classifier("digits"), root / "data", CPU)
-        collect(tier, layout)
-        results = load_results(layout.root)
-        for name in tier.figures:
-            draw_figure(results, name)
-        write_tables(results, "posterior_variance", PAPER_VALUES)
-        write_ledger(results, PAPER_VALUES)
-        write_page(results)
-        write_manifest(layout, PAPER_VALUES)
+        make_results(layout)
     return layout.root

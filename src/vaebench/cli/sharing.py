@@ -7,12 +7,18 @@ from typing import Annotated
 import typer
 
 from vaebench.cli.app import CHECK, SHARE, SHOW, TierOption, TiersOption, app
-from vaebench.cli.options import StoreOption
+from vaebench.cli.options import DeviceOption, PluginOption, StoreOption
 from vaebench.cli.results import PaperValuesOption
 from vaebench.errors import UserError
+from vaebench.experiment.plugins import load_plugins
 from vaebench.experiment.tier import find_layout, load_tier
-from vaebench.paths import CONFIGS, PAPER_VALUES, RESULTS, SNAKEFILE, STORE, Layout
+from vaebench.paths import CONFIGS, DATA, PAPER_VALUES, RESULTS, SNAKEFILE, STORE, Layout
 from vaebench.progress import log
+
+
+def printable(text: str) -> str:
+    """A line for the terminal, in which characters that could steer it are written as escapes."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 @app.command(hidden=True)
@@ -36,21 +42,45 @@ def verify(
     weights: Annotated[
         bool, typer.Option("--weights", help="Also report missing weights as a problem.")
     ] = False,
+    replay: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=100_000,
+            help="Also train so many completed runs of each tier again, and compare them: the "
+            "cheapest ones, or those that --seed draws.",
+        ),
+    ] = 0,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, max=2**63 - 1, help="Draws the runs that --replay trains again."),
+    ] = None,
+    device: DeviceOption = None,
+    root: Annotated[Path, typer.Option("--data", help="Folder of the data for --replay.")] = DATA,
+    plugin: PluginOption = None,
 ) -> None:
-    """Check every file of a tier, and the chain of digests from settings to figures.
+    """Check every file of a tier, and that its results are what its records give.
 
-    It needs no network. It names each file that was changed, is missing or does not belong to the
-    tier. The exit status is then 1. It also counts missing weights and runs that other sources than
-    those of this checkout made.
+    It needs no network. It checks the chain of digests from settings to figures and that all files
+    are there that the config asks for. It collects the runs again, makes tables, claims and page
+    again, and compares them. It names each problem with its remedy; the exit status is then 1. It
+    also counts missing weights and runs that other sources than those of this checkout made.
+
+    Digests prove that files fit each other, not who made them: whoever makes all of them anew can
+    claim any number. --replay shows that the code gives these numbers: the same bits where machine
+    and training are alike, else metrics within 1%.
     """
     from vaebench.provenance.verify import find_tiers
-    from vaebench.provenance.verify import verify as verify_tier
+    from vaebench.sharing.config import check_plugins
+    from vaebench.verification.whole import verify_whole
 
+    load_plugins(plugin or [])
     whole = True
     for layout in find_tiers(RESULTS if tier is None else find_layout(tier).root):
-        found = verify_tier(layout, weights)
-        for problem in found.problems:
-            typer.echo(problem)
+        check_plugins(layout, RESULTS)
+        found = verify_whole(layout, weights)
+        for line in [*found.problems, *found.unproven]:
+            typer.echo(printable(line))
         if found.problems and layout.config.exists():
             _name_left_over(layout)
         for level, count in sorted(found.attested.items()):
@@ -63,15 +93,44 @@ def verify(
                 f"{layout.root}: {len(found.other_sources)} of {found.runs} runs were made by "
                 "other sources than this checkout's"
             )
+        again = 0
+        if replay and not found.problems:
+            again = _replay(layout, replay, seed, device, root)
         missing = f", {found.weights_missing} of {found.runs} weights not here"
-        state = f"{len(found.problems)} problems" if found.problems else "whole"
+        problems = len(found.problems) + again
+        state = f"{problems} problems" if problems else "whole"
+        if found.unproven:
+            state += f", {len(found.unproven)} results not proven"
         typer.echo(
             f"{layout.root}: {state}; {found.files} files, {found.runs} runs"
             f"{missing if found.weights_missing else ''}; manifest {found.manifest_digest}"
         )
-        whole = whole and not found.problems
+        whole = whole and not problems and not found.unproven
     if not whole:
         raise typer.Exit(1)
+
+
+def _replay(layout: Layout, count: int, seed: int | None, device: str | None, data: Path) -> int:
+    """Train runs of a tier again, and print what came out; returns the number of problems."""
+    from vaebench.execution.device import choose_device
+    from vaebench.verification.replay import choose_runs
+    from vaebench.verification.replay import replay as replay_runs
+
+    problems = 0
+    chosen = choose_runs(layout, count, seed)
+    rule = "the cheapest" if seed is None else f"drawn with seed {seed}"
+    typer.echo(f"{layout.root}: training {len(chosen)} runs again, {rule}")
+    recorded = next(iter(chosen.values())).worker.device
+    for run in replay_runs(chosen, choose_device(device or recorded), data):
+        other = f" (other {', '.join(run.other)})" if run.other else ""
+        if run.problem is not None:
+            said, problems = f"does not come out again: {run.problem}", problems + 1
+        elif run.same_bits:
+            said = "the same bits"
+        else:
+            said = f"within the tolerance, at most {run.difference:.1%} of it is used"
+        typer.echo(printable(f"{layout.root / 'runs' / run.name}: {said}{other}"))
+    return problems
 
 
 def _name_left_over(layout: Layout) -> None:
@@ -133,14 +192,20 @@ def export(
 def import_(
     archive: Annotated[Path, typer.Argument(help="An archive, or an unpacked folder.")],
     store: StoreOption = STORE,
+    plugin: PluginOption = None,
 ) -> None:
-    """Check an archive and unpack it into results/. Its runs are not trained again."""
+    """Check an archive and move it into results/. Its runs are not trained again.
+
+    Every file is read and checked in a folder of its own first, and results are made again from
+    the records and compared. What is in results/ and in the store stays as it is. A plugin that the
+    tier's config names is a program: it runs only if you give its file with --plugin.
+    """
     from vaebench.sharing.adopt import check_current, mark_current
     from vaebench.sharing.archive import import_tier
 
     if not archive.exists():
         raise UserError(f"{archive} is missing")
-    layout = import_tier(archive, RESULTS, store)
+    layout = import_tier(archive, RESULTS, store, plugin or [])
     typer.echo(layout.root)
     if not SNAKEFILE.exists():
         return

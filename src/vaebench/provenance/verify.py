@@ -1,20 +1,22 @@
 """Checks the files of a tier against its manifest, and that they follow from each other."""
 
-import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 
 import pandas as pd
 
 from vaebench.errors import UserError
-from vaebench.experiment.tier import load_tier
+from vaebench.experiment.tier import Tier, load_tier
 from vaebench.files import digest_bytes, digest_file
 from vaebench.paths import Layout
 from vaebench.provenance.account import read_comment, records_digest
+from vaebench.provenance.expected import expected_files, run_folders
 from vaebench.provenance.figure_metadata import figure_metadata
 from vaebench.provenance.manifest import listed_files, read_manifest
+from vaebench.provenance.sense import problems_of
 from vaebench.runs.attestations import Level, check_attestations
 from vaebench.runs.measurement import MeasurementRecord
 from vaebench.runs.measures import MEASURES, Measure
@@ -34,6 +36,9 @@ class Verification:
     problems: list[str] = field(default_factory=list)
     """A line for each file that is changed, is missing, does not belong to the tier, or does not
     follow from the others."""
+    unproven: list[str] = field(default_factory=list)
+    """A line for each result that differs from what this checkout's code makes of the same runs,
+    or cannot be made by it, where other code made it."""
     weights_missing: int = 0
     other_sources: list[str] = field(default_factory=list)
     """Runs of other sources than this checkout's, without an attestation. This is not a problem
@@ -55,38 +60,94 @@ def verify(layout: Layout, need_weights: bool = False) -> Verification:
     manifest = read_manifest(layout)
     found = Verification(digest_file(layout.manifest), files=len(manifest.files))
     found.problems += check_attestations()
-    found.problems += _check_files(layout, manifest)
-    with contextlib.suppress(UserError):
-        load_tier(layout.config)  # registers what the tier describes, which records name
+    tier: Tier | None = None
+    try:
+        # It registers what the tier describes, which records name.
+        tier = load_tier(layout.config)
+    except UserError as error:
+        found.problems.append(str(error))
+    found.problems += _check_files(layout, manifest, tier)
     records = _read_runs(layout, found)
     found.runs = len(records)
     _check_weights(layout, manifest, found, need_weights)
-    if found.problems:
+    if tier is not None:
+        found.problems += _check_expected(layout, tier, manifest)
+    if found.problems or tier is None:
         return found  # The following checks would report the same problems again.
+    planned = run_folders(tier)
     for name, record in records.items():
         found.problems += _check_run(name, record, manifest)
+        if record.run != planned[name].settings:
+            found.problems.append(f"runs/{name}/metrics.json: of other settings than its place")
+        for problem in problems_of(record):
+            found.problems.append(f"runs/{name}/metrics.json: {problem}")
         basis = accepted_sources(record.run).get(record.digests.sources)
         if basis is None:
             found.other_sources.append(name)
         elif basis.level is not None:
             found.attested[basis.level] = found.attested.get(basis.level, 0) + 1
-    found.problems += _check_table(layout, records)
+    if problems := list(_check_table(layout, records)):
+        found.problems += problems
+        return found
     for measure in MEASURES.values():
         found.problems += _check_measured(layout, records, measure)
     found.problems += _check_figures(layout, records)
-    found.problems += _check_accounts(layout)
+    found.problems += _check_accounts(layout, tier)
     return found
 
 
-def _check_files(layout: Layout, manifest: Manifest) -> Iterator[str]:
+def _check_files(layout: Layout, manifest: Manifest, tier: Tier | None) -> Iterator[str]:
     there = set(listed_files(layout))
     for name, digest in manifest.files.items():
         if name not in there:
             yield f"{layout.root / name}: missing"
         elif digest_file(layout.root / name) != digest:
             yield f"{layout.root / name}: changed"
-    for name in sorted(there - set(manifest.files)):
-        yield f"{layout.root / name}: does not belong, the manifest does not list it"
+    unlisted = there - set(manifest.files)
+    wanted = set() if tier is None else expected_files(tier, layout)
+    for name in sorted(unlisted & wanted):
+        yield (
+            f"{layout.root / name}: does not belong, the manifest does not list it: `snakemake "
+            f"--cores all --configfile {quote(str(layout.config))}` brings the manifest up to date"
+        )
+    for name, remedy in _unasked(layout, tier, unlisted - wanted):
+        yield f"{layout.root / name}: does not belong, the manifest does not list it: {remedy}"
+
+
+def _check_expected(layout: Layout, tier: Tier, manifest: Manifest) -> Iterator[str]:
+    """Check that the manifest lists what the config asks for, and nothing else."""
+    if manifest.tier != tier.tier:
+        yield (
+            f"{layout.manifest}: of the tier '{manifest.tier}', and {layout.config} is of "
+            f"'{tier.tier}'"
+        )
+    wanted, listed = expected_files(tier, layout), set(manifest.files)
+    for name in sorted(wanted - listed - set(listed_files(layout))):
+        yield (
+            f"{layout.root / name}: missing, and {layout.config} asks for it: `snakemake --cores "
+            f"all --configfile {quote(str(layout.config))}` makes it"
+        )
+    for name, remedy in _unasked(layout, tier, listed - wanted):
+        again = f"`vaebench manifest --tier {quote(str(layout.root))}`"
+        yield f"{layout.root / name}: {layout.config} does not ask for it: {remedy}, then {again}"
+
+
+def _unasked(layout: Layout, tier: Tier | None, names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Files that the config does not ask for, those of a run as its folder, and what to do."""
+    planned = {} if tier is None else run_folders(tier)
+    for name in sorted({_whole_run(name, planned) for name in names}):
+        paths = [layout.root / name]
+        if name.startswith("runs/"):
+            weights = layout.root / Path("weights", *Path(name).parts[1:])
+            paths += [weights] if weights.is_dir() else []
+        shown = " ".join(quote(str(path)) for path in paths)
+        yield name, f"put it back into the config, or remove it with `rm -r {shown}`"
+
+
+def _whole_run(name: str, planned: Collection[str]) -> str:
+    """The folder of a run that is not planned, for any of its files; else the file itself."""
+    kind, _, folder = Path(name).parent.as_posix().partition("/")
+    return f"{kind}/{folder}" if kind == "runs" and folder not in planned else name
 
 
 def _check_weights(
@@ -135,7 +196,11 @@ def _check_run(name: str, record: RunRecord, manifest: Manifest) -> Iterator[str
 
 def _check_table(layout: Layout, records: dict[str, RunRecord]) -> Iterator[str]:
     """Check that the collected table has these runs, and sample quality is of their weights."""
-    rows = pd.read_parquet(layout.runs)
+    try:
+        rows = pd.read_parquet(layout.runs, columns=["experiment", "folder", "metrics_digest"])
+    except Exception as error:  # `pyarrow` has many errors for a damaged file
+        yield f"{layout.runs}: cannot be read ({error})"
+        return
     collected = {
         f"{row['experiment']}/{row['folder']}": row["metrics_digest"] for _, row in rows.iterrows()
     }
@@ -155,6 +220,8 @@ def _check_table(layout: Layout, records: dict[str, RunRecord]) -> Iterator[str]
             record = records[name]
             if (measured.run_hash, measured.weights) != (record.run_hash, record.digests.weights):
                 yield f"{folder / 'evaluation.json'}: measured on another run"
+            for problem in problems_of(measured):
+                yield f"{folder / 'evaluation.json'}: {problem}"
 
 
 def _check_measured(
@@ -172,6 +239,8 @@ def _check_measured(
             continue
         if (measured.run_hash, measured.weights) != (record.run_hash, record.digests.weights):
             yield f"{path}: measured on another run"
+        for problem in problems_of(measured):
+            yield f"{path}: {problem}"
         if not arrays.exists() or digest_file(arrays) != measured.arrays:
             yield f"{path}: names other arrays than those beside it"
 
@@ -195,22 +264,28 @@ def _check_figures(layout: Layout, records: dict[str, RunRecord]) -> Iterator[st
             yield f"{path}: drawn from runs that are not these"
 
 
-def _check_accounts(layout: Layout) -> Iterator[str]:
+def _check_accounts(layout: Layout, tier: Tier) -> Iterator[str]:
     """Check that tables and claims were made from the runs of the collected table."""
-    rows = pd.read_parquet(layout.runs)
+    rows = pd.read_parquet(layout.runs, columns=["experiment", "metrics_digest"])
     accounts = {
         layout.table(experiment.name, "md"): records_digest(
             rows.loc[rows["experiment"] == experiment.name, "metrics_digest"]
         )
-        for experiment in load_tier(layout.config).experiments
+        for experiment in tier.experiments
     }
     accounts[layout.claims("md")] = records_digest(rows["metrics_digest"])
     for path, records in accounts.items():
-        if read_comment(path.read_text("utf-8")).get("records") != records:
+        if (
+            read_comment(path.read_text(encoding="utf-8", errors="replace")).get("records")
+            != records
+        ):
             yield f"{path}: made from other runs than these"
     ledger = layout.claims("json")
-    made_from = json.loads(ledger.read_text("utf-8")).get("made_from", {})
-    if made_from.get("records") != accounts[layout.claims("md")]:
+    try:
+        made_from = json.loads(ledger.read_text(encoding="utf-8"))["made_from"]["records"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        made_from = None
+    if made_from != accounts[layout.claims("md")]:
         yield f"{ledger}: made from other runs than these"
 
 

@@ -327,7 +327,7 @@ def read_as(model: type[T], path: Path, remedy: str) -> T:
         return model.model_validate(values)
     except FileNotFoundError:
         raise UserError(f"{path} is missing: {remedy}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{path} is no valid record ({error}): {remedy}") from None
 
 

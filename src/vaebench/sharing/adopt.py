@@ -12,25 +12,29 @@ from pathlib import Path
 
 from vaebench.errors import UserError
 from vaebench.experiment.tier import Tier, find_tier, load_tier
-from vaebench.files import digest_file
+from vaebench.files import digest_file, write_atomically
 from vaebench.paths import TABLE_FORMATS, Layout
 from vaebench.progress import log
 from vaebench.provenance.manifest import read_manifest
 from vaebench.provenance.stages import code_digests
 from vaebench.provenance.verify import verify
 from vaebench.runs.finished import AS_IT_IS, FINISHED_ONLY, is_partial
-from vaebench.runs.record import Manifest, read_record
+from vaebench.runs.record import Manifest, RunRecord, read_record
 from vaebench.runs.sources import accepted_quality
 from vaebench.runs.store import (
     EVALUATION,
     MEASURED,
+    STAGED,
+    WEIGHTS,
     FinishedRun,
     has_run,
     has_weights,
-    keep_evaluation,
     keep_files,
+    locked,
     put_run,
+    run_folder,
 )
+from vaebench.verification.whole import verify_whole
 from vaebench.workflow.rules import note_plan
 
 SHOWN = 5
@@ -40,31 +44,60 @@ SHOWN = 5
 def adopt_runs(layout: Layout, store: Path) -> int:
     """Put the runs of a tier into the store. Runs without weights are included.
 
+    What the store has stays as it is. To a run that it has, only files are added that it lacks and
+    that are of the same weights.
+
     Returns:
         The number of runs that were not in the store before.
     """
-    runs, new = layout.root / "runs", 0
+    runs, new, other = layout.root / "runs", 0, 0
     for path in sorted(runs.rglob("metrics.json")):
         record = read_record(path)
         experiment, *folders = path.parent.relative_to(runs).parts
         weights = layout.weights(experiment, Path(*folders))
         content = weights.read_bytes() if weights.exists() else None
-        known = has_run(store, record.run_hash)
-        if (path.parent / EVALUATION).exists():
-            keep_evaluation(store, record.run_hash, path.parent / EVALUATION)
-        for names in MEASURED.values():
-            if all((path.parent / name).exists() for name in names):
-                keep_files(store, record.run_hash, path.parent, names)
-        if known and (content is None or has_weights(store, record.run_hash)):
-            continue
-        arrays = (path.parent / "arrays.npz").read_bytes()
-        put_run(store, FinishedRun(record, arrays, content, path.read_bytes()))
-        new += not known
+        # Locks are named as in training, which may work on this run now.
+        with locked(store, [record.digests.settings]):
+            if (run_folder(store, record.run_hash) / STAGED).exists():
+                continue  # A training here has all but ended.
+            if not has_run(store, record.run_hash):
+                arrays = (path.parent / "arrays.npz").read_bytes()
+                put_run(store, FinishedRun(record, arrays, content, path.read_bytes()))
+                new += 1
+            other += _add_to_run(store, record, path.parent, content)
+    if other:
+        log.info(
+            f"{other} measures or runs of {layout.root} are not those that the store has, which "
+            "keeps its own"
+        )
     return new
 
 
+def _add_to_run(store: Path, record: RunRecord, folder: Path, weights: bytes | None) -> int:
+    """Add what a stored run lacks; returns how many of its files here are other than the stored."""
+    stored = run_folder(store, record.run_hash)
+    there = read_record(stored / "metrics.json")
+    if there.digests.weights != record.digests.weights:
+        return 1  # A run of the same hash on another machine: nothing here is of its weights.
+    if weights is not None and not has_weights(store, record.run_hash):
+        write_atomically(stored / WEIGHTS, weights)
+    other = 0
+    for names in ((EVALUATION,), *MEASURED.values()):
+        if not all((folder / name).exists() for name in names):
+            continue
+        if not (stored / names[-1]).exists():  # The record, which is written last.
+            keep_files(store, record.run_hash, folder, names)
+        else:
+            other += any(_differ(folder / name, stored / name) for name in names)
+    return other
+
+
+def _differ(one: Path, other: Path) -> bool:
+    return not other.exists() or digest_file(one) != digest_file(other)
+
+
 def check_whole(layout: Layout, need_weights: bool = False) -> None:
-    """Check a tier against its manifest.
+    """Check a tier against its manifest, and that its results are what its records give.
 
     Args:
         layout: the tier.
@@ -73,7 +106,7 @@ def check_whole(layout: Layout, need_weights: bool = False) -> None:
     Raises:
         UserError: a file is changed, is missing or does not belong to the tier. The text names it.
     """
-    if problems := verify(layout, need_weights).problems:
+    if problems := verify_whole(layout, need_weights).problems:
         raise UserError(f"{layout.root} has problems:\n{_listed(problems)}")
 
 
@@ -115,6 +148,8 @@ def mark_current(layout: Layout, paper_values: Path) -> list[str]:
         The kinds of results that are to be made again: names of figures, `tables` and so on.
     """
     tier = load_tier(layout.config)
+    if tier.tier != layout.root.name:
+        raise UserError(f"{layout.config} is the config of another tier, '{tier.tier}'")
     note_plan(tier, layout)
     now = time.time()
     for path in layout.root.rglob("*"):

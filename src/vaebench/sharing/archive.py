@@ -1,28 +1,32 @@
-"""A tier in one archive, for those who share without DVC: written, checked, unpacked, adopted.
+"""A tier in one archive, for those who share without DVC: written, checked, moved in, adopted.
 
-An archive is a tar file whose first member is the tier's manifest; every other member is a file
-that the manifest names, and is believed only if it has the digest given there.
+An archive is a tar file whose first member is the tier's manifest. Every other member is a file
+that the manifest names, with the digest given there.
 """
 
 import os
 import shutil
 import tarfile
 import tempfile
-from pathlib import Path, PurePosixPath
+from collections.abc import Sequence
+from pathlib import Path
 
 from vaebench.data.registry import DATASETS
 from vaebench.errors import UserError
+from vaebench.experiment.plugins import load_plugins
 from vaebench.experiment.tier import load_tier
-from vaebench.files import digest_bytes, write_atomically
-from vaebench.paths import Layout
+from vaebench.paths import PUBLISHED, Layout
 from vaebench.provenance.manifest import read_manifest
 from vaebench.runs.record import Manifest, read_record
 from vaebench.sharing.adopt import adopt_runs, check_whole
+from vaebench.sharing.config import received_tier
+from vaebench.sharing.move import importing, move_in
+from vaebench.sharing.parse import check_contents
+from vaebench.sharing.unpack import MANIFEST, unpack
 from vaebench.workflow.rules import datasets
 
-LARGEST_FILE = 256 * 1024**2
-"""No file of a tier is nearly as large; a member that says it is, is refused unread."""
-MANIFEST = "manifest.json"
+RESERVED = frozenset({PUBLISHED.parent.name})
+"""Folders in results/ that are no tier."""
 
 
 def export_tier(layout: Layout, out: Path, weights: bool) -> Path:
@@ -89,15 +93,18 @@ def publish_tier(layout: Layout, folder: Path, weights: bool) -> Path:
     return folder
 
 
-def import_tier(archive: Path, results: Path, store: Path) -> Layout:
-    """Check an archive, unpack it below `results`, and put its runs into the store.
+def import_tier(archive: Path, results: Path, store: Path, plugins: Sequence[Path] = ()) -> Layout:
+    """Check an archive, move it below `results`, and put its runs into the store.
 
-    Nothing is in place before everything is checked.
+    It is unpacked into a folder of its own and checked there: its names and sizes, its digests,
+    what each file is, and that all follow from the records of its runs. Then it is renamed. What
+    is here already stays as it is. One import runs at a time.
 
     Args:
         archive: its file, or a folder with what an archive holds.
         results: the folder of tiers.
         store: the store of finished runs.
+        plugins: the files that the tier's config may load. No other plugin runs.
 
     Returns:
         The tier.
@@ -106,25 +113,23 @@ def import_tier(archive: Path, results: Path, store: Path) -> Layout:
         UserError: the archive is damaged, holds what it should not, or a tier of that name with
             other content is there already.
     """
-    results.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=results, prefix=".import.") as folder:
-        unpacked = Layout(Path(folder) / "tier")
-        if archive.is_dir():
-            manifest = _copy(Layout(archive), unpacked, weights=True)
-        else:
-            manifest = _unpack(archive, unpacked)
+    load_plugins(plugins)
+    with importing(results) as folder:
+        unpacked = Layout(folder)
+        manifest = unpack(archive, unpacked)
+        tier = received_tier(unpacked.config)
+        if tier.tier in RESERVED:
+            raise UserError(f"{archive} is refused: no tier can be named {tier.tier!r}")
+        if tier.tier != manifest.tier:
+            raise UserError(
+                f"{archive} is refused: its manifest is of the tier {manifest.tier!r}, and its "
+                f"config of {tier.tier!r}"
+            )
+        check_contents(unpacked, manifest)
         check_whole(unpacked)
         target = Layout(results / manifest.tier)
-        if target.root.exists() and _differs(target, unpacked):
-            raise UserError(
-                f"{target.root} exists already, and is another tier than that of the archive: "
-                "move it away first"
-            )
-        adopt_runs(unpacked, store)
-        if target.root.exists():
-            shutil.copytree(unpacked.root, target.root, dirs_exist_ok=True)
-        else:
-            os.replace(unpacked.root, target.root)
+        move_in(unpacked, target, manifest)
+        adopt_runs(target, store)
     return target
 
 
@@ -134,33 +139,6 @@ def _header(name: str, path: Path) -> tarfile.TarInfo:
     header.size = path.stat().st_size
     header.mode = 0o644
     return header
-
-
-def _unpack(archive: Path, layout: Layout) -> Manifest:
-    """Write every member below `layout`, each checked before it is written."""
-    try:
-        with tarfile.open(archive, mode="r|") as members:
-            manifest: Manifest | None = None
-            seen: set[str] = set()
-            for member in members:
-                content = _read(members, member)
-                if manifest is None:
-                    if member.name != MANIFEST:
-                        raise UserError(
-                            f"{archive} is not the archive of a tier: it has no manifest first"
-                        )
-                    write_atomically(layout.manifest, content)
-                    manifest = read_manifest(layout)
-                    continue
-                if member.name in seen:
-                    raise UserError(f"{archive} is refused: it holds {member.name} twice")
-                seen.add(member.name)
-                _write(archive, layout, manifest, member.name, content)
-    except (tarfile.TarError, EOFError) as error:
-        raise UserError(f"{archive} is damaged or cut off ({error})") from None
-    if manifest is None:
-        raise UserError(f"{archive} is empty")
-    return manifest
 
 
 def _copy(there: Layout, layout: Layout, weights: bool) -> Manifest:
@@ -174,30 +152,6 @@ def _copy(there: Layout, layout: Layout, weights: bool) -> Manifest:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(there.root / name, target)
     return manifest
-
-
-def _read(members: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    name = PurePosixPath(member.name)
-    if not member.isfile() or name.is_absolute() or ".." in name.parts:
-        raise UserError(
-            f"the archive is refused: {member.name!r} is not a plain file inside the tier"
-        )
-    if member.size > LARGEST_FILE:
-        raise UserError(f"the archive is refused: {member.name} has {member.size} bytes")
-    file = members.extractfile(member)
-    content = b"" if file is None else file.read()
-    if len(content) != member.size:
-        raise UserError(f"the archive is cut off in {member.name}")
-    return content
-
-
-def _write(archive: Path, layout: Layout, manifest: Manifest, name: str, content: bytes) -> None:
-    wanted = manifest.files.get(name) or manifest.weights.get(name)
-    if wanted is None:
-        raise UserError(f"{archive} is refused: its manifest does not name {name}")
-    if digest_bytes(content) != wanted:
-        raise UserError(f"{archive} is refused: {name} does not have the digest of the manifest")
-    write_atomically(layout.root / name, content)
 
 
 def _lost(published: Layout, layout: Layout) -> list[str]:
@@ -214,11 +168,3 @@ def _runs(layout: Layout) -> dict[str, str]:
     """The records of a tier's runs by the digest of their settings, each with its path."""
     names = [name for name in read_manifest(layout).files if name.endswith("metrics.json")]
     return {read_record(layout.root / name).digests.settings: name for name in names}
-
-
-def _differs(there: Layout, unpacked: Layout) -> bool:
-    """Whether a folder is another tier; one that snakemake has only planned is none yet."""
-    if there.manifest.exists():
-        return there.manifest.read_bytes() != unpacked.manifest.read_bytes()
-    files = {path for path in there.root.rglob("*") if path.is_file()}
-    return not files <= {there.config, there.hashes}

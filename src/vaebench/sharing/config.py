@@ -1,0 +1,86 @@
+"""Reads the config of a tier that somebody else made, without running anything that it names."""
+
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from vaebench.errors import UserError
+from vaebench.experiment.plugins import loaded_plugins
+from vaebench.experiment.tier import Tier, load_tier
+from vaebench.paths import Layout
+from vaebench.yaml_text import read_yaml
+
+LARGEST_CONFIG = 4 * 1024**2
+"""Bytes."""
+MOST_RUNS = 100_000
+
+
+def received_tier(path: Path) -> Tier:
+    """The tier of a config that somebody else wrote. It loads no plugin.
+
+    Raises:
+        UserError: the config is refused, names a plugin that is not loaded yet, or plans more than
+            `MOST_RUNS` runs.
+    """
+    if path.stat().st_size > LARGEST_CONFIG:
+        raise UserError(f"{path} is refused: it has more than {LARGEST_CONFIG:,} bytes")
+    values = read_yaml(path)
+    if not isinstance(values, dict):
+        raise UserError(f"{path} is refused: it is not the config of a tier")
+    refuse_unasked_plugins(values, path)
+    if not isinstance(values.get("claims", []), list):
+        raise UserError(f"{path} is refused: claims: a finished tier has the list itself here")
+    if (runs := _planned(values)) > MOST_RUNS:
+        raise UserError(f"{path} is refused: it plans {runs:,} runs, more than {MOST_RUNS:,}")
+    return load_tier(path)
+
+
+def check_plugins(layout: Layout, results: Path) -> None:
+    """Check that reading a tier runs nothing unasked.
+
+    The plugins of tiers in `results` run: they were made here, or imported on demand. Those of
+    another folder have to be loaded before.
+
+    Raises:
+        UserError: the config of a tier elsewhere names a plugin that is not loaded.
+    """
+    is_here = layout.root.resolve().is_relative_to(results.resolve())
+    if not is_here and layout.config.is_file():
+        if layout.config.stat().st_size > LARGEST_CONFIG:
+            raise UserError(f"{layout.config} is refused: it has too many bytes")
+        values = read_yaml(layout.config)
+        if isinstance(values, dict):
+            refuse_unasked_plugins(values, layout.config)
+
+
+def refuse_unasked_plugins(values: dict[str, Any], path: Path) -> None:
+    """Check that every plugin that a config names was loaded before, because a person asked for it.
+
+    Raises:
+        UserError: one was not. The text names it.
+    """
+    plugins = values.get("plugins") or []
+    if not isinstance(plugins, list):
+        raise UserError(f"{path} is refused: plugins: not a list")
+    loaded = loaded_plugins()
+    for plugin in map(str, plugins):
+        there = (path.parent / plugin).resolve()
+        if there not in loaded:
+            raise UserError(
+                f"the tier's config names the plugin {plugin!r}. A plugin is a program, which is "
+                "not run unasked. If you have the file and trust it, put it there "
+                f"(as {str(there)!r}) and add --plugin {str(there)!r}"
+            )
+
+
+def _planned(values: dict[str, Any]) -> int:
+    """An upper limit on the number of runs, before anything is made for each of them."""
+    experiments = values.get("experiments")
+    axes = [
+        experiment["axes"].values()
+        for experiment in (experiments if isinstance(experiments, list) else [])
+        if isinstance(experiment, dict) and isinstance(experiment.get("axes"), dict)
+    ]
+    return sum(
+        prod(len(one) for one in lists if isinstance(one, list)) for lists in map(list, axes)
+    )
