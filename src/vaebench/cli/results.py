@@ -14,7 +14,7 @@ from vaebench.errors import UserError
 from vaebench.experiment.figures import FIGURES
 from vaebench.experiment.tier import Tier, dump_tier, find_layout, find_tier, load_tier
 from vaebench.extras import require
-from vaebench.files import write_atomically
+from vaebench.files import has_text, write_atomically
 from vaebench.paths import DATA, PAPER_VALUES, PUBLISHED, Layout
 
 CONTROLS = "controls"
@@ -120,7 +120,7 @@ def collect(
     loaded = load_tier(find_tier(tier))
     layout = Layout.of(loaded.tier)
     text = dump_tier(loaded, layout.root)
-    if not layout.config.exists() or layout.config.read_text() != text:
+    if not has_text(layout.config, text):
         write_atomically(layout.config, text.encode())
     collect_runs(loaded, layout, finished_only)
     typer.echo(layout.runs)

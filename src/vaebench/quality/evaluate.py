@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from vaebench.data.prepared import Arrays, data_digest, load
@@ -17,6 +15,7 @@ from vaebench.numerics.streams import generator
 from vaebench.progress import log
 from vaebench.quality.classifier import (
     BATCH,
+    WEIGHTS,
     load_classifier,
     save_classifier,
     to_images,
@@ -24,10 +23,16 @@ from vaebench.quality.classifier import (
 )
 from vaebench.quality.measures import Reference, compare, components
 from vaebench.quality.samples import sample_images
+from vaebench.reading.arrays import read_arrays
+from vaebench.reading.tensors import read_tensors
 from vaebench.runs.measured import is_measured
 from vaebench.runs.record import ClassifierRecord, EvaluationRecord, RunRecord, read_as, read_record
 from vaebench.runs.sources import accepted_quality, quality_digest
 from vaebench.runs.store import has_run, keep_evaluation, kept_evaluation
+
+AGAIN = (
+    "samples are drawn from the weights, so train the run again (runs in the store are only copied)"
+)
 
 
 @dataclass(frozen=True)
@@ -129,6 +134,9 @@ def evaluate_runs(
     if not todo:
         return
     arrays = load(data / "prepared", records[0].run.dataset)
+    # Parsed with care before it is used, as a file of another's tier.
+    read_tensors(classifier.parent / WEIGHTS, "remove the folder and run the tier again",
+                 known.weights, str(classifier))  # fmt: skip
     reference = Reference.of(
         load_classifier(classifier.parent, known.weights, device),
         *(to_images(images, device) for images in (arrays.train_images, arrays.test_images)),
@@ -153,18 +161,16 @@ def evaluate_runs(
 def _samples(
     target: EvaluationTarget, record: RunRecord, data: Arrays, device: torch.device
 ) -> Tensor:
-    with np.load(target.folder / "arrays.npz", allow_pickle=False) as archive:
-        name = "prior_cholesky" if "prior_cholesky" in archive.files else "prior_std"
-        prior_std = torch.from_numpy(archive[name])
-    return sample_images(
-        record.run, load_file(target.weights), prior_std, data.test_images.shape, device
-    )
+    named = str(target.folder / "metrics.json")
+    arrays = read_arrays(target.folder / "arrays.npz", AGAIN, record.digests.arrays, named)
+    weights = read_tensors(target.weights, AGAIN, record.digests.weights, named)
+    prior_std = torch.from_numpy(arrays.get("prior_cholesky", arrays["prior_std"]))
+    return sample_images(record.run, weights, prior_std, data.test_images.shape, device)
 
 
 def _check_weights(target: EvaluationTarget, record: RunRecord) -> None:
     if not target.weights.exists() or digest_file(target.weights) != record.digests.weights:
         raise UserError(
             f"{target.weights} is missing or not the file that {target.folder / 'metrics.json'} "
-            "names: samples are drawn from the weights, so train the run again (runs in the store "
-            "are only copied)"
+            f"names: {AGAIN}"
         )

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
@@ -14,6 +13,10 @@ from vaebench.experiment.grid import Experiment, expand
 from vaebench.experiment.needs import Found
 from vaebench.experiment.tier import Tier, load_tier
 from vaebench.paths import Layout
+from vaebench.reading.arrays import read_arrays
+from vaebench.reading.tables import read_table
+
+AGAIN = "collect the runs again"
 
 
 @dataclass(frozen=True)
@@ -65,14 +68,10 @@ class Results:
         """The arrays of a run, see `evaluation/arrays.py`.
 
         Raises:
-            UserError: the file is missing.
+            UserError: the file is missing or damaged.
         """
         path = self.layout.run(row["experiment"], row["folder"]) / "arrays.npz"
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                return {name: archive[name] for name in archive.files}
-        except FileNotFoundError:
-            raise UserError(f"{path} is missing: collect the runs again") from None
+        return read_arrays(path, AGAIN)
 
 
 def load_results(root: Path) -> Results:
@@ -85,12 +84,7 @@ def load_results(root: Path) -> Results:
     for path in (layout.config, layout.runs, layout.history):
         if not path.exists():
             raise UserError(f"{path} is missing: run the tier, or `vaebench collect` if it is run")
-    try:
-        runs, history = pd.read_parquet(layout.runs), pd.read_parquet(layout.history)
-    except ValueError as error:
-        raise UserError(
-            f"{layout.runs} or {layout.history} is damaged ({error}): collect the runs again"
-        ) from None
+    runs, history = (read_table(path, AGAIN) for path in (layout.runs, layout.history))
     return Results(layout, load_tier(layout.config), runs, history)
 
 
