@@ -13,6 +13,7 @@ import yaml
 
 from vaebench.errors import UserError
 from vaebench.files import has_conflict, read_content
+from vaebench.plain_text import CONTROL
 
 DEEPEST = 30
 """The most lists and mappings inside each other."""
@@ -169,6 +170,8 @@ def _check_size(node: yaml.Node) -> None:
         if known is None:
             sizes[id(one)] = unfinished
             known = 1
+            if isinstance(one, yaml.ScalarNode) and CONTROL.search(one.value):
+                raise yaml.YAMLError(f"{_line(one)}: a text has control characters")
             if isinstance(one, yaml.SequenceNode):
                 known += sum(size(item) for item in one.value)
             elif isinstance(one, yaml.MappingNode):

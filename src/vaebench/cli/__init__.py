@@ -19,6 +19,7 @@ from vaebench.cli import (
 )
 from vaebench.cli.app import app
 from vaebench.errors import UserError
+from vaebench.plain_text import printable
 from vaebench.progress import show_log_lines
 
 __all__ = [
@@ -42,10 +43,10 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        print(f"vaebench: {error}", file=sys.stderr)
+        print(printable(f"vaebench: {error}"), file=sys.stderr)
         sys.exit(2)
     except OSError as error:
         # For a missing or unwritable file, or a full disk, the path suffices.
         where = f"{error.filename}: " if error.filename else ""
-        print(f"vaebench: {where}{error.strerror or error}", file=sys.stderr)
+        print(printable(f"vaebench: {where}{error.strerror or error}"), file=sys.stderr)
         sys.exit(1)

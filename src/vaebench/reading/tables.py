@@ -61,9 +61,9 @@ def _check_sizes(metadata: pq.FileMetaData) -> None:
 
 def _text_columns(schema: pa.Schema) -> list[str]:
     for field in schema:
-        if pa.types.is_nested(field.type):
-            raise UserError(f"its column {field.name!r} holds lists")
-    kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary)
+        if pa.types.is_nested(field.type) or pa.types.is_binary(field.type):
+            raise UserError(f"its column {field.name!r} holds {field.type}")
+    kinds = (pa.types.is_string, pa.types.is_large_string)
     return [field.name for field in schema if any(is_kind(field.type) for is_kind in kinds)]
 
 
@@ -71,6 +71,8 @@ def _check_texts(table: pa.Table, names: list[str]) -> None:
     total = 0
     for name in names:
         for chunk in table.column(name).chunks:
+            if pc.any(pc.match_substring_regex(chunk.dictionary, "[[:cntrl:]]")).as_py():
+                raise UserError(f"its column {name!r} has control characters")
             lengths = pc.binary_length(chunk.dictionary)
             total += pc.sum(lengths.take(chunk.indices)).as_py() or 0
     if total > MOST_TEXT:

@@ -6,6 +6,7 @@ from typing import Any
 
 from vaebench.errors import UserError
 from vaebench.files import has_conflict, read_content
+from vaebench.plain_text import CONTROL, CONTROL_IN_JSON
 from vaebench.reading.parsing import parsing
 
 LARGEST = 16 * 1024**2
@@ -55,9 +56,10 @@ def parse_json(content: bytes, path: Path, remedy: str) -> Any:
     with parsing(path, "a JSON file", remedy):
         if has_conflict(content):
             raise UserError("it has the marks of a merge conflict")
-        return json.loads(
-            content.decode("utf-8"), object_pairs_hook=_object, parse_constant=_not_finite
-        )
+        text = content.decode("utf-8")
+        if CONTROL.search(text) or CONTROL_IN_JSON.search(text):
+            raise UserError("it has control characters, which could command a terminal")
+        return json.loads(text, object_pairs_hook=_object, parse_constant=_not_finite)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

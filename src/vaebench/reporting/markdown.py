@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from vaebench.files import has_text, write_atomically
 from vaebench.paths import Layout
-from vaebench.reporting.text import escape
+from vaebench.plain_text import escape
 
 
 def render(

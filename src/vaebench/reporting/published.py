@@ -9,11 +9,11 @@ from vaebench.claims.ledger_text import POWER_TEXT, mark, survives_text
 from vaebench.errors import UserError
 from vaebench.files import has_text, write_atomically
 from vaebench.paths import Layout
+from vaebench.plain_text import escape
 from vaebench.reading.text import read_text
 from vaebench.reporting.content import Content, ShownFigure, content_of
 from vaebench.reporting.headline import headline_of
 from vaebench.reporting.markdown import render
-from vaebench.reporting.text import escape
 from vaebench.results.read import Results
 from vaebench.workflow.rules import DEFAULT_TIER
 
