@@ -64,23 +64,26 @@ def kill_at_random(
     seed: int,
     between: Callable[[], None] = lambda: None,
     whole_group: bool = True,
+    longest: float = 8.0,
 ) -> int:
     """Start a command again and again, each time killed at a random moment; then let it end.
 
     Args:
         command: what is killed.
-        kills: how often.
+        kills: how often it is to be still running then. A command that ends sooner is started
+            again.
         seed: of the random moments.
         between: called after each kill, to look at what is there.
         whole_group: whether the children get the signal too; else they become orphans.
+        longest: the seconds within which it is killed. They get fewer if it ends sooner.
 
     Returns:
-        How often it was still running when it was killed.
+        How often it was still running when it was killed: `kills`.
     """
     chance = random.Random(seed)
     started = time.monotonic()
-    hit, longest = 0, 8.0
-    for _ in range(kills):
+    hit = 0
+    while hit < kills:
         process = command.start()
         time.sleep(chance.uniform(0.05, longest))
         number = chance.choice(SIGNALS)
@@ -88,7 +91,7 @@ def kill_at_random(
             hit += 1
             (os.killpg if whole_group else os.kill)(process.pid, number)
         else:
-            longest = max(1.0, longest * 0.7)  # it ends sooner than that
+            longest = max(0.5, longest * 0.7)  # it ends sooner than that
         process.communicate(timeout=600)
         between()
         assert time.monotonic() - started < 3000

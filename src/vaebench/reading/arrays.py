@@ -69,14 +69,16 @@ class ArrayArchive:
         Raises:
             UserError: it is damaged, or not what its header says.
         """
-        with parsing(self._path, KIND, self._remedy):
-            try:
-                with self._file.open(self._members[name]) as member:
-                    return read_array(member, self._members[name].file_size)  # type: ignore[arg-type]
-            except UserError as error:
-                raise UserError(f"its array '{name}' {error}") from None
-            except Exception as error:
-                raise UserError(f"its array '{name}' is damaged: {error}") from None
+        end = f": {self._remedy}" if self._remedy else ""
+        try:
+            with self._file.open(self._members[name]) as member:
+                return read_array(member, self._members[name].file_size)  # type: ignore[arg-type]
+        # As in `parsing`: the errors of numpy, zipfile and several decoders.
+        except Exception as error:
+            found = f"it {error}" if isinstance(error, UserError) else str(error)
+            raise UserError(
+                f"{self._path}: the array '{name}' cannot be read ({found}){end}"
+            ) from None
 
 
 @contextmanager
