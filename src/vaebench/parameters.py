@@ -83,11 +83,10 @@ class Parameter:
             if self.choices and value not in self.choices:
                 return f"should be one of: {', '.join(self.choices)}"
             return None if self.check is None else self.check(value)
-        # First, since a whole number may be too large for a float.
+        if isinstance(value, float) and not math.isfinite(value):
+            return "should be a finite number"
         if abs(value) > LARGEST:
             return f"should be between -{LARGEST:g} and {LARGEST:g}"
-        if not math.isfinite(value):
-            return "should be a finite number"
         if self.minimum is not None and value < self.minimum:
             return f"should be at least {self.minimum:g}"
         if self.above is not None and value <= self.above:

@@ -40,7 +40,7 @@ def test_the_expected_epochs_are_those_that_training_records(
 ) -> None:
     run = settings(epochs=epochs)
     recorded = [number for number in range(1, epochs + 1) if is_recorded(run, number)]
-    points = list(expected_points(epochs, None, 7 * epochs))
+    points = list(expected_points(epochs, None, 7))
     assert points == [(number, 7 * number) for number in recorded]
 
 

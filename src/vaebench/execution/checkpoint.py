@@ -248,8 +248,8 @@ def _is_finite(stacked: Sequence[torch.Tensor], k: int) -> bool:
 def _points_until(pack: Pack, step: int) -> Iterator[tuple[int | None, int]]:
     """The epochs and steps after which these runs have been evaluated, at a step."""
     run = pack.shared
-    last = (run.epochs or 0) * pack.steps_per_epoch
-    return takewhile(lambda point: point[1] <= step, expected_points(run.epochs, run.steps, last))
+    whole = expected_points(run.epochs, run.steps, pack.steps_per_epoch)
+    return takewhile(lambda point: point[1] <= step, whole)
 
 
 @torch.no_grad()

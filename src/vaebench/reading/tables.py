@@ -63,7 +63,7 @@ def _text_columns(schema: pa.Schema) -> list[str]:
     for field in schema:
         if pa.types.is_nested(field.type) or pa.types.is_binary(field.type):
             raise UserError(f"its column {field.name!r} holds {field.type}")
-    kinds = (pa.types.is_string, pa.types.is_large_string)
+    kinds = (pa.types.is_string, pa.types.is_large_string, pa.types.is_dictionary)
     return [field.name for field in schema if any(is_kind(field.type) for is_kind in kinds)]
 
 

@@ -53,8 +53,8 @@ def problem_of(record: RunRecord) -> str | None:
         return f"its status is {record.status}, and its diverged_step {record.diverged_step}"
     if record.digests.settings != run.digest:
         return "it names the digest of other settings than it has"
-    last = record.history[-1].step if record.history else 0
-    if problem := history_problem(record.history, expected_points(run.epochs, run.steps, last)):
+    first, last = (record.history[k].step if record.history else 0 for k in (0, -1))
+    if problem := history_problem(record.history, expected_points(run.epochs, run.steps, first)):
         return problem
     if record.diverged_step is not None and not 1 <= record.diverged_step <= last:
         return f"it diverged at step {record.diverged_step} of {last}"
@@ -66,18 +66,17 @@ def problem_of(record: RunRecord) -> str | None:
 
 
 def expected_points(
-    epochs: int | None, steps: int | None, last: int
+    epochs: int | None, steps: int | None, steps_per_epoch: int
 ) -> Iterator[tuple[int | None, int]]:
     """The epoch and the step of each point of a history.
 
     Args:
         epochs: of the whole training. None if it is counted in steps.
         steps: of the whole training. None if it is counted in epochs.
-        last: the step of the last epoch.
+        steps_per_epoch: its steps in each epoch.
     """
     if epochs is not None:
-        size = last // epochs
-        yield from ((number, number * size) for number in _recorded(epochs))
+        yield from ((number, number * steps_per_epoch) for number in _recorded(epochs))
         return
     total = steps or 0
     interval = max(1, total // INTERVALS)

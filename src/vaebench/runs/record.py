@@ -307,12 +307,15 @@ def read_as(model: type[T], path: Path, remedy: str) -> T:
         UserError: it is missing, damaged or of another version. The text ends with the remedy.
     """
     try:
-        values = read_object(path, remedy)
+        values = read_object(path, "")
         if values.pop(CHECKSUM, None) != checksum(values):
             raise ValueError("damaged, or changed by hand: it has not the digest that it ends with")
         return model.model_validate(values)
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} is no valid record ({error}): {remedy}") from None
+    except (UserError, ValueError, RecursionError) as error:
+        if not path.exists():
+            raise UserError(f"{path} is missing: {remedy}") from None
+        found = str(error).removeprefix(f"{path} is ")
+        raise UserError(f"{path} is no valid record ({found}): {remedy}") from None
 
 
 def checksum(values: dict[str, Any]) -> str:
