@@ -29,7 +29,7 @@ def experiment(**changes: Any) -> dict[str, Any]:
         (experiment(name="a" * 300), "at most 100 characters"),
         (experiment(settings={"hidden_units": 10**7}), "hidden_units.*at most 1e"),
         (experiment(settings={"hidden_layers": 10**5}), "hidden_layers.*at most 1000"),
-        (experiment(settings={"learning_rate": 1e200}), "less than or equal to 1e"),
+        (experiment(settings={"learning_rate": 1e200}), "less than or equal to 10{30}"),
         (experiment(settings={"batch_size": 10**12}), "less than or equal to 1000000000"),
         (experiment(axes={"latent_dim": list(range(1, 400)), "seed": list(range(400))}),
          "axes: they have 319,200 combinations; at most 100,000"),
@@ -58,7 +58,7 @@ def test_markup_in_a_claim_is_shown_as_it_is() -> None:
     line = Judged(
         id="own", place="", says=nasty, paper="", statistic="s", unit="nats", expects="above 0",
         value=None, low=None, high=None, interval="none", parts={}, verdict=Verdict.NOT_RUN,
-        reason=nasty, source="own",
+        reason=nasty, source="own", runs="", as_in_paper=True,
     )  # fmt: skip
     text = to_markdown("small", [line])
     assert not re.search(r"(?<!\\)[<\[*`](script|x\]|bold|code)", text)

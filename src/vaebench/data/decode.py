@@ -128,6 +128,8 @@ def open_image(images: ImageFiles, name: str, formats: tuple[str, ...]) -> Itera
             yield image
     except UserError as error:
         raise UserError(f"{images.place}: '{name}' {error}") from None
+    except MemoryError:
+        raise
     # Pillow's decoders raise struct.error, KeyError, TypeError and more for damaged files.
     except Exception as error:
         kinds = " or ".join(formats)

@@ -92,6 +92,8 @@ def open_archive(path: Path) -> ImageFiles:
     def read(name: str) -> bytes:
         try:
             return archive.read(images[name])
+        except MemoryError:
+            raise
         # The reasons of several decoders, among them NotImplementedError and struct's own.
         except Exception as error:
             raise UserError(f"{path}: '{name}' is damaged ({error})") from None

@@ -73,6 +73,8 @@ class ArrayArchive:
         try:
             with self._file.open(self._members[name]) as member:
                 return read_array(member, self._members[name].file_size)  # type: ignore[arg-type]
+        except MemoryError:
+            raise
         # As in `parsing`: the errors of numpy, zipfile and several decoders.
         except Exception as error:
             found = f"it {error}" if isinstance(error, UserError) else str(error)
