@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pickle
+import shutil
 import struct
 import tracemalloc
 import zipfile
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from safetensors.torch import save
 
+from tests.conftest import PROJECT
 from vaebench.data.decode import open_image
 from vaebench.data.image_files import files_of, open_archive
 from vaebench.errors import UserError
@@ -30,6 +32,7 @@ from vaebench.reading.arrays import open_archive as open_npz
 from vaebench.reading.tables import read_table
 from vaebench.reading.tensors import tensors_of
 from vaebench.reading.text import read_json, read_object, read_text
+from vaebench.results.read import load_results
 from vaebench.yaml_text import read_yaml
 
 NPZ, WEIGHTS = Path("a.npz"), Path("w.safetensors")
@@ -146,8 +149,8 @@ def test_arrays_are_as_numpy_reads_them(
 @pytest.mark.parametrize(
     ("content", "found"),
     [
-        (b"", "not a .npz archive"),
-        (npy("(2,)", bytes(16)), "not a .npz archive"),
+        (b"", "not a .npz file"),
+        (npy("(2,)", bytes(16)), "not a .npz file"),
         (with_members(a=b"text"), "'a' is not a numpy array"),
         (with_members(a_npy=b""), "'a' cannot be read"),
         (with_members(a_npy=npy("(1000000000000,)", bytes(8))), "its header says 8,000,000,000"),
@@ -281,6 +284,23 @@ def test_a_table_is_as_pandas_reads_it(tmp_path: Path) -> None:
     frame.to_parquet(tmp_path / "a.parquet", index=False, write_page_checksum=True)
     found = read_table(tmp_path / "a.parquet", REMEDY)
     pd.testing.assert_frame_equal(found, pd.read_parquet(tmp_path / "a.parquet"))
+
+
+def test_a_table_of_other_columns_is_refused(tmp_path: Path) -> None:
+    root = tmp_path / "evidence"
+    shutil.copytree(PROJECT / "results" / "published" / "evidence", root)
+    path = root / "runs.parquet"
+    runs = pd.read_parquet(path)
+    for table, found in (
+        (pd.DataFrame({"x": [1]}), r"runs\.parquet lacks the columns .*objective.*test_elbo"),
+        (runs.drop(columns="seed"), "lacks the columns seed: collect"),
+        (runs.assign(test_mse="<b>"), "no numbers in its column test_mse"),
+    ):
+        table.to_parquet(path)
+        with pytest.raises(UserError, match=found):
+            load_results(root)
+    runs.to_parquet(path)
+    assert len(load_results(root).runs) == len(runs)
 
 
 def test_pictures_that_unpack_without_end_are_refused(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ MOST_MEMBERS = 10_000
 LONGEST_HEADER = 10_000
 MOST_PACKED = 1100
 """No deflated file is larger than this many times its packed size."""
-KIND = "a .npz archive"
+KIND = "a .npz file"
 
 
 def read_arrays(
@@ -77,9 +77,8 @@ class ArrayArchive:
             raise
         # As in `parsing`: the errors of numpy, zipfile and several decoders.
         except Exception as error:
-            found = f"it {error}" if isinstance(error, UserError) else str(error)
             raise UserError(
-                f"{self._path}: the array '{name}' cannot be read ({found}){end}"
+                f"{self._path}: the array '{name}' cannot be read ({error}){end}"
             ) from None
 
 
@@ -124,7 +123,7 @@ def read_array(file: BinaryIO, size: int) -> NDArray[Any]:
     while done < wanted:
         part = file.read(min(wanted - done, 1 << 24))
         if not part:
-            raise UserError("ends too early")
+            raise UserError("it ends too early")
         view[done : done + len(part)] = part
         done += len(part)
     file.read(1)  # the end of a member, at which its checksum is compared
@@ -181,14 +180,14 @@ def read_header(file: BinaryIO, size: int) -> Header:
         shape, order, dtype = read(file, max_header_size=LONGEST_HEADER)
     except Exception as error:
         reason = "" if isinstance(error, KeyError) else f": {str(error).splitlines()[0][:120]}"
-        raise UserError(f"has no header of numpy's{reason}") from None
+        raise UserError(f"it has no header of numpy's{reason}") from None
     if dtype.hasobject:
-        raise UserError("holds Python objects (a pickle), which are never loaded")
+        raise UserError("it holds Python objects (a pickle), which are never loaded")
     if any(side < 0 for side in shape):
-        raise UserError(f"has the shape {list(shape)}")
+        raise UserError(f"it has the shape {list(shape)}")
     wanted, there = math.prod(shape) * dtype.itemsize, size - file.tell()
     if wanted != there:
-        raise UserError(f"has {there:,} bytes of numbers, and its header says {wanted:,}")
+        raise UserError(f"it has {there:,} bytes of numbers, and its header says {wanted:,}")
     return Header(shape, order, dtype, file.tell())
 
 

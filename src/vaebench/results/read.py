@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 from vaebench.errors import UserError
 from vaebench.experiment.grid import Experiment, expand
 from vaebench.experiment.needs import Found
+from vaebench.experiment.settings import Settings
 from vaebench.experiment.tier import Tier, load_tier
 from vaebench.paths import Layout
 from vaebench.reading.arrays import read_arrays
 from vaebench.reading.tables import read_table
 
 AGAIN = "collect the runs again"
+KEY = ("experiment", "folder")
+"""The columns that say which run a row is of."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +87,20 @@ def load_results(root: Path) -> Results:
     for path in (layout.config, layout.runs, layout.history):
         if not path.exists():
             raise UserError(f"{path} is missing: run the tier, or `vaebench collect` if it is run")
-    runs, history = (read_table(path, AGAIN) for path in (layout.runs, layout.history))
+    runs, history = read_table(layout.runs, AGAIN), read_table(layout.history, AGAIN)
+    # Former versions had fewer optional settings.
+    settings = {name for name, field in Settings.model_fields.items() if field.is_required()}
+    _check_columns(layout.runs, runs, {*KEY, "status", "run_hash", *settings})
+    _check_columns(layout.history, history, {*KEY, "epoch", "step"})
     return Results(layout, load_tier(layout.config), runs, history)
+
+
+def _check_columns(path: Path, frame: pd.DataFrame, wanted: set[str]) -> None:
+    if missing := sorted({*wanted, "test_elbo"} - set(frame.columns)):
+        raise UserError(f"{path} lacks the columns {', '.join(missing)}: {AGAIN}")
+    for name in frame.columns[frame.columns.str.startswith("test_")]:
+        if not pd.api.types.is_numeric_dtype(frame[name]) and frame[name].notna().any():
+            raise UserError(f"{path} has no numbers in its column {name}: {AGAIN}")
 
 
 def select(frame: pd.DataFrame, **values: Any) -> pd.DataFrame:
