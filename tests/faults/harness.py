@@ -65,6 +65,7 @@ def kill_at_random(
     between: Callable[[], None] = lambda: None,
     whole_group: bool = True,
     longest: float = 8.0,
+    afresh: Callable[[], None] = lambda: None,
 ) -> int:
     """Start a command again and again, each time killed at a random moment; then let it end.
 
@@ -76,6 +77,8 @@ def kill_at_random(
         between: called after each kill, to look at what is there.
         whole_group: whether the children get the signal too; else they become orphans.
         longest: the seconds within which it is killed. They get fewer if it ends sooner.
+        afresh: called after it has ended by itself. It may remove the results, so that later kills
+            find something to do.
 
     Returns:
         How often it was still running when it was killed: `kills`.
@@ -94,6 +97,8 @@ def kill_at_random(
             longest = max(0.5, longest * 0.7)  # it ends sooner than that
         process.communicate(timeout=600)
         between()
+        if process.returncode == 0:
+            afresh()
         assert time.monotonic() - started < 3000
     command.finish()
     return hit

@@ -49,7 +49,12 @@ def test_training_killed_at_random_ends_bit_equal(
     started = time.monotonic()
     whole.finish()
     longest = min(15.0, time.monotonic() - started)
-    hit = kill_at_random(killed, 16 if LONG else 3, seed, longest=longest)
+
+    def remove() -> None:
+        for name in ("out", ".vaebench"):
+            shutil.rmtree(folders[1] / name)
+
+    hit = kill_at_random(killed, 16 if LONG else 3, seed, longest=longest, afresh=remove)
     count(f"{AT_RANDOM} training", hit)
     assert outcome(folders[1] / "out") == outcome(folders[0] / "out")
     assert not any((folders[1] / ".vaebench" / "states").glob("*.state"))
