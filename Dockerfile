@@ -11,6 +11,8 @@ RUN apt-get update \
 
 WORKDIR /vaebench
 COPY . .
-RUN make setup
+# A container may run as a user without a home and a name (`docker run --user`), and writes here.
+ENV HOME=/tmp LOGNAME=vaebench
+RUN make setup && chmod a+rwx . results
 ENV PATH=/vaebench/.venv/bin:$PATH
 CMD ["vaebench", "--help"]

@@ -2,24 +2,38 @@
 PYTHON ?= python3
 BIN := .venv/bin
 TORCH := $(shell cat torch-version.txt)
-# uv does not read pip's variable for folders with wheels; nothing here names a place.
-export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 CORES ?= all
+# An environment is no place for packages of the user.
+export PIP_USER := 0
+# A container may run as a user without a home, and tools keep their caches there.
+ifneq ($(shell test -d "$$HOME" && test -w "$$HOME" && echo yes),yes)
+export HOME := $(CURDIR)/.home
+endif
+# What the lock is made of. Folders with wheels are left out: they may hold other builds.
+LOCK := UV_FIND_LINKS= $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade \
+  --generate-hashes --no-deps --no-annotate --no-header
+AUDITOR := 2.10.1
+OF_TORCH := '^(torch|triton|nvidia-[a-z0-9-]+|cuda-[a-z0-9-]+)=='
 
 .DEFAULT_GOAL := help
-.PHONY: help setup smoke paper publish pages docs push pull faults slurm-up slurm-down test test-slurm test-page lint format lock schema check-mnist benchmark benchmark-history clean
+.PHONY: help setup smoke paper publish pages docs push pull faults slurm-up slurm-down test test-slurm test-page lint format lock audit schema check-mnist benchmark benchmark-history clean
 
 help:  ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.installed  ## make the environment .venv from the lock
 
-.venv/.installed: requirements.lock torch-version.txt pyproject.toml
+# Every package has the hash of the lock. Torch too, unless it comes from a folder of the user's.
+.venv/.installed: installer.lock requirements.lock torch.lock torch-version.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.5'
-	$(BIN)/uv pip install --python .venv -r requirements.lock 'torch==$(TORCH)'
-	$(BIN)/uv pip install --python .venv --no-deps --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r installer.lock
+	set -e; settings=$$($(BIN)/python tools/uv_settings.py); eval "$$settings"; \
+	uv="$(BIN)/uv pip install --python .venv"; \
+	$$uv --require-hashes --no-deps --build-constraints requirements.lock -r requirements.lock; \
+	if [ -n "$${UV_FIND_LINKS-}" ]; then $$uv 'torch==$(TORCH)'; \
+	else $$uv --require-hashes --no-deps -r torch.lock; fi; \
+	$$uv --no-deps --no-build-isolation --editable .
 	touch $@
 
 # In jobs of many runs: with so little to train, most of a job would be its start.
@@ -82,11 +96,17 @@ format: setup  ## rewrite the sources in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile workflow
 
-lock: setup  ## resolve pyproject.toml anew into requirements.lock (names and versions only)
-	$(BIN)/uv lock --quiet --python .venv --upgrade
-	$(BIN)/uv export --quiet --frozen --all-groups --extra workflow --extra docs --no-hashes --no-emit-project --no-annotate --no-header \
-	  | grep -vE '^(torch|triton|nvidia-[a-z0-9-]+|cuda-[a-z0-9-]+)==' > requirements.lock
+lock: setup  ## resolve pyproject.toml anew into the locks (names, versions and hashes; no addresses)
+	UV_FIND_LINKS= $(BIN)/uv lock --quiet --python .venv --upgrade
+	$(BIN)/uv export --quiet --frozen --all-groups --extra workflow --extra docs --no-hashes --no-emit-project --no-annotate --no-header > .venv/pins.txt
 	rm uv.lock
+	sed -nE 's/^torch==([0-9.]+).*/\1/p' .venv/pins.txt > torch-version.txt
+	grep -vE $(OF_TORCH) .venv/pins.txt | $(LOCK) - -o requirements.lock
+	grep -E $(OF_TORCH) .venv/pins.txt | $(LOCK) - -o torch.lock
+	echo uv | $(LOCK) - -o installer.lock
+
+audit: setup  ## ask a public list for known faults of the packages in the locks; needs the network
+	$(BIN)/uv tool run pip-audit@$(AUDITOR) --strict --disable-pip --require-hashes -r requirements.lock -r torch.lock
 
 schema: setup  ## write config/schema.json and docs/config.md from the models of the config
 	$(BIN)/python -m vaebench schema > config/schema.json

@@ -92,7 +92,8 @@ def start(options: argparse.Namespace, latent_dim: int, threads: int) -> list[Co
                     python, str(CONTESTANTS / f"{file}.py"), kind,
                     *map(str, (latent_dim, runs, threads, options.images)), options.device,
                 ],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                encoding="utf-8",
                 env=os.environ | {"PYTHONPATH": str(CONTESTANTS.parent)},  # for `packs`
             ),
         )

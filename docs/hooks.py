@@ -96,7 +96,7 @@ def on_files(files: Any, config: Any) -> Any:
     from mkdocs.structure.files import File
 
     for path, name in PAGES.items():
-        files.append(File.generated(config, name, content=(ROOT / path).read_text()))
+        files.append(File.generated(config, name, content=(ROOT / path).read_text("utf-8")))
     pages = [file for file in files if file.src_uri.endswith(".md")]
     for page in pages:
         for path in links_of(page.content_string, page.src_uri):

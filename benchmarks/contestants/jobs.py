@@ -19,7 +19,7 @@ def main() -> None:
                 sys.executable, ours, "float32",
                 *map(str, (task.latent_dim, task.runs, 1, task.images)), task.device,
             ],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8",
         )
         for _ in range(task.threads)
     ]  # fmt: skip

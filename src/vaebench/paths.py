@@ -16,6 +16,16 @@ STORE_VARIABLE = "VAEBENCH_STORE"
 """The environment variable with the folder of the store."""
 PUBLISHED = RESULTS / "published" / "paper"
 """The tier that the documents show, kept in git."""
+
+
+def chosen_store() -> Path:
+    """The store that the environment names, or else that of the project.
+
+    A `~` in it is the home, also where no shell has seen it.
+    """
+    return Path(os.path.expanduser(os.environ.get(STORE_VARIABLE) or STORE))  # noqa: PTH111
+
+
 _OF_THE_WHEEL = Path(__file__).with_name("paper_values.yaml")
 PAPER_VALUES = CONFIGS / "paper_values.yaml"
 """The paper's numbers and claims. Outside of a clone, it is the copy of the file in the wheel, or
@@ -50,6 +60,11 @@ class Layout:
     def config(self) -> Path:
         """The tier's config as resolved, every default written out."""
         return self.root / "config.yaml"
+
+    @property
+    def owner(self) -> Path:
+        """The name of the config file that these results belong to."""
+        return self.root / "owner.txt"
 
     @property
     def hashes(self) -> Path:

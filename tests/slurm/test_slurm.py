@@ -39,7 +39,7 @@ def test_the_one_command_runs_jobs_on_slurm_as_large_as_the_site_says(
     assert {worker["slurm"]["SLURM_JOB_ID"] for worker in workers} == {j["JobId"] for j in jobs}
     for slurm in (worker["slurm"] for worker in workers):
         assert slurm["CUDA_VISIBLE_DEVICES"] in ("0", "1")
-        assert slurm["SLURMD_NODENAME"] == command("hostname", "-s")
+        assert command("hostname", "-s") not in slurm.values()
         assert (slurm["ATTEMPT"], slurm["RESTARTS"]) == ("1", "0")
     # Short rules ran here.
     assert (cluster.root / "results" / "tiny" / "index.html").exists()

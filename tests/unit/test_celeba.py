@@ -1,5 +1,6 @@
 """Preparing images in CelebA's layout, from generated JPEGs: none of them is CelebA's."""
 
+import errno
 import io
 import json
 import os
@@ -134,6 +135,31 @@ def test_a_folder_and_an_archive_give_the_same_bytes(tmp_path: Path, raw: Path) 
 
 def left_over(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_folder_inside_the_folder_is_found(tmp_path: Path, raw: Path) -> None:
+    """Kaggle has it so."""
+    images = raw / celeba.FOLDER
+    images.rename(raw / "inner")
+    images.mkdir()
+    with pytest.raises(UserError, match=r"img_align_celeba has no images \*\.jpg"):
+        prepared.prepare(NAME, tmp_path, [])
+    (raw / "inner").rename(images / celeba.FOLDER)
+    prepared.prepare(NAME, tmp_path, [])
+    assert len(load(tmp_path).train_images) == 14
+
+
+@pytest.mark.usefixtures("raw")
+def test_a_disk_without_space_is_named_before_images_are_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(OSError, match=r"No space left on device: .*train_images\.npy"):
+        prepared.prepare(NAME, tmp_path, [])
+    assert not list(tmp_path.rglob("train_images.npy"))
 
 
 def test_a_mirror_that_is_a_folder_serves_it(

@@ -57,7 +57,7 @@ def test_the_mean_bound_is_that_of_the_metrics(
     given = {
         **({"posterior": posterior} if len(one.posterior) > 1 else {}),
         **({"prior": prior} if len(one.prior) > 1 else {}),
-        **{n: 2 for n, p in one.parameters.items() if n == "importance_samples"},
+        **{n: 2 for n in ("importance_samples",) if n in one.parameters},
         **{n: 1.0 for n, p in one.parameters.items() if p.default is None},
     }
     run = settings(objective=objective, latent_dim=2, latent_scale=3.0, **given)

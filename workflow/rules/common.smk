@@ -1,9 +1,9 @@
 # What all rules share: the tier, its paths, and what snakemake was started with.
-import os
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
+from vaebench.experiment.owner import check_owner, claim_results
 from vaebench.experiment.tier import load_tier
 from vaebench.errors import UserError
 from vaebench.runs.finished import (
@@ -16,16 +16,17 @@ from vaebench.runs.finished import (
 from vaebench.experiment.jobs import job_rules
 from vaebench.paths import (
     CLAIM_FORMATS,
+    DATA,
     FIGURE_FORMATS,
     PAPER_VALUES,
-    STORE,
-    STORE_VARIABLE,
     TABLE_FORMATS,
     Layout,
+    chosen_store,
 )
 from vaebench.progress import log, show_log_lines
 from vaebench.runs.measures import MEASURES
 from vaebench.runs.places import fill_places, fillings
+from vaebench.workflow.dates import end_future_dates
 from vaebench.workflow.lock import hold_folder
 from vaebench.provenance.stages import (
     claims_digest,
@@ -39,6 +40,7 @@ from vaebench.workflow.rules import (
     collected_equations,
     dataset_digest,
     datasets,
+    environment_file,
     for_job,
     gpu_of_a_job,
     job_classifier,
@@ -46,6 +48,7 @@ from vaebench.workflow.rules import (
     job_made_from,
     measured_datasets,
     measured_from,
+    name_user,
     note_dry_plan,
     note_plan,
     plan_files,
@@ -69,8 +72,11 @@ IS_PLANNING = workflow.is_main_process
 IS_DRY_RUN = workflow.output_settings.dryrun
 
 try:
-    TIER = load_tier(tier_file(CONFIG_FILES, config))
+    CONFIG = tier_file(CONFIG_FILES, config)
+    TIER = load_tier(CONFIG)
     LAYOUT = Layout.of(TIER.tier)
+    if IS_PLANNING:
+        (check_owner if IS_DRY_RUN else claim_results)(TIER, CONFIG, LAYOUT)
     RUNS_PER_JOB = whole_number(DEFAULTS, "runs_per_job", least=1)
     # Of the rules that go on from what an earlier attempt saved. Where the profile says nothing,
     # --retries counts, as for all other rules. The snakemake of a job leaves retries to this one.
@@ -78,7 +84,7 @@ try:
     if IS_PLANNING:
         show_log_lines()
     # Runs that are finished elsewhere, for places that no job will come to.
-    KEPT = Path(os.environ.get(STORE_VARIABLE) or STORE)
+    KEPT = chosen_store()
     if IS_PLANNING and IS_DRY_RUN:
         PLAN = note_dry_plan(TIER, LAYOUT)
         if fills_places() and (EMPTY := fillings(TIER, LAYOUT, KEPT)):
@@ -87,6 +93,7 @@ try:
                 "elsewhere, and then collects and shows them, which is not planned here"
             )
     elif IS_PLANNING:
+        end_future_dates([LAYOUT.root, DATA / "prepared", PAPER_VALUES])
         PLAN = note_plan(TIER, LAYOUT)
         hold_folder(Path(".snakemake"))
         if fills_places():
@@ -95,8 +102,11 @@ try:
         PLAN = plan_files(LAYOUT)
 except (UserError, OSError) as error:
     raise WorkflowError(str(error))
+name_user()
 put_own_commands_on_path()
-ENVIRONMENT = "../envs/vaebench.yaml"
+ENVIRONMENT = environment_file(
+    workflow.current_basedir.get_path_or_uri(secret_free=True)
+)
 ON_GPU = expects_gpu(TIER.execution.device)
 GPU = gpu_of_a_job(DEFAULTS, ON_GPU)
 THREADS = 1 if ON_GPU else TIER.execution.threads

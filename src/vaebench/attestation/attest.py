@@ -192,7 +192,7 @@ class _Side:
         return {name: tuple(lines) for name, lines in self._read()["parts"].items()}
 
     def _read(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((self.out / "results.json").read_text())
+        found: dict[str, Any] = json.loads((self.out / "results.json").read_text("utf-8"))
         return found
 
     def train(self, cases: Sequence[Case], advance: Callable[[int], None]) -> None:
@@ -231,14 +231,14 @@ class _Side:
         }
         command = [sys.executable, "-P", str(WORKER), *arguments]
         with (
-            path.open("w") as file,
+            path.open("w", encoding="utf-8") as file,
             subprocess.Popen(
-                command, env=environment, stdout=subprocess.PIPE, stderr=file, text=True
+                command, env=environment, stdout=subprocess.PIPE, stderr=file, encoding="utf-8"
             ) as process,
         ):
             yield from process.stdout or ()
         if process.returncode != 0:
-            end = "\n".join(path.read_text().splitlines()[-5:])
+            end = "\n".join(path.read_text("utf-8").splitlines()[-5:])
             raise UserError(f"the sources in {self.sources} cannot be trained:\n{end}")
 
 
@@ -264,7 +264,7 @@ def _worktree(commit: str) -> Iterator[Path]:
 def _git(*arguments: str) -> str:
     command = ["git", "-C", str(PACKAGE), *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True)
     except OSError:
         raise UserError("git is not installed: an attestation compares with a commit") from None
     except subprocess.CalledProcessError as error:

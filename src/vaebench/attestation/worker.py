@@ -241,7 +241,7 @@ def _precision(bits: int) -> Iterator[None]:
     if bits == 32:
         yield
         return
-    import vaebench.quality.evaluate
+    import vaebench.quality.evaluate  # noqa: F401
     import vaebench.training.loop  # noqa: F401
 
     inputs = {"to_pixels", "to_images", "normal"}
@@ -308,7 +308,7 @@ def main() -> None:
         # An incomplete folder is passed over in favour of the installed package.
         sys.exit(f"{sources} holds no package vaebench")
     api = load_api()
-    cases, out = json.loads(Path(sys.argv[2]).read_text()), Path(sys.argv[3])
+    cases, out = json.loads(Path(sys.argv[2]).read_text("utf-8")), Path(sys.argv[3])
     out.mkdir(parents=True, exist_ok=True)
     results: dict[str, Any] = {}
     for case in cases:
@@ -324,7 +324,8 @@ def main() -> None:
             )
         print(case["name"], flush=True)
     if sys.argv[1] == "train":
-        (out / "results.json").write_text(json.dumps({"parts": api.parts(), "cases": results}))
+        text = json.dumps({"parts": api.parts(), "cases": results})
+        (out / "results.json").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,8 @@ Modules that import torch or seaborn are imported inside the commands, so that `
 are fast.
 """
 
+import io
+import os
 import sys
 
 from vaebench.cli import (
@@ -40,6 +42,12 @@ __all__ = [
 def main() -> None:
     """Run the command line. Errors that a user can correct are printed without a traceback."""
     show_log_lines()
+    # Notebooks export a backend of their own kernel, which matplotlib refuses elsewhere.
+    os.environ["MPLBACKEND"] = "agg"
+    for stream in (sys.stdout, sys.stderr):
+        # What a terminal's encoding lacks is written as an escape sequence, such as \\u03a3.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except UserError as error:

@@ -1,5 +1,6 @@
 """Options and preparations that several commands share."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -38,6 +39,8 @@ StoreOption = Annotated[
     Path,
     typer.Option(
         envvar=STORE_VARIABLE,
+        # A quoted ~ reaches this program as it is.
+        callback=lambda path: Path(os.path.expanduser(path)),  # noqa: PTH111
         help="Folder with finished runs and saved states. Runs found there are not trained again.",
     ),
 ]

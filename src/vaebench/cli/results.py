@@ -12,6 +12,7 @@ from vaebench.data.described import dataset_of
 from vaebench.data.registry import DATASETS, check_known
 from vaebench.errors import UserError
 from vaebench.experiment.figures import FIGURES
+from vaebench.experiment.owner import claim_results
 from vaebench.experiment.tier import Tier, dump_tier, find_layout, find_tier, load_tier
 from vaebench.extras import require
 from vaebench.files import has_text, write_atomically
@@ -119,6 +120,7 @@ def collect(
 
     loaded = load_tier(find_tier(tier))
     layout = Layout.of(loaded.tier)
+    claim_results(loaded, find_tier(tier), layout)
     text = dump_tier(loaded, layout.root)
     if not has_text(layout.config, text):
         write_atomically(layout.config, text.encode())

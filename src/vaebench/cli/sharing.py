@@ -1,16 +1,17 @@
 """Commands that check results, tell where they come from, and hand them to others."""
 
+import contextlib
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from vaebench.cli.app import CHECK, SHARE, TierOption, TiersOption, app
+from vaebench.cli.app import CHECK, SHARE, SHOW, TierOption, TiersOption, app
 from vaebench.cli.options import StoreOption
 from vaebench.cli.results import PaperValuesOption
 from vaebench.errors import UserError
-from vaebench.experiment.tier import find_layout
-from vaebench.paths import CONFIGS, PAPER_VALUES, RESULTS, SNAKEFILE, STORE
+from vaebench.experiment.tier import find_layout, load_tier
+from vaebench.paths import CONFIGS, PAPER_VALUES, RESULTS, SNAKEFILE, STORE, Layout
 from vaebench.progress import log
 
 
@@ -50,6 +51,8 @@ def verify(
         found = verify_tier(layout, weights)
         for problem in found.problems:
             typer.echo(problem)
+        if found.problems and layout.config.exists():
+            _name_left_over(layout)
         for level, count in sorted(found.attested.items()):
             typer.echo(
                 f"{layout.root}: {count} of {found.runs} runs were made by sources that are "
@@ -69,6 +72,33 @@ def verify(
         whole = whole and not found.problems
     if not whole:
         raise typer.Exit(1)
+
+
+def _name_left_over(layout: Layout) -> None:
+    """Say how to remove what the config of a tier had before, if that is there."""
+    from vaebench.runs.left_over import left_over
+
+    with contextlib.suppress(UserError):  # a config that cannot be read is among the problems
+        if found := left_over(load_tier(layout.config), layout):
+            typer.echo(
+                f"{layout.root}: {len(found)} files are of what its config no longer has: "
+                f"`vaebench tidy --tier {layout.root}` removes them; runs stay in the store"
+            )
+
+
+@app.command(rich_help_panel=SHOW)
+def tidy(tier: TierOption, store: StoreOption = STORE) -> None:
+    """Remove the results of runs, figures and tables that the config of a tier no longer has.
+
+    The runs stay in the store, so that they are not trained again if the config has them again.
+    """
+    from vaebench.runs.left_over import tidy as tidy_tier
+
+    layout = find_layout(tier)
+    count = tidy_tier(load_tier(layout.config), layout, store)
+    typer.echo(f"{layout.root}: {count} files removed")
+    if count:
+        typer.echo("run the tier again: it makes the tables and the manifest anew")
 
 
 @app.command(rich_help_panel=CHECK)

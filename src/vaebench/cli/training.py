@@ -31,6 +31,7 @@ from vaebench.errors import UserError
 from vaebench.execution.slurm_job import job_deadline
 from vaebench.experiment.grid import Experiment, expand
 from vaebench.experiment.jobs import chosen_blocks
+from vaebench.experiment.owner import check_owner, claim_results
 from vaebench.experiment.settings import can_be_packed
 from vaebench.experiment.tier import describe, find_tier, load_tier
 from vaebench.families import POSTERIORS, PRIORS
@@ -258,6 +259,8 @@ def run(
     --budget is spent, and with 75 if it stops before the wall time of a Slurm job ends.
     """
     config = load_tier(find_tier(tier))
+    layout = Layout.of(config.tier)
+    check_owner(config, find_tier(tier), layout)
     deadline = job_deadline() if budget is None else time.monotonic() + parse_duration(budget)
     chosen = config.experiments if experiment is None else [config.experiment(experiment)]
     packs = chosen_blocks(chosen, cell or None, runs)
@@ -279,13 +282,13 @@ def run(
     from vaebench.execution.check_objective import check_packs
     from vaebench.execution.session import targets_of, train_targets
 
-    layout = Layout.of(config.tier)
     missing = [
         [run.settings for run in pack.runs]
         for name, pack in packs
         if not all(is_finished(layout, name, run) for run in pack.runs)
     ]
     check_packs(missing, DATA, resources.device)
+    claim_results(config, find_tier(tier), layout)
     for done, (name, pack) in enumerate(packs):
         targets = targets_of(layout, name, pack.runs)
         if not train_targets(f"{name} {pack.label}", targets, resources):

@@ -95,7 +95,14 @@ def _find(name: str, raw: Path, mirrors: list[str]) -> tuple[ImageFiles, Path]:
                 f"{folder / PARTITION} is missing: it says which images are for training, and "
                 "comes with CelebA"
             )
-        images = open_folder(folder / FOLDER) if has_folder else open_archive(archive)
+        if not has_folder:
+            return open_archive(archive), folder / PARTITION
+        images, nested = open_folder(folder / FOLDER), folder / FOLDER / FOLDER
+        # Kaggle's archive has the folder twice, one inside the other.
+        if not images.marks and nested.is_dir():
+            images = open_folder(nested)
+        if not images.marks:
+            raise UserError(f"{folder / FOLDER} has no images *.jpg, nor has {FOLDER}/ in it")
         return images, folder / PARTITION
     listing = "\n".join(f"  - {folder}" for folder in folders)
     raise UserError(

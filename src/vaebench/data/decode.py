@@ -152,4 +152,24 @@ def _open(path: Path, note: Path, shape: tuple[int, ...]) -> tuple[Mapped, dict[
     except (OSError, ValueError, UserError):
         pass
     note.unlink(missing_ok=True)
-    return np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape), {}
+    out = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    _reserve(path)
+    return out, {}
+
+
+def _reserve(path: Path) -> None:
+    """Reserve the disk space of a new file, which has none yet.
+
+    On a disk that is full, the process would die of the signal SIGBUS when it writes into the file.
+
+    Raises:
+        OSError: the disk has no space for it, or cannot reserve any.
+    """
+    if not hasattr(os, "posix_fallocate"):  # macOS
+        return
+    with path.open("r+b") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            path.unlink()
+            raise OSError(error.errno, error.strerror, str(path)) from None

@@ -49,6 +49,8 @@ class CheckpointHeader(BaseModel):
     seconds: float
     diverged: list[int | None]
     history: list[list[HistoryPoint]]
+    compiled: bool = False
+    """Whether steps are compiled."""
     pack: list[str] | None = None
     """Of a kept state: the names of all runs that were trained together, see `continuation`."""
 
@@ -102,6 +104,7 @@ def save_checkpoint(
         seconds=state.seconds,
         diverged=state.diverged,
         history=state.history,
+        compiled=state.compiled,
         pack=pack,
     )
     tensors = {
@@ -146,6 +149,7 @@ def restore_checkpoint(
         ) from None
     state.step, state.seconds = header.step, header.seconds
     state.diverged, state.history = header.diverged, header.history
+    state.compiled = header.compiled
     return True
 
 
@@ -230,7 +234,7 @@ def check_numbers(
     # A float32 counts no further.
     if updates is None or updates.numel() != 1 or updates.item() != min(step, MOST_COUNTED):
         raise RefusedError("the updates of its optimiser are not those of its step")
-    stacked = [t for name, t in tensors.items() if t.is_floating_point() and t.ndim]
+    stacked = [t for t in tensors.values() if t.is_floating_point() and t.ndim]
     if any(len(tensor) != count for tensor in stacked):
         raise RefusedError(f"its tensors are not of {count} runs")
     for k, diverged in enumerate(header.diverged):

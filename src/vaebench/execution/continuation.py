@@ -84,7 +84,7 @@ def restore_kept(
             continue
         state.step, state.seconds = step, max(header.seconds for header in headers)
         state.diverged = [header.diverged[0] for header in headers]
-        state.history = history
+        state.history, state.compiled = history, headers[0].compiled
         return None
     return reason
 

@@ -81,7 +81,9 @@ def describe_driver(device: "torch.device") -> str | None:
         return None
     query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     try:
-        lines = subprocess.run(query, capture_output=True, text=True, check=True).stdout.split()
+        lines = subprocess.run(
+            query, capture_output=True, encoding="utf-8", check=True
+        ).stdout.split()
     except (OSError, subprocess.CalledProcessError):
         lines = []
     return f"driver {lines[0] if lines else 'unknown'}, CUDA {torch.version.cuda}"
@@ -89,7 +91,7 @@ def describe_driver(device: "torch.device") -> str | None:
 
 def _processor_name() -> str:
     try:
-        with open("/proc/cpuinfo") as file:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
             names = [
                 line.split(":", 1)[1].strip() for line in file if line.startswith("model name")
             ]

@@ -42,10 +42,12 @@ from vaebench.files import (
 )
 from vaebench.paths import Layout
 from vaebench.progress import TrainingProgress, log
+from vaebench.runs.environment import environment_digest
 from vaebench.runs.record import Digests, RunRecord, Timing
 from vaebench.runs.run_hash import accepted_hashes
 from vaebench.runs.sources import source_digest
 from vaebench.runs.store import (
+    START_OVER,
     FinishedRun,
     get_run,
     has_run,
@@ -55,6 +57,7 @@ from vaebench.runs.store import (
     stage_run,
     stored_hash,
 )
+from vaebench.training.compiled import chosen, compiler
 from vaebench.training.final_metrics import final_metrics
 from vaebench.training.held_out import held_out_count
 from vaebench.training.loop import train
@@ -129,7 +132,7 @@ def train_targets(label: str, targets: Sequence[Target], resources: Resources) -
             for target in targets
         ]
         if resources.start_over:
-            _forget_damaged(store, hashes)
+            _forget_damaged(store, targets, hashes)
         missing = _missing(store, targets, hashes)
         restored = len(targets) - len(missing)
         if restored:
@@ -143,8 +146,16 @@ def train_targets(label: str, targets: Sequence[Target], resources: Resources) -
                 if not _train(session, resources, tracked):
                     return False
                 _commit(session, new, resources, tracked)
+    lacking = 0
     for target, value in zip(targets, hashes, strict=True):
-        _publish(get_run(resources.store, value), target)
+        run = get_run(store, value)
+        _publish(run, target)
+        lacking += _lacks_weights(run, target)
+    if lacking:
+        log.info(
+            f"[{label}] the weights of {lacking} of {len(targets)} runs are missing; to train them "
+            f"again: {START_OVER}"
+        )
     return True
 
 
@@ -170,14 +181,22 @@ def _missing(store: Path, targets: Sequence[Target], hashes: Sequence[str]) -> l
     return [k for k in missing if not has_run(store, hashes[k])]
 
 
-def _forget_damaged(store: Path, hashes: Sequence[str]) -> None:
-    for value in hashes:
+def _forget_damaged(store: Path, targets: Sequence[Target], hashes: Sequence[str]) -> None:
+    """Remove finished runs from the store that are damaged, or whose weights are nowhere."""
+    for target, value in zip(targets, hashes, strict=True):
         try:
-            if has_run(store, value):
-                get_run(store, value)
+            if has_run(store, value) and _lacks_weights(get_run(store, value), target):
+                raise UserError(f"the weights of the run in {target.folder} are missing")
         except UserError as error:
             log.info(f"starting over: {str(error).splitlines()[0]}")
             remove_run(store, value)
+
+
+def _lacks_weights(run: FinishedRun, target: Target) -> bool:
+    is_there = target.weights.exists() and (
+        digest_file(target.weights) == run.record.digests.weights
+    )
+    return run.weights is None and not is_there
 
 
 def _prepare(label: str, runs: Sequence[Settings], resources: Resources) -> _Session:
@@ -210,6 +229,8 @@ def _prepare(label: str, runs: Sequence[Settings], resources: Resources) -> _Ses
         log.info(f"[{label}] continues after step {state.step} of {pack.steps}")
     elif not resources.start_over:
         _continue_shorter_runs(label, pack, key, state, resources)
+    if state.step == 0:
+        state.compiled = chosen(pack)
     return _Session(label, pack, state, data, path, key)
 
 
@@ -286,9 +307,10 @@ def _evaluate(session: _Session, hashes: Sequence[str]) -> Iterator[FinishedRun]
     """Evaluate a trained pack. Yields the record, arrays and weights of each run."""
     pack, state = session.pack, session.state
     _note_infinite_weights(state)
-    worker = describe_worker(pack.train_images.device, len(pack.runs))
-    lock = Path("requirements.lock")
-    environment = digest_file(lock) if lock.exists() else None
+    worker = describe_worker(
+        pack.train_images.device, len(pack.runs), compiler() if state.compiled else None
+    )
+    environment = environment_digest()
     for k, measured in enumerate(final_metrics(pack, state, session.data)):
         settings = pack.runs[k]
         parameters = {name: stack[k] for name, stack in state.parameters.items()}

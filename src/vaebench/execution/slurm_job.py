@@ -11,13 +11,14 @@ MARGIN = 120
 remaining time if that is later."""
 TOLD = (
     *("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SLURM_JOB_PARTITION"),
-    *("SLURMD_NODENAME", "CUDA_VISIBLE_DEVICES"),
+    "CUDA_VISIBLE_DEVICES",
 )
-"""The environment variables of a job that are recorded."""
+"""The environment variables of a job that are recorded. The name of its node is not: records are
+handed to others."""
 
 
 def describe_job() -> dict[str, str]:
-    """The Slurm job, node and GPU of this process, and the number of its attempt.
+    """The Slurm job and GPU of this process, and the number of its attempt.
 
     `ATTEMPT` counts, from 1, the submissions of the job by Snakemake. `RESTARTS` counts how often
     Slurm put it back into the queue. The result is empty outside Slurm.
@@ -25,6 +26,7 @@ def describe_job() -> dict[str, str]:
     job = os.environ.get("SLURM_JOB_ID")
     if job is None:
         return {}
+    log.info(f"Slurm job {job} on {os.environ.get('SLURMD_NODENAME', 'an unknown node')}")
     known = {name: os.environ[name] for name in TOLD if name in os.environ}
     if attempt := os.environ.get("VAEBENCH_ATTEMPT"):
         known["ATTEMPT"] = attempt
@@ -69,7 +71,9 @@ def _ask_queue(job: str, field: str) -> str | None:
     """A field of the job, from `squeue`. None if there is no answer."""
     command = ["squeue", "--noheader", "--jobs", _task(job), "--Format", f"{field}:30"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", check=True, timeout=30
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     lines = done.stdout.split()

@@ -49,7 +49,12 @@ class Drawing:
 
 
 def set_style() -> None:
-    """Apply settings with which the bytes of a figure depend only on its content."""
+    """Apply settings with which the bytes of a figure depend only on its content.
+
+    A user's matplotlibrc and MPLBACKEND do not count.
+    """
+    matplotlib.use("agg")
+    matplotlib.rcdefaults()
     sns.set_theme(context="paper", style="ticks", font="DejaVu Sans")
     matplotlib.rcParams.update(
         {"svg.hashsalt": "vaebench", "svg.fonttype": "path", "savefig.dpi": DPI, "figure.dpi": DPI}

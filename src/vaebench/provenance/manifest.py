@@ -8,12 +8,13 @@ from vaebench.experiment.tier import load_tier
 from vaebench.files import digest_file, remove_leftovers, write_atomically
 from vaebench.paths import Layout
 from vaebench.provenance.stages import code_digests
+from vaebench.runs.environment import environment_digest
 from vaebench.runs.record import Manifest, read_as, read_record
 
-UNLISTED = frozenset({"logs", "benchmarks", "weights", "hashes.txt", "manifest.json"})
-"""Files in a tier's folder that the manifest does not list as results: logs, benchmarks of jobs and
-the plan. Weights are listed apart, with the digests in the records of their runs, since the files
-may be missing."""
+UNLISTED = frozenset({"logs", "benchmarks", "weights", "hashes.txt", "manifest.json", "owner.txt"})
+"""Files in a tier's folder that the manifest does not list as results: logs, benchmarks of jobs,
+the plan and the name of the config file. Weights are listed apart, with the digests in the records
+of their runs, since the files may be missing."""
 
 
 def write_manifest(layout: Layout, paper_values: Path) -> Path:
@@ -23,12 +24,11 @@ def write_manifest(layout: Layout, paper_values: Path) -> Path:
     """
     for folder in [layout.root, *(path for path in layout.root.rglob("*") if path.is_dir())]:
         remove_leftovers(folder)
-    lock = Path("requirements.lock")
     manifest = Manifest(
         code=code_digests(load_tier(layout.config).figures),
         paper_values=digest_file(paper_values),
         tier=layout.root.name,
-        environment=digest_file(lock) if lock.exists() else None,
+        environment=environment_digest(),
         files={name: digest_file(layout.root / name) for name in listed_files(layout)},
         weights=dict(sorted(_weights(layout))),
     )

@@ -77,7 +77,7 @@ def run_facts(record: RunRecord, basis: str) -> dict[str, str]:
         "device": f"{worker.device}, {worker.processor}, {worker.threads} threads, "
         f"{worker.packed_runs} runs packed{', ' + slurm if slurm else ''}",
         "software": f"Python {worker.python}, {libraries}; "
-        f"lock {_short(digests.environment or 'none')}",
+        f"environment {_short(digests.environment or 'none')}",
     }
 
 

@@ -206,10 +206,10 @@ def _check_accounts(layout: Layout) -> Iterator[str]:
     }
     accounts[layout.claims("md")] = records_digest(rows["metrics_digest"])
     for path, records in accounts.items():
-        if read_comment(path.read_text()).get("records") != records:
+        if read_comment(path.read_text("utf-8")).get("records") != records:
             yield f"{path}: made from other runs than these"
     ledger = layout.claims("json")
-    made_from = json.loads(ledger.read_text()).get("made_from", {})
+    made_from = json.loads(ledger.read_text("utf-8")).get("made_from", {})
     if made_from.get("records") != accounts[layout.claims("md")]:
         yield f"{ledger}: made from other runs than these"
 

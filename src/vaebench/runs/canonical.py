@@ -173,7 +173,7 @@ def _is_string(statement: ast.stmt) -> bool:
 
 
 def _parse(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(), str(path))
+    return ast.parse(path.read_text("utf-8"), str(path))
 
 
 def _definition_text(statement: ast.stmt, folder: Path) -> str:

@@ -138,6 +138,7 @@ class Worker(Record):
     processor: str
     driver: str | None
     platform: str
+    """The system, the kind of processor and the C library, such as `Linux x86_64 glibc 2.36`."""
     python: str
     libraries: dict[str, str]
     threads: int
@@ -149,6 +150,18 @@ class Worker(Record):
     dirty: bool | None
     """Whether tracked files differed from the commit."""
     slurm: dict[str, str]
+    arithmetic: dict[str, str] = {}
+    """The vector instructions that torch uses on CPUs, those environment variables that decide how
+    numbers are rounded and are set, and the compiler of the steps if they were compiled. Former
+    records lack it."""
+
+    @model_serializer(mode="wrap")
+    def _as_recorded(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without what a former record lacks, so that it keeps its text."""
+        values: dict[str, Any] = handler(self)
+        if "arithmetic" not in self.model_fields_set:
+            del values["arithmetic"]
+        return values
 
 
 class Digests(Record):
@@ -158,7 +171,8 @@ class Digests(Record):
     sources: str
     data: str
     environment: str | None
-    """The digest of requirements.lock, if it exists."""
+    """The digest of requirements.lock and of torch's version, if that file exists. In former
+    records, of the file alone."""
     weights: str
     arrays: str
 
@@ -251,7 +265,8 @@ class Manifest(Record):
     schema_version: Literal[2] = 2
     tier: Name
     environment: str | None
-    """The digest of requirements.lock, if it exists."""
+    """The digest of requirements.lock and of torch's version, if that file exists. In former
+    records, of the file alone."""
     code: dict[str, str]
     """The digests of the code that made the files, see `provenance.stages.code_digests`."""
     paper_values: str

@@ -204,7 +204,7 @@ def locked(store: Path, names: Sequence[str]) -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         # Locks are taken in sorted order, so two packs that share runs cannot block each other.
         for name in sorted(set(names)):
-            file = stack.enter_context((folder / f"{name}.lock").open("a+"))
+            file = stack.enter_context((folder / f"{name}.lock").open("a+", encoding="utf-8"))
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

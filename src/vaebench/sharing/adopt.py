@@ -125,7 +125,7 @@ def mark_current(layout: Layout, paper_values: Path) -> list[str]:
         *("--configfile", str(layout.config)),
     ]
     environment = {**os.environ, FINISHED_ONLY: AS_IT_IS if is_partial(layout) else "0"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", env=environment)
     if done.returncode != 0:
         raise UserError(f"snakemake could not adopt {layout.root}:\n{done.stderr.strip()}")
     for path in (layout.root / "logs").rglob("*.log"):

@@ -16,8 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import Tensor
 
+from vaebench.training.compiled import compiled
 from vaebench.training.pack import Pack, TrainingState
-from vaebench.training.step import Steps, step
+from vaebench.training.step import Gradients, Steps, by_autograd, step
 
 
 def on_threads(pack: Pack, state: TrainingState) -> Steps:
@@ -25,6 +26,11 @@ def on_threads(pack: Pack, state: TrainingState) -> Steps:
     threads, size = torch.get_num_threads(), pack.shared.batch_size
     lanes = min(threads, len(pack.runs))
     alone = [(pack.only(k), state.only(k)) for k in range(len(pack.runs))]
+    gradients: list[Gradients] = [by_autograd] * len(alone)
+    if state.compiled:
+        made = compiled(alone, lanes)
+        state.compiled = made is not None
+        gradients = made or gradients
     pool = ThreadPoolExecutor(
         lanes, initializer=torch.set_num_threads, initargs=(threads // lanes,)
     )
@@ -51,6 +57,7 @@ def on_threads(pack: Pack, state: TrainingState) -> Steps:
                         noise[k : k + 1, draws],
                         rates[number],
                         done + number,
+                        gradients[k],
                     )
                 except BaseException:
                     turns.stop()

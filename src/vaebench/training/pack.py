@@ -146,6 +146,8 @@ class TrainingState:
     """The step (from 1) at which each run's loss became non-finite."""
     history: list[list[HistoryPoint]] = field(default_factory=list)
     """The metrics of each run during training."""
+    compiled: bool = False
+    """Whether steps are compiled, see `training/compiled.py`."""
 
     def only(self, k: int) -> "TrainingState":
         """The state of the `k`-th run alone. It shares memory with this state.

@@ -53,6 +53,31 @@ def one_by_one(pack: Pack, state: TrainingState) -> Steps:
     return take
 
 
+Gradients = Callable[[Pack, Parameters, Tensor, Tensor, int | Tensor], Sequence[Tensor]]
+"""A function that computes the objective of each run and its gradients.
+
+Args:
+    pack: the runs.
+    parameters: stacked.
+    pixels: of the batch, in [0, 1], shape [run, batch, pixel].
+    noise: standard normal, shape [run, draws x batch, latent].
+    done: the number of steps of the training before this one.
+
+Returns:
+    The objective in nats, shape [run]; the gradient of each parameter.
+"""
+
+
+def by_autograd(
+    pack: Pack, parameters: Parameters, pixels: Tensor, noise: Tensor, done: int | Tensor
+) -> list[Tensor]:
+    """The `Gradients` of plain PyTorch."""
+    objective = pack.vae.value(batch_of(pack, parameters, pixels, noise, done))
+    # Runs share no parameters, so the gradient of the sum holds the gradient of each run.
+    gradients = torch.autograd.grad(objective.sum(), list(parameters.values()))
+    return [objective.detach(), *gradients]
+
+
 def step(
     pack: Pack,
     state: TrainingState,
@@ -60,6 +85,7 @@ def step(
     noise: Tensor,
     rate: float | Tensor,
     done: int | Tensor,
+    gradients: Gradients = by_autograd,
 ) -> Tensor:
     """Take one optimisation step of every run.
 
@@ -70,32 +96,42 @@ def step(
         noise: standard normal, shape [run, draws x batch, latent].
         rate: Adam's step size.
         done: the number of steps before this one.
+        gradients: computes the objective and its gradients.
 
     Returns:
         The objective before the step, in nats, shape [run].
     """
-    objective = pack.vae.value(training_batch(pack, state.parameters, rows, noise, done))
-    parameters = list(state.parameters.values())
-    # Runs share no parameters, so the gradient of the sum holds the gradient of each run.
-    gradients = torch.autograd.grad(objective.sum(), parameters)
+    pixels = training_pixels(pack, rows, done)
+    objective, *found = gradients(pack, state.parameters, pixels, noise, done)
     if pack.shared.weight_decay is not None:
         decay(state.parameters, rate, pack.shared.weight_decay)
-    adam_step(parameters, gradients, state.moments, rate)
-    return objective.detach()
+    adam_step(list(state.parameters.values()), found, state.moments, rate)
+    return objective
 
 
 def training_batch(
     pack: Pack, parameters: Parameters, rows: Tensor, noise: Tensor, done: int | Tensor
 ) -> Batch:
     """What the objective sees in a step. Arguments as in `step`."""
+    return batch_of(pack, parameters, training_pixels(pack, rows, done), noise, done)
+
+
+def training_pixels(pack: Pack, rows: Tensor, done: int | Tensor) -> Tensor:
+    """The pixels of a batch in [0, 1], shape [run, batch, pixel]. Arguments as in `step`."""
     images = pack.train_images.index_select(0, rows.flatten()).unflatten(0, rows.shape)
     pixels = to_pixels(images)
-    seeds = pack.vae.seeds
     if pack.dynamic_binarisation:
-        pixels = bernoulli(seeds, "pixels", int(done), pixels)
+        pixels = bernoulli(pack.vae.seeds, "pixels", int(done), pixels)
+    return pixels
+
+
+def batch_of(
+    pack: Pack, parameters: Parameters, pixels: Tensor, noise: Tensor, done: int | Tensor
+) -> Batch:
+    """What the objective sees of these pixels. Arguments as in `Gradients`."""
 
     def draw(name: str, shape: tuple[int, ...]) -> Tensor:
-        return normal(seeds, "objective", f"{name}/{int(done)}", shape, pixels.device)
+        return normal(pack.vae.seeds, "objective", f"{name}/{int(done)}", shape, pixels.device)
 
     clock = Clock(done, pack.steps, pack.steps_per_epoch)
     x = pack.vae.to_data(pixels)

@@ -26,7 +26,7 @@ def hold_folder(snakemake: Path) -> None:
         snakemake: the folder `.snakemake`.
     """
     snakemake.mkdir(parents=True, exist_ok=True)
-    file = (snakemake / "vaebench.lock").open("a+")
+    file = (snakemake / "vaebench.lock").open("a+", encoding="utf-8")
     _held.append(file)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

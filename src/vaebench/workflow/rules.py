@@ -1,6 +1,7 @@
 """What the Snakemake rules ask of the grid: patterns, constraints and parameters of jobs."""
 
 import atexit
+import getpass
 import json
 import os
 import re
@@ -61,6 +62,31 @@ def tier_file(config_files: Sequence[Path | str], config: Mapping[str, Any]) -> 
 def put_own_commands_on_path() -> None:
     """Let jobs find `vaebench` beside this Python, whether or not its environment is activated."""
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+
+
+def name_user() -> None:
+    """Give the user a name, which Snakemake asks for. A container may run under an unknown number.
+
+    It goes into no record.
+    """
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["LOGNAME"] = "unknown"
+
+
+def environment_file(rules: str) -> str:
+    """The file of the conda environment, as the rules name it.
+
+    Snakemake takes braces in an absolute path for wildcards, and makes it absolute before it looks.
+
+    Args:
+        rules: the folder of the rules, or its address.
+    """
+    if not set("{}") & set(rules):
+        return "../envs/vaebench.yaml"
+    path = Path(rules).parent / "envs" / "vaebench.yaml"
+    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def whole_number(default_resources: Mapping[str, Any], name: str, least: int) -> int | None:
@@ -237,7 +263,7 @@ def shown_caption(wildcards: Any, output: Sequence[str]) -> str:  # noqa: ARG001
         output: the figure's files, of which the last is its caption.
     """
     path = Path(output[-1])
-    text = path.read_text() if path.exists() else ""
+    text = path.read_text("utf-8") if path.exists() else ""
     return re.sub(r"([\\*`|_\[\]])", r"\\\1", " ".join(text.split()))
 
 
@@ -294,7 +320,7 @@ def note_dry_plan(tier: Tier, layout: Layout) -> PlanFiles:
         places[path] = path
         if not _has(path, text):
             places[path] = folder / path.name
-            places[path].write_text(text)
+            places[path].write_text(text, encoding="utf-8")
     config = places[layout.config]
     any_config = layout.config if layout.config.exists() else config
     return PlanFiles(config, places[layout.hashes], any_config)

@@ -1,0 +1,95 @@
+"""What a tier's folder still has of an earlier config: runs, figures and tables that it named."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from vaebench.errors import UserError
+from vaebench.experiment.tier import Tier
+from vaebench.paths import Layout
+from vaebench.runs.record import read_record
+from vaebench.runs.store import (
+    EVALUATION,
+    MEASURED,
+    FinishedRun,
+    has_run,
+    keep_files,
+    kept_evaluation,
+    put_run,
+    run_folder,
+)
+
+
+def left_over(tier: Tier, layout: Layout) -> list[Path]:
+    """The sorted files of runs, figures and tables that the config does not name."""
+    runs = {f"{experiment.name}/{run.folder.as_posix()}" for experiment, run in tier.runs}
+    tables = {experiment.name for experiment in tier.experiments}
+    return sorted(
+        [
+            *(path for path, run in _of_runs(layout) if run not in runs),
+            *_others(layout.root / "figures", set(tier.figures)),
+            *_others(layout.root / "tables", tables),
+        ]
+    )
+
+
+def tidy(tier: Tier, layout: Layout, store: Path) -> int:
+    """Remove what is left over of an earlier config. Runs stay in the store, with their measures.
+
+    The manifest is removed too, since it names what is gone. The workflow writes it anew.
+
+    Args:
+        tier: the tier, as its config is now.
+        layout: the places of its files.
+        store: the store of finished runs.
+
+    Returns:
+        The number of files that were removed.
+
+    Raises:
+        UserError: a run to be removed is damaged. Nothing is removed then.
+    """
+    found = left_over(tier, layout)
+    for path in found:
+        if path.name == "metrics.json":
+            _keep(layout, path.parent, store)
+    if found:
+        layout.manifest.unlink(missing_ok=True)
+    for path in found:
+        path.unlink()
+        for folder in path.relative_to(layout.root).parents:
+            if not any((layout.root / folder).iterdir()):
+                (layout.root / folder).rmdir()
+    return len(found)
+
+
+def _of_runs(layout: Layout) -> Iterator[tuple[Path, str]]:
+    """The files of runs, each with the run's folder below `runs/`."""
+    for folder in ("runs", "weights", "codes"):
+        root = layout.root / folder
+        for path in root.rglob("*"):
+            if path.is_file():
+                place = path.with_suffix("") if folder == "codes" else path.parent
+                yield path, place.relative_to(root).as_posix()
+
+
+def _others(folder: Path, names: set[str]) -> list[Path]:
+    return [path for path in folder.glob("*") if path.is_file() and path.stem not in names]
+
+
+def _keep(layout: Layout, folder: Path, store: Path) -> None:
+    """Put a run into the store, with what was measured on it, unless it is there."""
+    record = read_record(folder / "metrics.json")
+    arrays = folder / "arrays.npz"
+    if not arrays.exists():
+        raise UserError(f"{arrays} is missing: remove {folder} yourself")
+    weights = layout.root / "weights" / folder.relative_to(layout.root / "runs")
+    if not has_run(store, record.run_hash):
+        content = next((path.read_bytes() for path in weights.glob("*.safetensors")), None)
+        written = (folder / "metrics.json").read_bytes()
+        put_run(store, FinishedRun(record, arrays.read_bytes(), content, written))
+    kept = run_folder(store, record.run_hash)
+    if (folder / EVALUATION).exists() and not kept_evaluation(store, record.run_hash).exists():
+        keep_files(store, record.run_hash, folder, [EVALUATION])
+    for names in MEASURED.values():
+        if all((folder / name).exists() and not (kept / name).exists() for name in names):
+            keep_files(store, record.run_hash, folder, names)
