@@ -263,7 +263,7 @@ def shown_caption(wildcards: Any, output: Sequence[str]) -> str:  # noqa: ARG001
         output: the figure's files, of which the last is its caption.
     """
     path = Path(output[-1])
-    text = path.read_text("utf-8") if path.exists() else ""
+    text = path.read_text("utf-8", errors="replace") if path.exists() else ""
     return re.sub(r"([\\*`|_\[\]])", r"\\\1", " ".join(text.split()))
 
 
