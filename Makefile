@@ -3,6 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 TORCH := $(shell cat torch-version.txt)
 CORES ?= all
+# Where this is set, as in many containers, each process compiles torch and pandas anew: twice the
+# processor time of most commands.
+export PYTHONDONTWRITEBYTECODE :=
 # An environment is no place for packages of the user.
 export PIP_USER := 0
 # A container may run as a user without a home, and tools keep their caches there.
@@ -31,8 +34,8 @@ setup: .venv/.installed  ## make the environment .venv from the lock
 	set -e; settings=$$($(BIN)/python tools/uv_settings.py); eval "$$settings"; \
 	uv="$(BIN)/uv pip install --python .venv"; \
 	$$uv --require-hashes --no-deps --build-constraints requirements.lock -r requirements.lock; \
-	if [ -n "$${UV_FIND_LINKS-}" ]; then $$uv 'torch==$(TORCH)'; \
-	else $$uv --require-hashes --no-deps -r torch.lock; fi; \
+	if [ -n "$${UV_FIND_LINKS-}" ]; then $$uv --compile-bytecode 'torch==$(TORCH)'; \
+	else $$uv --compile-bytecode --require-hashes --no-deps -r torch.lock; fi; \
 	$$uv --no-deps --no-build-isolation --editable .
 	touch $@
 
@@ -112,9 +115,8 @@ schema: setup  ## write config/schema.json and docs/config.md from the models of
 	$(BIN)/python -m vaebench schema > config/schema.json
 	$(BIN)/python -m vaebench schema --markdown > docs/config.md
 
-benchmark: setup  ## training against plain loops, vmap, ceilings; PEERS="--pythae PYTHON --jax PYTHON"
-	$(BIN)/python benchmarks/compare.py $(PEERS)
-	$(BIN)/python benchmarks/convolution.py
+benchmark: setup  ## measure and write docs/performance.md; PARTS="starts scale", PEERS="--pythae PYTHON --jax PYTHON"
+	$(BIN)/python benchmarks/report.py $(PARTS) $(PEERS)
 
 benchmark-history: setup  ## time the parts of training, keep the times, compare with the last ones
 	$(BIN)/pytest benchmarks -o addopts= --benchmark-autosave --benchmark-compare --benchmark-columns=median,iqr,rounds

@@ -7,5 +7,7 @@ rule default:
     default_target: True
     input:
         rules.all.input,
+    resources:
+        **SMALL,
     message:
         "all is made"

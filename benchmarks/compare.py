@@ -16,6 +16,7 @@ import platform
 import statistics
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -130,7 +131,25 @@ def table(contestants: list[Contestant]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
+def tables(options: argparse.Namespace) -> Iterator[tuple[str, str]]:
+    """The heading and the Markdown of a table for each number of dimensions and of threads."""
+    steps = options.images // BATCH
+    for latent_dim in options.latent_dim:
+        for threads in options.threads:
+            contestants = start(options, latent_dim, threads)
+            for repeat in range(options.repeats + 1):
+                for one in contestants:
+                    one.turn(steps)
+                    if repeat == 0:  # the first round warms up
+                        one.seconds.clear()
+            for one in contestants:
+                one.end()
+            threads_text = "1 thread" if threads == 1 else f"{threads} threads"
+            yield f"n = {latent_dim}, {threads_text}", table(contestants)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options, each with a value for whoever gives none."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -143,7 +162,11 @@ def main() -> None:
     parser.add_argument("--precisions", nargs="*", default=[], help="others: bfloat16, tf32")
     parser.add_argument("--pythae", metavar="PYTHON", help="a Python that has pythae and torch")
     parser.add_argument("--jax", metavar="PYTHON", help="a Python that has jax")
-    options = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    options = parser().parse_args()
     device = choose_device(options.device)
     options.device = device.type
     steps = options.images // BATCH
@@ -151,17 +174,8 @@ def main() -> None:
         f"{describe_device(device)}; Python {platform.python_version()}, torch "
         f"{version('torch')}; {options.repeats} turns of {steps} steps"
     )
-    for latent_dim in options.latent_dim:
-        for threads in options.threads:
-            contestants = start(options, latent_dim, threads)
-            for repeat in range(options.repeats + 1):
-                for one in contestants:
-                    one.turn(steps)
-                    if repeat == 0:  # the first round warms up
-                        one.seconds.clear()
-            for one in contestants:
-                one.end()
-            print(f"\nn = {latent_dim}, threads: {threads}\n\n{table(contestants)}", flush=True)
+    for heading, markdown in tables(options):
+        print(f"\n{heading}\n\n{markdown}", flush=True)
 
 
 if __name__ == "__main__":

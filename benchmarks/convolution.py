@@ -169,14 +169,9 @@ def arithmetic_of_a_step() -> float:
     return 2.0 * BATCH * sum(products)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--repeats", type=int, default=9)
-    parser.add_argument("--device", default="cpu")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    device = torch.device(options.device)
+def table(threads: int, repeats: int, device: torch.device) -> str:
+    """Markdown, with a line on the arithmetic of a step."""
+    torch.set_num_threads(threads)
     generator = np.random.default_rng(0)
     pixels = generator.integers(0, 256, (IMAGES, SIDE, SIDE, 3), dtype=np.uint8)
     labels = np.zeros(IMAGES, np.uint8)
@@ -192,7 +187,7 @@ def main() -> None:
         "large convolution": large,
     }
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
-    for repeat in range(options.repeats + 1):
+    for repeat in range(repeats + 1):
         for name, turn in contestants.items():
             started = time.perf_counter()
             turn()
@@ -201,27 +196,38 @@ def main() -> None:
             if repeat:  # the first round warms up
                 seconds[name].append((time.perf_counter() - started) / STEPS)
 
-    print(
-        f"{describe_device(device)}, {options.threads} threads, torch {torch.__version__}, "
-        f"Python {platform.python_version()}, {options.repeats} turns of {STEPS} steps"
-    )
     peak = [operations / (STEPS * s) for s in seconds.pop("large convolution")]
     own = arithmetic_of_a_step()
-    print(
-        f"one large convolution: {statistics.median(peak) / 1e9:.0f} GFLOP/s; "
-        f"the convolutions of a step: {own / 1e9:.1f} GFLOP"
-    )
-    print(
-        f"{'steps a second':27} {'median':>7} {'min':>6} {'max':>6}   to plain   of the large rate"
-    )
+    lines = [
+        f"The convolutions of a step are {own / 1e9:.1f} GFLOP. One large convolution makes "
+        f"{statistics.median(peak) / 1e9:.0f} GFLOP/s.",
+        "",
+        "| | steps/s | least | most | × plain loop | of the large rate |",
+        "|---|---|---|---|---|---|",
+    ]
     reference = seconds["plain loop"]
     for name, values in seconds.items():
         ratio = statistics.median(a / b for a, b in zip(reference, values, strict=True))
         share = statistics.median(own / v / p for v, p in zip(values, peak, strict=True))
-        print(
-            f"{name:27} {1 / statistics.median(values):7.2f} {1 / max(values):6.2f} "
-            f"{1 / min(values):6.2f}   {ratio:8.2f}   {share:.2f}"
+        lines.append(
+            f"| {name} | {1 / statistics.median(values):.2f} | {1 / max(values):.2f} "
+            f"| {1 / min(values):.2f} | {ratio:.2f} | {share:.0%} |"
         )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--device", default="cpu")
+    options = parser.parse_args()
+    device = torch.device(options.device)
+    print(
+        f"{describe_device(device)}, {options.threads} threads, torch {torch.__version__}, "
+        f"Python {platform.python_version()}, {options.repeats} turns of {STEPS} steps\n"
+    )
+    print(table(options.threads, options.repeats, device))
 
 
 if __name__ == "__main__":

@@ -4,9 +4,11 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
-from vaebench.results.intervals import estimate
+from vaebench.results.intervals import estimate, student_quantile
 
 
 def test_estimates() -> None:
@@ -25,3 +27,8 @@ def test_estimates() -> None:
     assert estimate([]).count == 0
     same = estimate([1.0] * 12)
     assert (same.low, same.high) == (1.0, 1.0)
+
+
+@given(st.floats(0.501, 0.9999), st.integers(1, 1000))
+def test_quantiles_are_those_of_scipy_to_the_bit(share: float, freedom: int) -> None:
+    assert student_quantile(share, freedom) == stats.t.ppf(share, freedom)

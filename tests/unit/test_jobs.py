@@ -1,6 +1,7 @@
 """Which runs one job trains: blocks in the order of the config, whatever their size."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,11 +11,15 @@ from vaebench.errors import UserError
 from vaebench.experiment.grid import Experiment
 from vaebench.experiment.jobs import Job, JobRule, chosen_blocks, job_rules
 from vaebench.experiment.tier import load_tier
+from vaebench.paths import Layout
 from vaebench.runs.run_hash import run_hash, run_hashes
 from vaebench.workflow.rules import (
+    FIGURES_PER_JOB,
+    figure_jobs,
     for_job,
     gpu_of_a_job,
     job_made_from,
+    lost_codes,
     untracked,
     whole_number,
 )
@@ -166,3 +171,26 @@ def test_hashes_of_many_runs_are_those_of_each() -> None:
     # The first and last run of each objective, likelihood and network.
     some = [*{(r.objective, r.likelihood, r.network): r for r in runs}.values(), runs[0], runs[-1]]
     assert list(run_hashes(some)) == [run_hash(run) for run in some]
+
+
+def test_codes_that_are_lost_are_asked_for_and_others_are_not(tmp_path: Path) -> None:
+    tier, layout = load_tier(PROJECT / "config" / "quick.yaml"), Layout(tmp_path)
+    assert lost_codes(layout, tier.runs) == [], "the page is to be made, and all codes with it"
+    layout.report.touch()
+    paths = [layout.run_codes(experiment.name, run.folder) for experiment, run in tier.runs]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert lost_codes(layout, tier.runs) == []
+    paths[1].unlink()
+    assert lost_codes(layout, tier.runs) == [paths[1]]
+
+
+@pytest.mark.parametrize("count", [0, 1, FIGURES_PER_JOB, FIGURES_PER_JOB + 1])
+def test_each_figure_has_a_job_and_a_template_for_its_caption(count: int) -> None:
+    names = [f"fig{k}" for k in range(count)]
+    jobs = figure_jobs(names)
+    assert [name for job in jobs for name in job] == names
+    templates = PROJECT / "workflow" / "report" / "figure"
+    for job in jobs:
+        assert all((templates / f"{place}.rst").exists() for place in range(len(job)))

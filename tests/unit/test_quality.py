@@ -1,5 +1,7 @@
 """Sample quality: the classifier, each measure against its definition, and its records."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,9 @@ from torch import Tensor
 
 from vaebench.data.prepared import Arrays
 from vaebench.errors import UserError
+from vaebench.latent.samples import reference_for
 from vaebench.quality import classifier as classifiers
+from vaebench.quality import evaluate
 from vaebench.quality.classifier import (
     Classifier,
     load_classifier,
@@ -18,6 +22,7 @@ from vaebench.quality.classifier import (
     to_images,
     train_classifier,
 )
+from vaebench.quality.evaluate import provide_classifier
 from vaebench.quality.measures import (
     Reference,
     compare,
@@ -129,3 +134,57 @@ def test_training_images_are_better_than_a_mean_image(trained: Classifier, digit
     assert floor.coverage > 0.8 > mean.coverage
     assert floor.sharpness == pytest.approx(1.0, abs=0.1)
     assert mean.sharpness < 0.8
+
+
+ALONE = """
+import sys
+import torch
+from vaebench.quality.metrics_import import import_metrics
+import_metrics()
+from vaebench.quality.measures import frechet_distance, kernel_distance
+features = torch.randn(100, 8, generator=torch.Generator().manual_seed(0))
+measured = kernel_distance(features, features + 1), frechet_distance(features, features + 1)
+assert "torchmetrics.image.kid" in sys.modules
+heavy = {"torchvision", "torch._dynamo", "scipy.signal", "torchmetrics.functional"}
+assert not heavy & set(sys.modules), heavy & set(sys.modules)
+print(*map(repr, measured))
+import torchmetrics
+from torchmetrics.image.kid import KernelInceptionDistance
+assert issubclass(KernelInceptionDistance, torchmetrics.Metric)
+import torchvision.datasets.mnist
+"""
+
+
+def test_samples_are_measured_without_all_other_metrics() -> None:
+    command = [sys.executable, "-c", ALONE]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    features = torch.randn(100, 8, generator=torch.Generator().manual_seed(0))
+    expected = kernel_distance(features, features + 1), frechet_distance(features, features + 1)
+    assert tuple(map(float, done.stdout.split())) == expected
+
+
+def test_a_classifier_is_trained_once_for_the_tier_and_for_latent_measures(
+    data_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, record = tmp_path / "store", tmp_path / "tier" / "classifier.json"
+    monkeypatch.setattr(classifiers, "LEAST_STEPS", 30)
+    provide_classifier("digits", data_root, record, CPU, store)
+    (kept,) = (store / "classifiers").glob("*/classifier.json")
+    assert kept.read_bytes() == record.read_bytes()
+    weights = record.with_name(classifiers.WEIGHTS)
+    trained = weights.read_bytes()
+
+    def no_training(*_: object) -> None:
+        raise AssertionError("a classifier is trained again")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluate, "train_classifier", no_training)
+        assert reference_for("digits", data_root, store, CPU).features.shape[1] == 64
+        weights.unlink()
+        provide_classifier("digits", data_root, record, CPU, store)
+    assert weights.read_bytes() == trained
+    # One that is damaged is trained again, to the same bytes.
+    kept.with_name(classifiers.WEIGHTS).write_bytes(trained[:-1] + b"\0")
+    provide_classifier("digits", data_root, record, CPU, store)
+    assert weights.read_bytes() == trained

@@ -1,5 +1,6 @@
 """A tier is shown before all of it has been run, and goes on from there, here and elsewhere."""
 
+import re
 import shutil
 from copy import deepcopy
 from pathlib import Path
@@ -62,6 +63,14 @@ def test_a_part_is_shown_shared_and_completed(
     }
     assert "Not run: 2 of 4 runs of posterior_variance." in captions["fig04"]
     assert captions["fig13"].startswith("Nothing to show yet. Not run: 2 of 2 runs")
+    # One job draws both, and each keeps its own caption in Snakemake's report.
+    made = partial.snakemake("--report", "report.html")
+    assert made.returncode == 0, made.stderr
+    shown = (partial.root / "report.html").read_text()
+    for name, caption in captions.items():
+        found = re.search(rf'figures/{name}\.svg": .*?"caption": "<p>(.*?)</p>', shown)
+        assert found is not None
+        assert found[1] == caption.strip()
     assert partial.vaebench("verify").returncode == 0
 
     # In a clone, from the folder that git keeps: drawn again to the byte, and nothing trained.

@@ -15,6 +15,8 @@ rule collect:
         LAYOUT.log("collect"),
     conda:
         ENVIRONMENT
+    resources:
+        **SMALL,
     params:
         code=collect_digest(),
         runs=len(RUNS),

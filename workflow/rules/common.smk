@@ -46,6 +46,7 @@ from vaebench.workflow.rules import (
     job_classifier,
     job_data,
     job_made_from,
+    lost_codes,
     measured_datasets,
     measured_from,
     name_user,
@@ -110,6 +111,9 @@ ENVIRONMENT = environment_file(
 ON_GPU = expects_gpu(TIER.execution.device)
 GPU = gpu_of_a_job(DEFAULTS, ON_GPU)
 THREADS = 1 if ON_GPU else TIER.execution.threads
+# Of local rules with files of every run as inputs. Else Snakemake sums the sizes of all of them, once
+# for each of its default resources, which takes a quarter of the time that planning does.
+SMALL = {"mem_mb": 1000, "disk_mb": 1000}
 ONLY_FINISHED = finished_only()
 RUNS = finished_runs(TIER, LAYOUT) if ONLY_FINISHED else TIER.runs
 if not RUNS:
@@ -137,7 +141,6 @@ localrules:
     claims,
     collect,
     data,
-    figure,
     manifest,
     tables,
     report,

@@ -3,10 +3,10 @@
 
 rule manifest:
     input:
-        rules.collect.input,
+        # Who collects again, since a run is newer, writes these anew: runs need no names here.
         rules.collect.output,
         rules.report.input,
-        rules.report.output,
+        LAYOUT.report,
         paper_values=PAPER_VALUES,
     output:
         LAYOUT.manifest,
@@ -14,6 +14,8 @@ rule manifest:
         LAYOUT.log("manifest"),
     conda:
         ENVIRONMENT
+    resources:
+        **SMALL,
     params:
         root=LAYOUT.root,
     message:

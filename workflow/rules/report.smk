@@ -33,6 +33,8 @@ rule report:
         LAYOUT.log("report"),
     conda:
         ENVIRONMENT
+    resources:
+        **SMALL,
     params:
         code=report_digest(),
         root=LAYOUT.root,

@@ -5,7 +5,6 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 
 from vaebench.claims.needs import BAGGINS_TAUS, CONSTANT_STD, UNIT_T, VARIANCES
 from vaebench.claims.registry import Values, statistic
@@ -239,6 +238,8 @@ def label_gap(codes: Array, labels: NDArray[np.uint8]) -> float:
 
     The spread is the root mean square deviation of codes from their label's mean.
     """
+    from scipy.spatial import KDTree  # takes a second, and only this needs it
+
     gaps, deviations = [], []
     for k in np.unique(labels):
         own, others = codes[labels == k], codes[labels != k]

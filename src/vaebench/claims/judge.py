@@ -12,12 +12,12 @@ from enum import StrEnum
 from math import inf, isfinite, nan, sqrt
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtr
 
 from vaebench.claims.multiplicity import holm
 from vaebench.claims.paper import Claim
 from vaebench.claims.select import Paired
-from vaebench.results.intervals import CONFIDENCE, Estimate, estimate
+from vaebench.results.intervals import CONFIDENCE, Estimate, estimate, student_quantile
 
 ONE_SIDED = (1 - CONFIDENCE) / 2
 """The rate of errors of a test in one direction: half of what a 95% interval leaves outside."""
@@ -132,10 +132,10 @@ def _test(claim: Claim, name: str, mean: Estimate) -> _Part:
 
     def above(limit: float) -> float:
         """One-sided p-value of the mean's being below the limit."""
-        return float(stats.t.sf((mean.mean - limit) / error, freedom))
+        return float(stdtr(freedom, -(mean.mean - limit) / error))
 
     def below(limit: float) -> float:
-        return float(stats.t.cdf((mean.mean - limit) / error, freedom))
+        return float(stdtr(freedom, (mean.mean - limit) / error))
 
     if claim.within is not None:
         p_for = max(above(-claim.within), below(claim.within))
@@ -205,6 +205,8 @@ def unpaired(values: Sequence[float]) -> Unpaired | None:
     varies = of.std() > 0 and minus.std() > 0
     if not varies:
         return None
+    from scipy import stats  # takes seconds, and only judging needs it
+
     interval = stats.ttest_ind(of, minus, equal_var=False).confidence_interval(CONFIDENCE)
     correlation = float(np.corrcoef(of, minus)[0, 1])
     return Unpaired(float(interval.low), float(interval.high), correlation)
@@ -217,5 +219,5 @@ def detectable(mean: Estimate) -> float:
     """
     if mean.count < 2 or not isfinite(mean.std):
         return nan
-    quantiles = [float(stats.t.ppf(q, mean.count - 1)) for q in (0.5 + CONFIDENCE / 2, POWER)]
+    quantiles = [student_quantile(q, mean.count - 1) for q in (0.5 + CONFIDENCE / 2, POWER)]
     return sum(quantiles) * mean.std / sqrt(mean.count)

@@ -14,12 +14,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import ndtri
 
 from vaebench.claims.judge import Verdict
 from vaebench.claims.paper import Number, in_full
 from vaebench.experiment.settings import AxisValue
-from vaebench.results.intervals import CONFIDENCE
+from vaebench.results.intervals import CONFIDENCE, student_quantile
 from vaebench.results.read import Results, select
 
 Array = NDArray[np.float64]
@@ -73,8 +73,8 @@ def prediction(late: Sequence["pd.Series[float]"]) -> Prediction:
     weights = np.concatenate([np.full(len(series), 1 / len(series)) for series in late])
     tail = (1 - CONFIDENCE) / 2
     low, median, high = (_quantile(values, weights, q) for q in (tail, 0.5, 1 - tail))
-    student, normal = stats.t.ppf(1 - tail, count - 1), stats.norm.ppf(1 - tail)
-    factor = float(student / normal) * sqrt(1 + 1 / count)
+    student, normal = student_quantile(1 - tail, count - 1), float(ndtri(1 - tail))
+    factor = student / normal * sqrt(1 + 1 / count)
     return Prediction(
         median, median - factor * (median - low), median + factor * (high - median), finals
     )

@@ -29,6 +29,7 @@ def classifier(
     tier: TierOption,
     device: DeviceOption = None,
     threads: ThreadsOption = None,
+    store: StoreOption = STORE,
 ) -> None:
     """Train the classifier whose features are used to measure samples of a dataset."""
     require("quality")
@@ -40,12 +41,13 @@ def classifier(
     import torch
 
     from vaebench.execution.device import choose_device
-    from vaebench.quality.evaluate import make_classifier
+    from vaebench.quality.evaluate import provide_classifier
 
     if threads is not None:
         torch.set_num_threads(threads)
     record = Layout.of(config.tier).classifier(dataset)
-    make_classifier(dataset, DATA, record, choose_device(device or config.execution.device))
+    where = choose_device(device or config.execution.device)
+    provide_classifier(dataset, DATA, record, where, store)
     typer.echo(record)
 
 

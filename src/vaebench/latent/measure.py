@@ -9,6 +9,7 @@ from vaebench.execution.measuring import Outcome, Work
 from vaebench.experiment.latent import LatentPlan
 from vaebench.latent.method import Sources, measure
 from vaebench.progress import log
+from vaebench.quality.metrics_import import import_metrics
 from vaebench.runs.measures import LATENT
 
 
@@ -23,6 +24,8 @@ def compute(work: Work[LatentPlan]) -> Outcome:
     log.info(f"[latent] {work.run.folder}")
     density, dataset = open_density(work.run, work.record, work.device), work.record.run.dataset
     images = load(work.data / "prepared", dataset)
+    if work.plan.samples:
+        import_metrics()
     found, arrays = measure(density, Sources(dataset, work.data, work.store, images), work.plan)
     return Outcome({"latent": found}, arrays, density.device, "measured")
 

@@ -3,11 +3,10 @@
 from typing import Any, TypedDict
 
 import pandas as pd
-from scipy import stats
 
 from vaebench.experiment.comparison import comparison_of
 from vaebench.experiment.settings import format_value
-from vaebench.results.intervals import CONFIDENCE
+from vaebench.results.intervals import CONFIDENCE, student_quantile
 from vaebench.results.read import Results, varying
 
 METRICS = {
@@ -54,7 +53,7 @@ def t_quantiles(curves: list[Curves]) -> dict[int, float]:
     """The 97.5% quantile of Student's t for each number of seeds that a group may have."""
     most = max((len(each["runs"]) for each in curves), default=1)
     return {
-        count: round(float(stats.t.ppf(0.5 + CONFIDENCE / 2, count - 1)), 6)
+        count: round(student_quantile(0.5 + CONFIDENCE / 2, count - 1), 6)
         for count in range(2, most + 1)
     }
 

@@ -1,5 +1,6 @@
 """Measures the samples of finished runs, which are drawn from their weights."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from torch import Tensor
 from vaebench.data.prepared import Arrays, data_digest, load
 from vaebench.errors import UserError
 from vaebench.execution.device import describe_device
-from vaebench.files import digest_file, write_atomically
+from vaebench.files import digest_bytes, digest_file, write_atomically
 from vaebench.numerics.streams import generator
 from vaebench.progress import log
 from vaebench.quality.classifier import (
@@ -22,13 +23,14 @@ from vaebench.quality.classifier import (
     train_classifier,
 )
 from vaebench.quality.measures import Reference, compare, components
+from vaebench.quality.metrics_import import import_metrics
 from vaebench.quality.samples import sample_images
 from vaebench.reading.arrays import read_arrays
 from vaebench.reading.tensors import read_tensors
 from vaebench.runs.measured import is_measured
 from vaebench.runs.record import ClassifierRecord, EvaluationRecord, RunRecord, read_as, read_record
 from vaebench.runs.sources import accepted_quality, quality_digest
-from vaebench.runs.store import has_run, keep_evaluation, kept_evaluation
+from vaebench.runs.store import has_run, keep_evaluation, kept_evaluation, locked
 
 AGAIN = (
     "samples are drawn from the weights, so train the run again (runs in the store are only copied)"
@@ -59,6 +61,7 @@ def make_classifier(dataset: str, data: Path, record: Path, device: torch.device
     Raises:
         UserError: the images are in colour, or too few to train the classifier.
     """
+    import_metrics()
     arrays = load(data / "prepared", dataset)
     _check_measurable(dataset, arrays)
     classifier = train_classifier(f"classifier {dataset}", arrays, device)
@@ -80,6 +83,43 @@ def make_classifier(dataset: str, data: Path, record: Path, device: torch.device
         }
     )
     write_atomically(record, written.to_json().encode())
+
+
+def provide_classifier(
+    dataset: str, data: Path, record: Path, device: torch.device, store: Path
+) -> None:
+    """As `make_classifier`, but trained once for all who measure with it: the store keeps it.
+
+    `latent.samples` finds it there too, and keeps what it trains in the same place.
+
+    Args:
+        dataset: the name of the dataset.
+        data: the folder with `prepared/`.
+        record: the path of classifier.json.
+        device: where to train.
+        store: the store of finished runs.
+
+    Raises:
+        UserError: as `make_classifier`.
+    """
+    parts = [dataset, data_digest(data / "prepared", dataset), quality_digest(), device.type]
+    key = digest_bytes(json.dumps(parts).encode())
+    kept = store / "classifiers" / key / "classifier.json"
+    with locked(store, [f"classifier-{key}"]):
+        if not _is_whole(kept):
+            make_classifier(dataset, data, kept, device)
+        for name in (WEIGHTS, kept.name):
+            write_atomically(record.with_name(name), kept.with_name(name).read_bytes())
+
+
+def _is_whole(record: Path) -> bool:
+    """Whether a classifier is there with the weights that its record names."""
+    try:
+        known = read_as(ClassifierRecord, record, "")
+    except UserError:
+        return False
+    weights = record.with_name(WEIGHTS)
+    return weights.exists() and digest_file(weights) == known.weights
 
 
 def _check_measurable(dataset: str, arrays: Arrays) -> None:
@@ -133,6 +173,7 @@ def evaluate_runs(
         _check_weights(target, record)
     if not todo:
         return
+    import_metrics()
     arrays = load(data / "prepared", records[0].run.dataset)
     # Parsed with care before it is used, as a file of another's tier.
     read_tensors(classifier.parent / WEIGHTS, "remove the folder and run the tier again",

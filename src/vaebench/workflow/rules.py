@@ -30,6 +30,8 @@ from vaebench.runs.run_hash import combine, run_hashes
 from vaebench.runs.sources import lasting_source_digest
 
 DEFAULT_TIER = "paper"
+FIGURES_PER_JOB = 8
+"""Figures that one job draws; `workflow/report/figure/` has a template for each."""
 
 
 def tier_file(config_files: Sequence[Path | str], config: Mapping[str, Any]) -> Path:
@@ -235,36 +237,55 @@ def collected_equations(tier: Tier, layout: Layout) -> list[Path]:
     return [layout.equation_values] if measured else []
 
 
+def lost_codes(layout: Layout, runs: Iterable[tuple[Experiment, Run]]) -> list[Path]:
+    """The files of codes that are missing beside a page that is there.
+
+    The page's job makes all of them. Snakemake compares each file that it is asked for with each
+    output of that job, so asking for all of them takes a time that grows as the square of the runs.
+    """
+    if not layout.report.exists():
+        return []
+    codes = (layout.run_codes(experiment.name, run.folder) for experiment, run in runs)
+    return [path for path in codes if not path.exists()]
+
+
 def equation_tables(tier: Tier, layout: Layout) -> list[Path]:
     """The files of the table of equations, if there is one."""
     formats = TABLE_FORMATS if collected_equations(tier, layout) else ()
     return [layout.equation_table(extension) for extension in formats]
 
 
-def figure_labels(wildcards: Any, output: Sequence[str]) -> dict[str, str]:
-    """The name and the title of a drawn figure for Snakemake's report.
-
-    Args:
-        wildcards: those of the rule.
-        output: the figure's files, of which the first says its title.
-    """
-    title = figure_metadata(Path(output[0]))["Title"].partition(": ")[2]
-    return {"figure": str(wildcards.figure), "title": title}
+def figure_jobs(figures: Sequence[str]) -> list[list[str]]:
+    """The figures that each job draws."""
+    starts = range(0, len(figures), FIGURES_PER_JOB)
+    return [list(figures[start : start + FIGURES_PER_JOB]) for start in starts]
 
 
-def shown_caption(wildcards: Any, output: Sequence[str]) -> str:  # noqa: ARG001
-    """A drawn figure's caption for Snakemake's report, in reStructuredText; else nothing.
+def figure_label(layout: Layout, name: str) -> Callable[[Any], dict[str, str]]:
+    """A function that tells the name and the title of a drawn figure to Snakemake's report."""
+
+    def label(wildcards: Any) -> dict[str, str]:  # noqa: ARG001
+        title = figure_metadata(layout.figure(name, "svg"))["Title"].partition(": ")[2]
+        return {"figure": name, "title": title}
+
+    return label
+
+
+def shown_captions(wildcards: Any, output: Any) -> list[str]:  # noqa: ARG001
+    """The captions of drawn figures for Snakemake's report, in reStructuredText; else nothing.
 
     Snakemake does not compare a parameter that takes `output`, so that a new caption is no reason
-    to draw the figure again.
+    to draw figures again.
 
     Args:
         wildcards: those of the rule.
-        output: the figure's files, of which the last is its caption.
+        output: the figures' files, of which `captions` are their captions.
     """
-    path = Path(output[-1])
-    text = path.read_text("utf-8", errors="replace") if path.exists() else ""
-    return re.sub(r"([\\*`|_\[\]])", r"\\\1", " ".join(text.split()))
+    texts = [
+        path.read_text("utf-8", errors="replace") if path.exists() else ""
+        for path in map(Path, output.captions)
+    ]
+    return [re.sub(r"([\\*`|_\[\]])", r"\\\1", " ".join(text.split())) for text in texts]
 
 
 def _first(job: Job) -> Run:
