@@ -68,8 +68,8 @@ push: setup  ## record finished tiers with DVC and send them to its remote; TIER
 pull: setup  ## bring recorded tiers into this clone; snakemake then has nothing to do
 	$(BIN)/vaebench pull $(addprefix --tier ,$(TIERS))
 
-faults: setup  ## the long tests of kills, full disks and damage; `make test` has a short form
-	VAEBENCH_FAULTS=long $(BIN)/pytest -m faults --numprocesses 2
+faults: setup  ## the long tests of kills, full disks, damage and random input; writes the table of docs/faults.md
+	VAEBENCH_FAULTS=long VAEBENCH_FAULTS_PAGE=1 $(BIN)/pytest -m faults --numprocesses 2
 
 slurm-up:  ## start a real Slurm of one node on this machine; as root
 	slurm/one-node up

@@ -1,9 +1,10 @@
-"""Writes files atomically, and computes digests."""
+"""Writes files atomically, reads files of bounded size, and computes digests."""
 
 import errno
 import hashlib
 import os
 import resource
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from typing_extensions import Buffer
 
 from vaebench.errors import UserError
 
+CONFLICT = b"<<<<<<< "
+"""With what git begins a place at which two branches differ."""
 LEFTOVER = ".part"
 """The suffix of a file that is being written. Such a file stays if its writer is killed."""
 SPARE_FILES = 64
@@ -69,6 +72,61 @@ def naming(path: Path) -> Iterator[None]:
         raise
 
 
+def read_content(
+    path: Path, remedy: str, limit: int, digest: str | None = None, digest_of: str = "its record"
+) -> bytes:
+    """The bytes of a file from elsewhere. Its size is known before any of it is read.
+
+    Args:
+        path: the file. A link is followed. A folder, a device or a pipe is refused.
+        remedy: what to do if the file cannot be used. Messages end with it.
+        limit: the most bytes that such a file has.
+        digest: the SHA-256 that the bytes must have. None if none is known.
+        digest_of: what names that digest, for the message.
+
+    Raises:
+        UserError: the file is missing, cannot be read, is no ordinary file or too large, or has
+            another digest.
+    """
+    end = f": {remedy}" if remedy else ""
+    try:
+        # Without O_NONBLOCK, opening a pipe waits for somebody to write into it.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise UserError(f"{path} is not an ordinary file{end}")
+            if status.st_size > limit:
+                raise UserError(f"{path} is too large ({status.st_size:,} bytes; such a file has "
+                                f"at most {limit:,}){end}")  # fmt: skip
+            content = file.read(limit + 1)
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing{end}") from None
+    except (OSError, ValueError) as error:  # ValueError: the path has a null character
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UserError(f"{path} cannot be read ({reason}){end}") from None
+    if len(content) > limit:
+        raise UserError(f"{path} grows while it is read{end}")
+    if digest is not None and digest_bytes(content) != digest:
+        raise UserError(f"{path} is not the file that {digest_of} names: it was changed, damaged "
+                        f"or belongs to another run{end}")  # fmt: skip
+    return content
+
+
+def has_content(path: Path, content: bytes) -> bool:
+    """Whether a file is there and has these bytes."""
+    return path.is_file() and path.stat().st_size == len(content) and path.read_bytes() == content
+
+
+def has_text(path: Path, text: str) -> bool:
+    """Whether a file is there and has this text, in UTF-8."""
+    return has_content(path, text.encode())
+
+
+def has_conflict(content: bytes) -> bool:
+    """Whether git left the marks of a merge conflict in a text."""
+    return content.startswith(CONFLICT) or b"\n" + CONFLICT in content
+
+
 def remove_leftovers(folder: Path, name: str = "*") -> None:
     """Remove the temporary files that killed writers of `folder`/`name` left.
 
@@ -106,7 +164,13 @@ def digest_bytes(content: Buffer) -> str:
 
 
 def digest_file(path: Path, algorithm: str = "sha256") -> str:
-    """The digest of a file's bytes, in hexadecimal."""
+    """The digest of a file's bytes, in hexadecimal.
+
+    Raises:
+        OSError: the file cannot be read, or is a device or a pipe, which may have no end.
+    """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise OSError(errno.EINVAL, "is not an ordinary file", str(path))
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
 

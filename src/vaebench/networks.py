@@ -36,11 +36,15 @@ NETWORKS: dict[str, NetworkSpec] = {
         "the paper's for MNIST: dense layers",
         {
             "hidden_units": Parameter(
-                kind=int, minimum=1, description="Units of each hidden layer of network mlp."
+                kind=int,
+                minimum=1,
+                maximum=1_000_000,
+                description="Units of each hidden layer of network mlp.",
             ),
             "hidden_layers": Parameter(
                 kind=int,
                 minimum=1,
+                maximum=1000,
                 description="Hidden layers of the encoder of network mlp, and of its decoder.",
             ),
         },

@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 Value = str | int | float
+LARGEST = 1e30
+"""The largest number of any parameter, with which a float32 can still compute."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,8 @@ class Parameter:
 
     def coerced(self, value: Any) -> Any:
         """The value. A whole number that is given for a float becomes a float."""
-        return float(value) if self.type is float and type(value) is int else value
+        is_whole = type(value) is int and abs(value) <= LARGEST
+        return float(value) if self.type is float and is_whole else value
 
     def problem(self, value: Any) -> str | None:
         """What is wrong with a value. None if it is allowed."""
@@ -80,8 +83,10 @@ class Parameter:
             if self.choices and value not in self.choices:
                 return f"should be one of: {', '.join(self.choices)}"
             return None if self.check is None else self.check(value)
-        if not math.isfinite(value):
+        if isinstance(value, float) and not math.isfinite(value):
             return "should be a finite number"
+        if abs(value) > LARGEST:
+            return f"should be between -{LARGEST:g} and {LARGEST:g}"
         if self.minimum is not None and value < self.minimum:
             return f"should be at least {self.minimum:g}"
         if self.above is not None and value <= self.above:

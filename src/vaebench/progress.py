@@ -9,6 +9,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
+from vaebench.plain_text import printable
+
 SECONDS_BETWEEN_LINES = 5.0
 
 log = logging.getLogger("vaebench")
@@ -19,6 +21,9 @@ class _Lines(logging.StreamHandler):  # type: ignore[type-arg]
 
     def __init__(self) -> None:
         super().__init__(sys.stderr)
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
 
     def emit(self, record: logging.LogRecord) -> None:
         self.stream = sys.stderr

@@ -12,11 +12,15 @@ from typing import Any, ClassVar
 import yaml
 
 from vaebench.errors import UserError
+from vaebench.files import has_conflict, read_content
+from vaebench.plain_text import CONTROL
 
 DEEPEST = 30
 """The most lists and mappings inside each other."""
 LARGEST = 200_000
 """The most values, with all aliases written out."""
+MOST_BYTES = 16 * 1024**2
+"""The largest file."""
 MOST_DIGITS = 30
 """The longest number. A Python float has 17 digits, and a seed has 19."""
 
@@ -117,10 +121,13 @@ def read_yaml(path: Path) -> Any:
     Raises:
         UserError: the file cannot be read or is not a text file, or as for `parse_yaml`.
     """
+    if not path.exists():
+        raise UserError(f"cannot read {path}: No such file or directory")
+    content = read_content(path, "", MOST_BYTES)
+    if has_conflict(content):
+        raise UserError(f"{path} has the marks of a merge conflict: resolve it with git")
     try:
-        return parse_yaml(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
+        return parse_yaml(content.decode("utf-8"))
     except UnicodeDecodeError:
         raise UserError(f"{path} is not a text file in UTF-8") from None
     except UserError as error:
@@ -163,6 +170,8 @@ def _check_size(node: yaml.Node) -> None:
         if known is None:
             sizes[id(one)] = unfinished
             known = 1
+            if isinstance(one, yaml.ScalarNode) and CONTROL.search(one.value):
+                raise yaml.YAMLError(f"{_line(one)}: a text has control characters")
             if isinstance(one, yaml.SequenceNode):
                 known += sum(size(item) for item in one.value)
             elif isinstance(one, yaml.MappingNode):

@@ -14,6 +14,8 @@ from vaebench.files import digest_file
 from vaebench.runs.record import read_record
 
 LONG = os.environ.get("VAEBENCH_FAULTS") == "long"
+PATIENCE = 1800
+"""The seconds that a command may take, on a machine with much other work."""
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
 
@@ -39,14 +41,14 @@ class Command:
     def finish(self) -> str:
         """Run it to its end; returns what it printed."""
         process = self.start()
-        text = process.communicate(timeout=600)[0]
+        text = process.communicate(timeout=PATIENCE)[0]
         assert process.returncode == 0, text
         return text
 
     def fail(self) -> str:
         """Run it to an end that has to be a failure without a traceback; returns what it said."""
         process = self.start()
-        text = process.communicate(timeout=600)[0]
+        text = process.communicate(timeout=PATIENCE)[0]
         assert process.returncode != 0, text
         assert "Traceback" not in text, text
         return text
@@ -64,23 +66,29 @@ def kill_at_random(
     seed: int,
     between: Callable[[], None] = lambda: None,
     whole_group: bool = True,
+    longest: float = 8.0,
+    afresh: Callable[[], None] = lambda: None,
 ) -> int:
     """Start a command again and again, each time killed at a random moment; then let it end.
 
     Args:
         command: what is killed.
-        kills: how often.
+        kills: how often it is to be still running then. A command that ends sooner is started
+            again.
         seed: of the random moments.
         between: called after each kill, to look at what is there.
         whole_group: whether the children get the signal too; else they become orphans.
+        longest: the seconds within which it is killed. They get fewer if it ends sooner.
+        afresh: called after it has ended by itself. It may remove the results, so that later kills
+            find something to do.
 
     Returns:
-        How often it was still running when it was killed.
+        How often it was still running when it was killed: `kills`.
     """
     chance = random.Random(seed)
     started = time.monotonic()
-    hit, longest = 0, 8.0
-    for _ in range(kills):
+    hit = 0
+    while hit < kills:
         process = command.start()
         time.sleep(chance.uniform(0.05, longest))
         number = chance.choice(SIGNALS)
@@ -88,10 +96,12 @@ def kill_at_random(
             hit += 1
             (os.killpg if whole_group else os.kill)(process.pid, number)
         else:
-            longest = max(1.0, longest * 0.7)  # it ends sooner than that
-        process.communicate(timeout=600)
+            longest = max(0.5, longest * 0.7)  # it ends sooner than that
+        process.communicate(timeout=PATIENCE)
         between()
-        assert time.monotonic() - started < 3000
+        if process.returncode == 0:
+            afresh()
+        assert time.monotonic() - started < 6000
     command.finish()
     return hit
 

@@ -327,7 +327,7 @@ def test_a_dataset_without_a_registered_digest_is_known_once_it_is_prepared(
     prepared.prepare(NAME, tmp_path, [])
     assert run_hash(run, tmp_path) != before
     path.write_text("{")
-    with pytest.raises(UserError, match="is damaged"):
+    with pytest.raises(UserError, match=r"dataset\.json is not a JSON file"):
         run_hash(run, tmp_path)
 
 

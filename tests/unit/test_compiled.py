@@ -112,7 +112,7 @@ def test_a_stopped_compiled_training_continues_bit_equal(
     key = checkpoint_key(pack, "data")
     save_checkpoint(tmp_path / "a.state", key, begun)
     state = init_state(pack)
-    assert restore_checkpoint(tmp_path / "a.state", key, state, {key.sources})
+    assert restore_checkpoint(tmp_path / "a.state", key, pack, state, {key.sources})
     assert state.compiled, "it goes on as it began"
     train(pack, state, lambda: False, lambda _: None)
     for name, tensor in whole.parameters.items():

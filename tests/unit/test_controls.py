@@ -255,7 +255,7 @@ def test_a_former_checkpoint_continues(
     key = checkpoint_key(pack, "data")
     save_checkpoint(tmp_path / "state", key, state)
     again = init_state(pack)
-    assert restore_checkpoint(tmp_path / "state", key, again, same_to_the_bit(run))
+    assert restore_checkpoint(tmp_path / "state", key, pack, again, same_to_the_bit(run))
     assert train(pack, again, lambda: False, lambda _: None)
     _, whole = train_steps([run], digits, 10_000)
     assert [point.model_dump() for point in again.history[0][:2]] == before

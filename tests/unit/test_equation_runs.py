@@ -179,7 +179,7 @@ def test_changed_weights_are_refused(runs: Path, tmp_path: Path) -> None:
     shutil.copytree(runs / "bilbo", tmp_path / "bilbo")
     (tmp_path / "bilbo" / "equations.json").unlink()
     (tmp_path / "bilbo" / "model.safetensors").write_bytes(b"other")
-    with pytest.raises(UserError, match="is missing or not the file"):
+    with pytest.raises(UserError, match="is not the file that"):
         measure_runs([target_of(tmp_path, "bilbo")], PLAN, runs / "data", CPU, tmp_path / "store")
 
 

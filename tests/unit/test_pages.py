@@ -11,10 +11,11 @@ import pytest
 from tests.tiers import PAPER_VALUES
 from vaebench.page.assemble import write_page
 from vaebench.paths import Layout
+from vaebench.plain_text import escape
 from vaebench.reporting.content import content_of
 from vaebench.reporting.published import BEGIN, END, write_pages
 from vaebench.reporting.tables import write_tables
-from vaebench.reporting.text import attested_counts, escape
+from vaebench.reporting.text import attested_counts
 from vaebench.results.read import Results, load_results
 
 NASTY = "p(x|z) *is* <b>a</b> & `b` at $5, [c](d) ~ _e_ of data_scale"

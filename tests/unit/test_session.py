@@ -327,7 +327,7 @@ def test_a_damaged_finished_run_is_refused_and_named(
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    with pytest.raises(UserError, match=r"arrays\.npz is missing or damaged\n.*--start-over"):
+    with pytest.raises(UserError, match=r"arrays\.npz is not the file that .*\n.*--start-over"):
         train_targets("test", targets, resources)
 
 

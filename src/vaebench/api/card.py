@@ -8,6 +8,7 @@ from vaebench import __version__
 from vaebench.data.registry import DATASETS
 from vaebench.experiment.settings import format_value
 from vaebench.likelihoods import LIKELIHOODS
+from vaebench.plain_text import escape
 from vaebench.runs.record import RunRecord
 
 METRICS = ("elbo", "rate", "distortion", "mse")
@@ -46,6 +47,7 @@ def model_card(
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["cell"] = escape
     dataset = DATASETS.get(run.dataset)
     digests = record.digests.model_dump(exclude={"settings", "arrays"}, exclude_none=True)
     return environment.get_template("model_card.md").render(

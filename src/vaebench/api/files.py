@@ -1,20 +1,20 @@
 """Finds and reads the files of a finished run, in each place where this package puts them."""
 
-import io
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load
 from torch import Tensor
 
 from vaebench.errors import UserError
-from vaebench.files import digest_bytes
 from vaebench.paths import Layout
+from vaebench.reading import arrays
+from vaebench.reading.tensors import read_tensors
 from vaebench.runs.record import RunRecord, read_record
 from vaebench.runs.store import WEIGHTS
+
+METRICS = "the run's metrics.json"
+AGAIN = "train the run again, or take the files of one run"
 
 
 def read_run(path: Path) -> RunRecord:
@@ -36,9 +36,7 @@ def read_arrays(path: Path, record: RunRecord) -> dict[str, NDArray[Any]]:
     Raises:
         UserError: the file is missing or is not the one that the record names.
     """
-    content = _checked(path / "arrays.npz", record.digests.arrays)
-    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
+    return arrays.read_arrays(path / "arrays.npz", AGAIN, record.digests.arrays, METRICS)
 
 
 def weights_places(path: Path) -> list[Path]:
@@ -59,24 +57,4 @@ def read_weights(path: Path, record: RunRecord) -> dict[str, Tensor]:
     Raises:
         UserError: they are not the ones that the record names.
     """
-    content = _checked(path, record.digests.weights)
-    try:
-        return load(content)
-    except SafetensorError as error:
-        raise UserError(
-            f"{path} is not a safetensors file ({error}): train the run again"
-        ) from None
-
-
-def _checked(path: Path, digest: str) -> bytes:
-    """The bytes of a file, after a check against its digest."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
-    if digest_bytes(content) != digest:
-        raise UserError(
-            f"{path} is not the file that the run's metrics.json names: it was changed, or it "
-            "belongs to another run"
-        )
-    return content
+    return read_tensors(path, AGAIN, record.digests.weights, METRICS)

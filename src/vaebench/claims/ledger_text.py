@@ -7,6 +7,7 @@ import pandas as pd
 
 from vaebench.claims.judge import Verdict
 from vaebench.claims.ledger import Judged, others_text, parts_of, verdict_counts
+from vaebench.plain_text import escape
 
 MARK = "†"
 
@@ -117,20 +118,20 @@ def _table(lines: Sequence[Judged]) -> str:
     table = pd.DataFrame(
         [
             {
-                "claim": line.id,
-                "place": line.place,
-                "the paper says" if line.source == "paper" else "it says": line.says,
-                "paper": line.paper or "–",
+                "claim": escape(line.id),
+                "place": escape(line.place),
+                "the paper says" if line.source == "paper" else "it says": escape(line.says),
+                "paper": escape(line.paper) or "–",
                 "ours": _number(line.value),
                 "95% interval": "–"
                 if line.low is None
                 else f"[{_number(line.low)}, {_number(line.high)}]",
-                "unit": line.unit,
-                "expected": line.expects.replace("-", "−"),
+                "unit": escape(line.unit),
+                "expected": escape(line.expects.replace("-", "−")),
                 "verdict": f"**{line.verdict}**{mark(line)}",
                 "survives": survives_text(line),
-                "because": line.reason,
-                "runs": line.runs or "–",
+                "because": escape(line.reason),
+                "runs": escape(line.runs) or "–",
             }
             for line in lines
         ]

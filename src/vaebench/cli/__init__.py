@@ -22,6 +22,7 @@ from vaebench.cli import (
 from vaebench.cli.app import app
 from vaebench.errors import UserError
 from vaebench.memory import shortage
+from vaebench.plain_text import printable
 from vaebench.progress import show_log_lines
 
 __all__ = [
@@ -51,7 +52,7 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        print(f"vaebench: {error}", file=sys.stderr)
+        print(printable(f"vaebench: {error}"), file=sys.stderr)
         sys.exit(2)
     except (MemoryError, RuntimeError, OSError) as error:
         if found := shortage(error):
@@ -61,5 +62,5 @@ def main() -> None:
             raise
         # For a missing or unwritable file, or a full disk, the path suffices.
         where = f"{error.filename}: " if error.filename else ""
-        print(f"vaebench: {where}{error.strerror or error}", file=sys.stderr)
+        print(printable(f"vaebench: {where}{error.strerror or error}"), file=sys.stderr)
         sys.exit(1)

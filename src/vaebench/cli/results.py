@@ -15,7 +15,7 @@ from vaebench.experiment.figures import FIGURES
 from vaebench.experiment.owner import claim_results
 from vaebench.experiment.tier import Tier, dump_tier, find_layout, find_tier, load_tier
 from vaebench.extras import require
-from vaebench.files import write_atomically
+from vaebench.files import has_text, write_atomically
 from vaebench.paths import DATA, PAPER_VALUES, PUBLISHED, Layout
 
 CONTROLS = "controls"
@@ -125,7 +125,7 @@ def collect(
     layout = Layout.of(loaded.tier)
     claim_results(loaded, find_tier(tier), layout)
     text = dump_tier(loaded, layout.root)
-    if not layout.config.exists() or layout.config.read_text("utf-8") != text:
+    if not has_text(layout.config, text):
         write_atomically(layout.config, text.encode())
     collect_runs(loaded, layout, finished_only)
     typer.echo(layout.runs)

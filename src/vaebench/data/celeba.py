@@ -23,10 +23,13 @@ from vaebench.data.image_files import ImageFiles, open_archive, open_folder
 from vaebench.data.prepared import Arrays, Bytes
 from vaebench.data.torchvision_import import torchvision_celeba
 from vaebench.errors import UserError
+from vaebench.files import read_content
 
 ARCHIVE, FOLDER, PARTITION = "img_align_celeba.zip", "img_align_celeba", "list_eval_partition.txt"
 FIRST_10K_MD5 = "2e737822a569d9cc386e812942e16044"
 TRAIN, HELD_OUT = 0, 1
+LARGEST = 64 * 1024**2
+"""The most bytes of the list of the split, of which CelebA's has 3 MB."""
 CUT = 10
 """Without a validation split, one in this many training images is held out."""
 
@@ -115,9 +118,8 @@ def read_partition(path: Path) -> dict[str, int]:
         UserError: a line is not `<image>.jpg` and 0, 1 or 2.
     """
     splits = {}
-    for number, line in enumerate(
-        path.read_text(encoding="utf-8", errors="replace").splitlines(), 1
-    ):
+    text = read_content(path, f"put CelebA's {PARTITION} there", LARGEST).decode(errors="replace")
+    for number, line in enumerate(text.splitlines(), 1):
         match = re.fullmatch(r"([\w-]+\.jpg)\s+([012])\s*", line)
         if match is None:
             raise UserError(

@@ -23,6 +23,7 @@ from vaebench.data.prepared import Bytes
 from vaebench.errors import UserError
 from vaebench.files import digest_bytes, write_atomically
 from vaebench.progress import count_progress
+from vaebench.reading.text import read_object
 
 Mapped = np.memmap[Any, np.dtype[np.uint8]]
 
@@ -43,6 +44,8 @@ class Conversion:
     """
 
 
+MOST_PIXELS = 64_000_000
+"""The most pixels of an image, of which each thread holds one unpacked."""
 BLOCK = 256
 """The number of images in a block."""
 SAVED_EVERY = 16
@@ -118,10 +121,17 @@ def open_image(images: ImageFiles, name: str, formats: tuple[str, ...]) -> Itera
     content = images.read(name)
     try:
         with Image.open(io.BytesIO(content), formats=formats) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise UserError(
+                    f"has {image.width}x{image.height} pixels; at most {MOST_PIXELS:,} are taken"
+                )
             yield image
     except UserError as error:
         raise UserError(f"{images.place}: '{name}' {error}") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except MemoryError:
+        raise
+    # Pillow's decoders raise struct.error, KeyError, TypeError and more for damaged files.
+    except Exception as error:
         kinds = " or ".join(formats)
         raise UserError(
             f"{images.place}: '{name}' is not a complete {kinds} image ({error})"
@@ -136,10 +146,10 @@ def _open(path: Path, note: Path, shape: tuple[int, ...]) -> tuple[Mapped, dict[
     """The file and its finished blocks. Makes a new file if there is none of this shape."""
     try:
         out = np.lib.format.open_memmap(path, mode="r+")
-        done = json.loads(note.read_text("utf-8"))
+        done = read_object(note, "")
         if out.shape == shape and out.dtype == np.uint8:
             return out, done
-    except (OSError, ValueError):
+    except (OSError, ValueError, UserError):
         pass
     note.unlink(missing_ok=True)
     out = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)

@@ -37,7 +37,7 @@ class _Described(BaseModel):
         description="Share of the images for testing. Not used if the source has test images.",
     )
     split_seed: int = Field(
-        0, ge=0, description="Seed of that split, and of the order of the images."
+        0, ge=0, lt=2**63, description="Seed of that split, and of the order of the images."
     )
     digest: str | None = Field(
         None,

@@ -12,6 +12,8 @@ from vaebench.errors import UserError
 from vaebench.files import digest_file
 from vaebench.progress import byte_progress
 
+LARGEST = 8 * 1024**3
+"""The most bytes of a download. The archive of CelebA has 1.4 thousand million."""
 TIMEOUT_SECONDS = 30
 
 
@@ -101,6 +103,8 @@ def _download(url: str, copy: Path) -> None:
         byte_progress(url, int(response.headers.get("Content-Length") or 0)) as advance,
     ):
         while block := response.read(1 << 16):
+            if out.tell() > LARGEST:
+                raise ValueError(f"it has more than {LARGEST:,} bytes")
             out.write(block)
             advance(len(block))
 

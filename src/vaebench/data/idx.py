@@ -1,7 +1,7 @@
 """MNIST and Fashion-MNIST. torchvision provides addresses, checksums and a reader of IDX files."""
 
 import gzip
-import shutil
+import math
 import tempfile
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from vaebench.data.fetch import RawFile, fetch
 from vaebench.data.prepared import Arrays, Bytes
 from vaebench.data.torchvision_import import torchvision_mnist
 from vaebench.errors import UserError
+from vaebench.reading.parsing import parsing
 
 CLASSES = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST"}
 
@@ -40,9 +41,15 @@ def prepare(name: str, raw: Path, mirrors: list[str]) -> Arrays:
 
 
 def _read(path: Path, shape: tuple[int, ...]) -> Bytes:
-    with tempfile.NamedTemporaryFile() as plain:
+    limit = math.prod(shape) + 16  # a header of up to four numbers
+    with (
+        parsing(path, "an IDX file packed with gzip", "remove it, to fetch it again"),
+        tempfile.NamedTemporaryFile() as plain,
+    ):
         with gzip.open(path) as packed:
-            shutil.copyfileobj(packed, plain)
+            plain.write(packed.read(limit + 1))
+            if plain.tell() > limit:
+                raise UserError(f"it has more than {limit:,} bytes unpacked")
         plain.flush()
         array: Bytes = torchvision_mnist().read_sn3_pascalvincent_tensor(plain.name).numpy()
     if array.shape != shape or array.dtype != np.uint8:

@@ -1,12 +1,16 @@
 """Image files by name, in a folder or a zip archive."""
 
+import struct
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from vaebench.errors import UserError
+from vaebench.files import read_content
+
+LARGEST = 256 * 1024**2
+"""The most bytes of the file of an image."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +42,7 @@ def files_of(folder: Path, names: Iterable[str]) -> ImageFiles:
     """
 
     def read(name: str) -> bytes:
-        try:
-            return (folder / name).read_bytes()
-        except OSError as error:
-            raise UserError(f"{folder / name} cannot be read ({error.strerror})") from None
+        return read_content(folder / name, "", LARGEST)
 
     return ImageFiles(folder, {name: mark(folder / name) for name in names}, read)
 
@@ -68,7 +69,7 @@ def open_archive(path: Path) -> ImageFiles:
     """
     try:
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError) as error:
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error) as error:
         raise UserError(f"{path} is not a zip archive that can be read ({error})") from None
     images: dict[str, zipfile.ZipInfo] = {}
     for entry in archive.infolist():
@@ -81,12 +82,20 @@ def open_archive(path: Path) -> ImageFiles:
         if name.endswith(".jpg") and not name.startswith("."):
             if name in images:
                 raise UserError(f"{path} holds two images named '{name}'")
+            if entry.file_size > LARGEST:
+                raise UserError(
+                    f"{path}: '{name}' has {entry.file_size:,} bytes unpacked; an image has at "
+                    f"most {LARGEST:,}"
+                )
             images[name] = entry
 
     def read(name: str) -> bytes:
         try:
             return archive.read(images[name])
-        except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError) as error:
+        except MemoryError:
+            raise
+        # The reasons of several decoders, among them NotImplementedError and struct's own.
+        except Exception as error:
             raise UserError(f"{path}: '{name}' is damaged ({error})") from None
 
     return ImageFiles(path, {k: f"{e.file_size} {e.CRC}" for k, e in images.items()}, read)

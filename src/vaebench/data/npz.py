@@ -1,31 +1,24 @@
 """Datasets from one .npz file of numpy."""
 
-import zipfile
-import zlib
+import contextlib
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.lib.npyio import NpzFile
+from numpy.lib.format import MAGIC_PREFIX
 from numpy.typing import NDArray
 
 from vaebench.data.prepared import Arrays, Bytes
 from vaebench.data.split import split
 from vaebench.errors import UserError
 from vaebench.progress import log
+from vaebench.reading.arrays import ArrayArchive, open_archive
 
 LABELS = 256
 """Labels are below this number, since they are stored as uint8."""
-DAMAGES = (
-    NotImplementedError,
-    OSError,
-    ValueError,
-    EOFError,
-    KeyError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-"""What numpy raises for a file that it cannot read."""
+LARGEST = 64 * 1024**3
+"""The most bytes of all arrays of a file."""
 
 
 def read_npz(path: Path, test_share: float, split_seed: int) -> Arrays:
@@ -44,7 +37,7 @@ def read_npz(path: Path, test_share: float, split_seed: int) -> Arrays:
             be taken. The text names the array, its type, shape or range.
     """
     with open_npz(path) as file:
-        if split_by_file(path, file.files):
+        if split_by_file(path, file.names):
             parts = {}
             for part in ("train", "test"):
                 images = _images(path, file, f"{part}_images")
@@ -70,25 +63,24 @@ def has_labels(path: Path) -> bool:
         UserError: as `read_npz`.
     """
     with open_npz(path) as file:
-        name = "train_labels" if split_by_file(path, file.files) else "labels"
-        return name in file.files and len(np.unique(_read(path, file, name))) > 1
+        name = "train_labels" if split_by_file(path, file.names) else "labels"
+        return name in file.names and len(np.unique(file.read(name))) > 1
 
 
-def open_npz(path: Path) -> NpzFile:
+def open_npz(path: Path) -> AbstractContextManager[ArrayArchive]:
     """Open a file. Pickled objects in it are never loaded.
 
     Raises:
         UserError: it is missing or no .npz file.
     """
-    try:
-        file = np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing") from None
-    except DAMAGES as error:
-        raise UserError(f"{path} is not a .npz file that can be read ({error})") from None
-    if not isinstance(file, NpzFile):
-        raise UserError(f"{path} holds one array without a name: write it with numpy.savez")
-    return file
+    if not path.exists():
+        raise UserError(f"{path} is missing")
+    if not path.is_file():
+        raise UserError(f"{path} is not an ordinary file")
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        if file.read(len(MAGIC_PREFIX)) == MAGIC_PREFIX:
+            raise UserError(f"{path} holds one array without a name: write it with numpy.savez")
+    return open_archive(path, path, "write it with numpy.savez", LARGEST)
 
 
 def split_by_file(path: Path, names: list[str]) -> bool:
@@ -111,19 +103,9 @@ def split_by_file(path: Path, names: list[str]) -> bool:
     return bool(apart)
 
 
-def _read(path: Path, file: NpzFile, name: str) -> NDArray[Any]:
-    try:
-        array = file[name]
-    except DAMAGES as error:
-        raise UserError(f"{path}: the array '{name}' cannot be read ({error})") from None
-    if not isinstance(array, np.ndarray):  # but the bytes of a member that is not an array
-        raise UserError(f"{path}: the array '{name}' cannot be read (it is not a numpy array)")
-    return array
-
-
-def _images(path: Path, file: NpzFile, name: str) -> Bytes:
+def _images(path: Path, file: ArrayArchive, name: str) -> Bytes:
     """Images as uint8 of shape [N, height, width] or [N, height, width, 3]."""
-    array = _read(path, file, name)
+    array = file.read(name)
     shape = list(array.shape)
     if array.ndim == 4 and shape[3] == 1:
         array = array[..., 0]
@@ -161,10 +143,10 @@ def _to_bytes(array: NDArray[Any]) -> Bytes:
     return levels
 
 
-def _labels(path: Path, file: NpzFile, name: str, count: int) -> Bytes:
-    if name not in file.files:
+def _labels(path: Path, file: ArrayArchive, name: str, count: int) -> Bytes:
+    if name not in file.names:
         return np.zeros(count, np.uint8)
-    array = _read(path, file, name)
+    array = file.read(name)
     if array.shape != (count,):
         raise UserError(
             f"{path}: '{name}' has the shape {list(array.shape)}, and there are {count} images: "

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from vaebench.data.registry import DATASETS
 from vaebench.errors import UserError
 from vaebench.files import digest_bytes, write_atomically
+from vaebench.reading.arrays import map_array
+from vaebench.reading.text import read_json, read_object
 
 Bytes = NDArray[np.uint8]
 
@@ -50,16 +52,15 @@ def data_digest(prepared: Path, name: str) -> str:
     if registered is not None:
         return registered
     path = manifest_path(prepared, name)
-    try:
-        manifest = json.loads(path.read_text("utf-8"))
-        recorded: str = manifest["digest"]
-    except FileNotFoundError:
+    if not path.exists():
         raise UserError(
             f"dataset '{name}' is not prepared, and its runs depend on its bytes: run "
             f"{_command(name)} first; it says where it looks for the images"
-        ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is damaged ({error}): run {_command(name)} again") from None
+        )
+    manifest = read_object(path, f"run {_command(name)} again")
+    recorded = manifest.get("digest")
+    if not isinstance(recorded, str):
+        raise UserError(f"{path} is damaged (it names no digest): run {_command(name)} again")
     if _has_changed(name, manifest):
         raise UserError(
             f"the source of dataset '{name}' ({DATASETS[name].description}) has changed since it "
@@ -71,8 +72,8 @@ def data_digest(prepared: Path, name: str) -> str:
 def is_prepared(prepared: Path, name: str) -> bool:
     """Whether a dataset is prepared, and from its source as it is now."""
     try:
-        manifest = json.loads(manifest_path(prepared, name).read_text("utf-8"))
-    except (OSError, ValueError):
+        manifest = read_object(manifest_path(prepared, name), "")
+    except UserError:
         return False
     return not _has_changed(name, manifest)
 
@@ -172,15 +173,16 @@ def load(prepared: Path, name: str, every_byte: bool = False) -> Arrays:
     folder = prepared / name
     if not manifest_path(prepared, name).exists():
         raise UserError(f"{folder} is missing: prepare the dataset with {_command(name)}")
+    remedy = f"run {_command(name)} again"
+    arrays = Arrays(*(map_array(folder / f"{part}.npy", remedy, np.uint8) for part in PARTS))
     try:
-        arrays = _mapped(folder)
         state = _state_of_files(folder)
         stamp = prepared / f".{name}.checked.json"
         if not every_byte and _size(state) >= LARGE and _stamped(stamp) == state:
             return arrays
         found = digest(arrays)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{folder} is incomplete ({error}): run {_command(name)} again") from None
+    except OSError as error:
+        raise UserError(f"{folder} is incomplete ({error}): {remedy}") from None
     if found != data_digest(prepared, name):
         raise UserError(
             f"{folder} does not have the bytes of '{name}' (digest {found}): "
@@ -225,8 +227,8 @@ def _size(state: dict[str, list[int]]) -> int:
 
 def _stamped(path: Path) -> object:
     try:
-        return json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
+        return read_json(path, "")
+    except UserError:
         return None
 
 

@@ -1,6 +1,5 @@
 """Blocks of a long measurement, which are kept until it is complete, to continue from."""
 
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vaebench.core.vae import blocks
+from vaebench.errors import UserError
 from vaebench.evaluation.arrays import to_npz
 from vaebench.files import write_atomically
 from vaebench.progress import count_progress
+from vaebench.reading.arrays import read_arrays
 
 Named = dict[str, NDArray[Any]]
 
@@ -39,7 +40,7 @@ class KeptBlocks:
         with count_progress(f"[{self.label}] {name}, images", count) as advance:
             for rows in blocks(count, size):
                 path = None if self.folder is None else self.folder / f"{name}-{rows.start}.npz"
-                found = None if path is None else _read(path)
+                found = None if path is None else _read(path, rows.stop - rows.start)
                 if found is None:
                     found = compute(rows)
                     if path is not None:
@@ -49,10 +50,10 @@ class KeptBlocks:
         return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
 
-def _read(path: Path) -> Named | None:
-    """The arrays of a file. None if it is missing or damaged."""
+def _read(path: Path, count: int) -> Named | None:
+    """The arrays of some images in a file. None if it is missing or damaged, or of others."""
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
-    except (OSError, ValueError, KeyError):
+        found = read_arrays(path, "")
+        return found if found and all(len(a) == count for a in found.values() if a.ndim) else None
+    except UserError:
         return None

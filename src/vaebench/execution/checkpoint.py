@@ -6,17 +6,20 @@ and, as JSON, the counters. Random generators have no state to save, since strea
 seed and epoch (`numerics/streams.py`).
 """
 
-from collections.abc import Container, Mapping, Sequence
+import math
+from collections.abc import Container, Iterator, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 
 import torch
 from pydantic import BaseModel, ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import save
 
 from vaebench.errors import UserError
 from vaebench.experiment.settings import Settings
-from vaebench.files import digest_bytes, write_atomically
+from vaebench.files import digest_bytes, read_content, write_atomically
+from vaebench.reading.tensors import LARGEST, tensors_of
+from vaebench.runs.plausible import expected_points, history_problem
 from vaebench.runs.record import HistoryPoint
 from vaebench.runs.sources import accepted_sources, source_digest
 from vaebench.runs.store import START_OVER
@@ -24,6 +27,8 @@ from vaebench.training.pack import Pack, TrainingState
 
 VERSION = 2
 _HEADER = "header"
+MOST_COUNTED = 2**24
+"""The last whole number that a float32 can count up to by ones."""
 
 
 class CheckpointKey(BaseModel):
@@ -111,13 +116,14 @@ def save_checkpoint(
 
 
 def restore_checkpoint(
-    path: Path, key: CheckpointKey, state: TrainingState, sources: Container[str]
+    path: Path, key: CheckpointKey, pack: Pack, state: TrainingState, sources: Container[str]
 ) -> bool:
     """Load a checkpoint, if there is one, into a state that `init_state` made.
 
     Args:
         path: the result of `checkpoint_path`.
         key: the result of `checkpoint_key`.
+        pack: the runs that continue.
         state: receives the saved values.
         sources: the digests of sources from which training may continue, see `same_to_the_bit`.
 
@@ -125,8 +131,8 @@ def restore_checkpoint(
         Whether there was a checkpoint.
 
     Raises:
-        UserError: the checkpoint is damaged, or is of another version, device or dataset, or of
-            other settings or sources.
+        UserError: the checkpoint is damaged, is of another version, device or dataset, or of other
+            settings or sources, or makes no sense (`check_state`).
     """
     if not path.exists():
         return False
@@ -134,6 +140,7 @@ def restore_checkpoint(
         header, tensors = read_checkpoint(path, key, sources)
         if header.identity.settings != key.settings:
             raise RefusedError("it belongs to other settings")
+        check_state(header, tensors, pack)
         copy_tensors(tensors, state)
     except RefusedError as error:
         raise UserError(
@@ -162,13 +169,16 @@ def read_checkpoint(
         RefusedError: it is damaged, or is of another version, device or dataset, or of sources that
             are not among `sources`.
     """
-    digest, _, content = path.read_bytes().partition(b"\n")
+    try:
+        digest, _, content = read_content(path, "", LARGEST).partition(b"\n")
+    except UserError as error:
+        raise RefusedError(str(error)) from None
     if digest != digest_bytes(content).encode():
         raise RefusedError("it is damaged")
     try:
-        tensors = load(content)
+        tensors = tensors_of(content, path, "")
         header = CheckpointHeader.model_validate_json(tensors[_HEADER].numpy().tobytes())
-    except (SafetensorError, ValidationError, KeyError):
+    except (UserError, ValidationError, KeyError, TypeError):
         raise RefusedError(f"it is of another version than {VERSION}") from None
     found = header.identity
     if found.version != wanted.version:
@@ -184,6 +194,66 @@ def read_checkpoint(
     if found.data != wanted.data:
         raise RefusedError("it belongs to other data")
     return header, tensors
+
+
+def check_state(header: CheckpointHeader, tensors: Mapping[str, torch.Tensor], pack: Pack) -> None:
+    """Check that a training of these runs can have this state, whose digest anybody can make.
+
+    Raises:
+        RefusedError: as `check_numbers`, or its history is not the one that the step has.
+    """
+    check_numbers(header, tensors, len(pack.runs), pack.steps)
+    for points in header.history:
+        if problem := history_problem(points, _points_until(pack, header.step)):
+            raise RefusedError(problem)
+
+
+def check_numbers(
+    header: CheckpointHeader, tensors: Mapping[str, torch.Tensor], count: int, steps: int
+) -> None:
+    """Check all of a state but its histories.
+
+    Args:
+        header: what it says.
+        tensors: its weights and moments.
+        count: the number of its runs.
+        steps: of the whole training.
+
+    Raises:
+        RefusedError: its step is beyond the end, its counts disagree, or its weights are not finite
+            although the run did not diverge.
+    """
+    step = header.step
+    if not 0 <= step <= steps:
+        raise RefusedError(f"it is of step {step}, and the training has {steps}")
+    if len(header.diverged) != count or len(header.history) != count:
+        raise RefusedError(f"it is not of {count} runs")
+    if not (math.isfinite(header.seconds) and (header.seconds > 0 or header.seconds == step == 0)):
+        raise RefusedError(f"its training took {header.seconds} seconds")
+    updates = tensors.get("adam/step")
+    # A float32 counts no further.
+    if updates is None or updates.numel() != 1 or updates.item() != min(step, MOST_COUNTED):
+        raise RefusedError("the updates of its optimiser are not those of its step")
+    stacked = [t for t in tensors.values() if t.is_floating_point() and t.ndim]
+    if any(len(tensor) != count for tensor in stacked):
+        raise RefusedError(f"its tensors are not of {count} runs")
+    for k, diverged in enumerate(header.diverged):
+        if diverged is not None and not 1 <= diverged <= step:
+            raise RefusedError(f"it says that a run diverged at step {diverged} of {step}")
+        # The last update can make weights infinite. The step after it then notes the divergence.
+        if diverged is None and step < steps and not _is_finite(stacked, k):
+            raise RefusedError("its weights are not finite, although the run did not diverge")
+
+
+def _is_finite(stacked: Sequence[torch.Tensor], k: int) -> bool:
+    return all(bool(tensor[k].isfinite().all()) for tensor in stacked)
+
+
+def _points_until(pack: Pack, step: int) -> Iterator[tuple[int | None, int]]:
+    """The epochs and steps after which these runs have been evaluated, at a step."""
+    run = pack.shared
+    whole = expected_points(run.epochs, run.steps, pack.steps_per_epoch)
+    return takewhile(lambda point: point[1] <= step, whole)
 
 
 @torch.no_grad()

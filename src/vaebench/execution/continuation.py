@@ -17,6 +17,7 @@ from vaebench.execution.checkpoint import (
     CheckpointHeader,
     CheckpointKey,
     RefusedError,
+    check_numbers,
     copy_tensors,
     read_checkpoint,
     save_checkpoint,
@@ -74,7 +75,7 @@ def restore_kept(
     reason = "no final state of a shorter run was kept (--keep-state of `vaebench train`)"
     for step in sorted((step for step in steps if step < pack.steps), reverse=True):
         try:
-            read = [_read(of_run[step], pack, key, sources) for of_run in found]
+            read = [_read(of_run[step], step, pack, key, sources) for of_run in found]
             headers = [header for header, _ in read]
             history = [_history(pack, step, header.history[0]) for header in headers]
             copy_tensors(_stacked([tensors for _, tensors in read]), state)
@@ -152,9 +153,12 @@ def _kept_states(store: Path, run: Settings) -> dict[int, Path]:
 
 
 def _read(
-    path: Path, pack: Pack, key: CheckpointKey, sources: Container[str]
+    path: Path, step: int, pack: Pack, key: CheckpointKey, sources: Container[str]
 ) -> tuple[CheckpointHeader, dict[str, torch.Tensor]]:
     header, tensors = read_checkpoint(path, key, sources)
+    check_numbers(header, tensors, 1, pack.steps)
+    if header.step != step:
+        raise RefusedError(f"it is of step {header.step}, and {path.name} is to be of {step}")
     if key.device != "cpu" and header.pack != [_name(run) for run in pack.runs]:
         raise RefusedError(
             "on a GPU, the numbers of a run depend on the runs beside it, and these are other runs"
@@ -174,7 +178,7 @@ def _history(pack: Pack, step: int, points: Sequence[HistoryPoint]) -> list[Hist
     """The points that the longer run has up to a step. The last one of a shorter run may be more.
 
     Raises:
-        RefusedError: a point is missing.
+        RefusedError: a point is missing or of another epoch.
     """
     known = {point.step: point for point in points}
     wanted = [
@@ -187,4 +191,8 @@ def _history(pack: Pack, step: int, points: Sequence[HistoryPoint]) -> list[Hist
             f"the longer run is evaluated after step {missing[0]}, and that run was not; its "
             "number of steps has to be a multiple of that run's"
         )
+    if pack.shared.epochs is not None:
+        for number in wanted:
+            if known[number].epoch != number // pack.eval_interval:
+                raise RefusedError(f"its point of step {number} is of another epoch")
     return [known[number] for number in wanted]

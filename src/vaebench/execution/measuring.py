@@ -13,15 +13,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel
-from safetensors.torch import load_file
 from torch import Tensor
 
-from vaebench.errors import UserError
 from vaebench.evaluation.arrays import to_npz
 from vaebench.execution.device import describe_device
-from vaebench.files import digest_bytes, digest_file, write_atomically
+from vaebench.files import digest_bytes, write_atomically
 from vaebench.memory import named_shortage
 from vaebench.progress import log
+from vaebench.reading.arrays import read_arrays
+from vaebench.reading.tensors import read_tensors
 from vaebench.runs.measurement import MeasurementRecord, RunFiles
 from vaebench.runs.measures import Measure
 from vaebench.runs.record import RunRecord, read_record
@@ -131,19 +131,12 @@ def open_run(run: RunFiles, record: RunRecord) -> tuple[dict[str, Tensor], dict[
     Raises:
         UserError: they are missing or changed.
     """
-    arrays = run.folder / "arrays.npz"
-    for path, digest in (
-        (run.weights, record.digests.weights),
-        (arrays, record.digests.arrays),
-    ):
-        if not path.exists() or digest_file(path) != digest:
-            raise UserError(
-                f"{path} is missing or not the file that {run.folder / 'metrics.json'} names: "
-                "this is measured from weights, so train the run again (runs in the store are only "
-                "copied)"
-            )
-    with np.load(arrays, allow_pickle=False) as archive:
-        return load_file(run.weights), {name: archive[name] for name in archive.files}
+    named = str(run.folder / "metrics.json")
+    remedy = (
+        "this is measured from weights, so train the run again (runs in the store are only copied)"
+    )
+    weights = read_tensors(run.weights, remedy, record.digests.weights, named)
+    return weights, read_arrays(run.folder / "arrays.npz", remedy, record.digests.arrays, named)
 
 
 def levels(images: NDArray[np.uint8]) -> Tensor:

@@ -33,7 +33,13 @@ from vaebench.execution.weights import weights_file
 from vaebench.execution.worker import describe_worker
 from vaebench.experiment.grid import Run
 from vaebench.experiment.settings import Settings
-from vaebench.files import digest_bytes, digest_file, remove_leftovers, write_atomically
+from vaebench.files import (
+    digest_bytes,
+    digest_file,
+    has_content,
+    remove_leftovers,
+    write_atomically,
+)
 from vaebench.memory import named_shortage
 from vaebench.paths import Layout
 from vaebench.progress import TrainingProgress, log
@@ -227,7 +233,7 @@ def _prepare(label: str, runs: Sequence[Settings], resources: Resources) -> _Ses
         path.unlink()
     data_digest = prepared.data_digest(resources.data / "prepared", shared.dataset)
     key = checkpoint_key(pack, data_digest)
-    if restore_checkpoint(path, key, state, same_to_the_bit(shared)):
+    if restore_checkpoint(path, key, pack, state, same_to_the_bit(shared)):
         log.info(f"[{label}] continues after step {state.step} of {pack.steps}")
     elif not resources.start_over:
         _continue_shorter_runs(label, pack, key, state, resources)
@@ -308,6 +314,7 @@ def _commit(
 def _evaluate(session: _Session, hashes: Sequence[str]) -> Iterator[FinishedRun]:
     """Evaluate a trained pack. Yields the record, arrays and weights of each run."""
     pack, state = session.pack, session.state
+    _note_infinite_weights(state)
     worker = describe_worker(
         pack.train_images.device, len(pack.runs), compiler() if state.compiled else None
     )
@@ -338,6 +345,14 @@ def _evaluate(session: _Session, hashes: Sequence[str]) -> Iterator[FinishedRun]
         yield FinishedRun(record, npz, weights)
 
 
+def _note_infinite_weights(state: TrainingState) -> None:
+    """Let runs count as diverged whose last update made weights infinite: no step came after it."""
+    for k, diverged in enumerate(state.diverged):
+        weights = (tensor[k] for tensor in state.parameters.values())
+        if diverged is None and not all(bool(one.isfinite().all()) for one in weights):
+            state.diverged[k] = state.step
+
+
 def _publish(run: FinishedRun, target: Target) -> None:
     """Write the files of a finished run to its target, the record last. Skips equal files."""
     contents = {} if run.weights is None else {target.weights: run.weights}
@@ -346,7 +361,7 @@ def _publish(run: FinishedRun, target: Target) -> None:
         target.folder / "metrics.json": run.metrics,
     }
     for path, content in contents.items():
-        if not path.exists() or path.read_bytes() != content:
+        if not has_content(path, content):
             write_atomically(path, content)
 
 

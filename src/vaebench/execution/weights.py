@@ -11,6 +11,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from vaebench.experiment.settings import Settings
+from vaebench.reading.parsing import parsing
 
 KEY = "vaebench"
 """The entry of the metadata. It is one, since safetensors writes several in no fixed order, and
@@ -40,9 +41,12 @@ def weights_file(settings: Settings, run_hash: str, parameters: Mapping[str, Ten
 
 def weights_metadata(path: Path) -> dict[str, Any] | None:
     """What a file of weights says about itself. None for files of earlier versions."""
-    with safe_open(path, framework="pt") as file:
+    with (
+        parsing(path, "a safetensors file", "train the run again"),
+        safe_open(path, framework="pt") as file,
+    ):
         text = (file.metadata() or {}).get(KEY)
-    if text is None:
-        return None
-    known: dict[str, Any] = json.loads(text)
-    return known
+        if text is None:
+            return None
+        known: dict[str, Any] = json.loads(text)
+        return known

@@ -9,7 +9,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=10_000_000)]
 NATS = "nats"
 
 
@@ -19,7 +19,7 @@ class DependencePlan(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     images: Count = Field(1000, description="Test images, from the first.")
-    draws: Annotated[int, Field(ge=25)] = Field(
+    draws: Annotated[int, Field(ge=25, le=10_000_000)] = Field(
         100,
         description="K: draws of z for each image, from the encoder's q and from the prior. Values "
         "with different K are not comparable.",
@@ -27,7 +27,7 @@ class DependencePlan(BaseModel):
     regressed: Count = Field(
         5000, description="Training images for the regression of codes on observed pixels."
     )
-    seed: Annotated[int, Field(ge=0)] = Field(0, description="Of the random numbers.")
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="Of the random numbers.")
 
 
 class DependenceStatistic(NamedTuple):

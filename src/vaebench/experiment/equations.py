@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vaebench.errors import UserError
 
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=10_000_000)]
 State = Literal["trained", "refined", "initial"]
 """Of a run: the encoder and decoder after training; the decoder after training, with the best
 Gaussian of the encoder's family for each image; the weights before the first step."""
@@ -25,7 +25,7 @@ class EquationsPlan(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     images: Count = Field(300, description="Test images, from the first.")
-    refined: Annotated[int, Field(ge=0)] = Field(
+    refined: Annotated[int, Field(ge=0, le=10_000_000)] = Field(
         200, description="Images whose q is refined on the frozen decoder; 0 for none."
     )
     regressed: Count = Field(
@@ -35,7 +35,7 @@ class EquationsPlan(BaseModel):
         100, description="T of annealing, for more than two latent dimensions."
     )
     chains: Count = Field(8, description="C of annealing.")
-    seed: Annotated[int, Field(ge=0)] = Field(0, description="Of the random numbers.")
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="Of the random numbers.")
 
 
 def equations_plan(plan: EquationsPlan, given: Mapping[str, Any]) -> EquationsPlan:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=10_000_000)]
 
 LARGEST_GRID = 2
 """The largest latent dimension of a grid."""
@@ -29,18 +29,18 @@ class EvidencePlan(BaseModel):
     )
     temperatures: Count = Field(200, description="T: the number of densities of annealing.")
     chains: Count = Field(8, description="C: the number of chains of annealing.")
-    draws: Annotated[int, Field(ge=25)] = Field(
+    draws: Annotated[int, Field(ge=25, le=10_000_000)] = Field(
         5000,
         description="Draws of z for each image, for the importance weighted bounds beside "
         "annealing.",
     )
-    simulated: Annotated[int, Field(ge=0)] = Field(
+    simulated: Annotated[int, Field(ge=0, le=10_000_000)] = Field(
         100, description="Simulated images for the error bar of annealing. 0: none."
     )
-    refined: Annotated[int, Field(ge=0)] = Field(
+    refined: Annotated[int, Field(ge=0, le=10_000_000)] = Field(
         200, description="Images whose gap is split into its causes. 0: none."
     )
-    seed: Annotated[int, Field(ge=0)] = Field(0, description="Of the random numbers.")
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="Of the random numbers.")
 
     def uses_grid(self, latent_dim: int) -> bool:
         """Whether a grid is to be tried.

@@ -6,6 +6,7 @@ together.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,6 +35,8 @@ from vaebench.experiment.settings import (
     taken_settings,
 )
 
+MOST_RUNS = 100_000
+"""Of an experiment."""
 # Editors complete the names of the package's own settings; a plugin may declare others.
 NAMES_A_SETTING: JsonDict = {
     "propertyNames": {
@@ -274,6 +277,9 @@ def expand(experiment: Experiment) -> list[Cell]:
 
 
 def _expand(experiment: Experiment) -> list[Cell]:
+    count = math.prod(map(len, experiment.axes.values()))
+    if count > MOST_RUNS:
+        raise ValueError(f"axes: they have {count:,} combinations; at most {MOST_RUNS:,}")
     cells: dict[Path, Cell] = {}
     for job in _combine(job_axes(experiment)):
         runs_of_job = {run.folder: run for run in _runs(experiment, job)}

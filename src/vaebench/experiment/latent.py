@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Some = Annotated[int, Field(ge=0)]
+Some = Annotated[int, Field(ge=0, le=10_000_000)]
 
 MARGIN = 1.0
 """Nats. A mismatch of aggregated posterior and prior below it does not matter, and an interval that
@@ -19,7 +19,7 @@ class LatentPlan(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    draws: Annotated[int, Field(ge=2)] = Field(
+    draws: Annotated[int, Field(ge=2, le=10_000_000)] = Field(
         10_000, description="Codes of training images, and of test images."
     )
     images: Some = Field(
@@ -37,4 +37,4 @@ class LatentPlan(BaseModel):
         description="Test images whose exact posterior's correlations and axes are measured; 0 for "
         "none.",
     )
-    seed: Some = Field(0, description="Of the random numbers.")
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="Of the random numbers.")

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from vaebench.errors import UserError
 from vaebench.experiment.tier import Tier, dump_tier
-from vaebench.files import write_atomically
+from vaebench.files import has_text, write_atomically
 from vaebench.paths import Layout
 from vaebench.progress import log
+from vaebench.reading.text import read_text
 from vaebench.yaml_text import read_yaml
 
 
@@ -33,17 +34,16 @@ def check_owner(tier: Tier, config: Path, layout: Layout) -> bool:
     """
     if config.resolve().parent == layout.root.resolve():
         return False  # the resolved config, which the workflow's jobs take
-    try:
-        owner = Path(layout.owner.read_text("utf-8").strip())
-    except FileNotFoundError:
+    if not layout.owner.exists():
         return True
+    owner = Path(read_text(layout.owner, "remove it").strip())
     if owner.exists() and config.exists() and owner.samefile(config):
         return False
     if not _names(owner, tier.tier):
         log.info(f"{layout.root} belonged to {owner}, and belongs to {config} from now on")
         return True
     text = dump_tier(tier, layout.root)
-    if layout.config.exists() and layout.config.read_text("utf-8") == text:
+    if has_text(layout.config, text):
         return False
     raise UserError(
         f"{layout.root} belongs to {owner}, which names the tier '{tier.tier}' as {config} does: "

@@ -25,8 +25,8 @@ from vaebench.objectives import OBJECTIVES
 from vaebench.parameters import Parameter
 
 NAME = r"^[a-z0-9]+([-_][a-z0-9]+)*$"
-Name = Annotated[str, Field(pattern=NAME)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Name = Annotated[str, Field(pattern=NAME, max_length=100)]
+Positive = Annotated[float, Field(gt=0, le=1e30, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, le=1_000_000_000)]
 
 AxisValue = str | int | float

@@ -11,9 +11,11 @@ from vaebench.experiment.figures import runs_to_show
 from vaebench.experiment.grid import Experiment, Run, Strict, expand
 from vaebench.experiment.plugins import load_plugins
 from vaebench.experiment.settings import AxisValue, Count, Name, message_of
-from vaebench.paths import CONFIGS, ConfigPath, Layout
+from vaebench.paths import CONFIGS, PUBLISHED, RESULTS, ConfigPath, Layout
 from vaebench.yaml_text import read_yaml, to_yaml
 
+TAKEN = {PUBLISHED.relative_to(RESULTS).parts[0]: "the tiers that are kept in git"}
+"""Folders in results/ that are no tiers, and what they hold."""
 MOST_THREADS = 1024
 """Of a process. PyTorch ends with a segmentation fault where the system refuses so many."""
 
@@ -75,6 +77,13 @@ class Tier(Strict):
         "`claims`, relative to this one, or the list itself, as in paper_values.yaml.",
     )
     execution: Execution = Execution()
+
+    @field_validator("tier")
+    @classmethod
+    def _is_no_folder_of_others(cls, tier: str) -> str:
+        if tier in TAKEN:
+            raise ValueError(f"results/{tier}/ holds {TAKEN[tier]}: give the tier another name")
+        return tier
 
     @field_validator("datasets")
     @classmethod

@@ -92,7 +92,10 @@ def beta_vae(batch: Batch, beta: Tensor, warm_up: Tensor) -> Tensor:
     prior=("standard", "floating"),
     parameters={
         "importance_samples": Parameter(
-            5, minimum=1, description="K: draws of z for each example, averaged inside the log."
+            5,
+            minimum=1,
+            maximum=100_000,
+            description="K: draws of z for each example, averaged inside the log.",
         )
     },
     samples="importance_samples",

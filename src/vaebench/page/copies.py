@@ -6,7 +6,7 @@ import re
 from math import isfinite
 
 from vaebench.page.answer import Row, Table, cell
-from vaebench.reporting.text import escape
+from vaebench.plain_text import escape
 
 _LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",

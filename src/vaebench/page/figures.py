@@ -1,13 +1,16 @@
 """The figures of a tier inside its page, and what each was made from."""
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PIL import Image
 
+from vaebench.files import read_content
 from vaebench.page.pictures import smallest_uri
 from vaebench.page.runs import ShownRun
-from vaebench.provenance.figure_metadata import figure_metadata
+from vaebench.provenance.figure_metadata import AGAIN, LARGEST, figure_metadata
+from vaebench.reading.parsing import parsing
 from vaebench.reporting.content import ShownFigure
 from vaebench.results.read import Results
 
@@ -35,7 +38,11 @@ def embedded_figures(
         path = results.layout.figure(figure.name, "png")
         metadata = figure_metadata(path)
         records = set(metadata["Records"].split())
-        with Image.open(path) as image:
+        content = read_content(path, AGAIN, LARGEST)
+        with (
+            parsing(path, "a PNG image", AGAIN),
+            Image.open(io.BytesIO(content), formats=("PNG",)) as image,
+        ):
             picture = image.convert("RGB")
         found.append(
             Embedded(

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from vaebench.data.registry import DATASETS
 from vaebench.errors import UserError
 from vaebench.experiment.tier import load_tier
@@ -11,6 +9,7 @@ from vaebench.files import digest_file
 from vaebench.paths import Layout
 from vaebench.provenance.figure_metadata import figure_metadata
 from vaebench.provenance.stages import figure_digest
+from vaebench.reading.tables import read_table
 from vaebench.runs.record import RunRecord, read_record
 from vaebench.runs.sources import accepted_sources
 
@@ -27,7 +26,7 @@ def explain(path: Path) -> str:
     kind = path.resolve().relative_to(layout.root.resolve()).parts[0]
     load_tier(layout.config)  # registers what the tier describes, which records name
     lines = [f"{path}", f"  sha256 {digest_file(path)}", f"  tier {layout.root}"]
-    rows = pd.read_parquet(layout.runs)
+    rows = read_table(layout.runs, "collect the runs again")
     if kind == "figures" and path.suffix in (".svg", ".png"):
         used = figure_metadata(path)
         lines.append(f"  {used['Title']}")

@@ -5,9 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from vaebench.data.prepared import Arrays, data_digest, load
@@ -28,10 +26,16 @@ from vaebench.quality.measures import Reference, components
 from vaebench.quality.metrics_import import import_metrics
 from vaebench.quality.needs import check_arrays
 from vaebench.quality.samples import sample_images
+from vaebench.reading.arrays import read_arrays
+from vaebench.reading.tensors import read_tensors
 from vaebench.runs.measured import is_measured
 from vaebench.runs.record import ClassifierRecord, EvaluationRecord, RunRecord, read_as, read_record
 from vaebench.runs.sources import accepted_quality, quality_digest
 from vaebench.runs.store import has_run, keep_evaluation, kept_evaluation, locked
+
+AGAIN = (
+    "samples are drawn from the weights, so train the run again (runs in the store are only copied)"
+)
 
 
 @dataclass(frozen=True)
@@ -164,6 +168,9 @@ def evaluate_runs(
     import_metrics()
     arrays = load(data / "prepared", records[0].run.dataset)
     train, test = (to_images(x, device) for x in (arrays.train_images, arrays.test_images))
+    # Parsed with care before it is used, as a file of another's tier.
+    read_tensors(classifier.parent / WEIGHTS, "remove the folder and run the tier again",
+                 known.weights, str(classifier))  # fmt: skip
     trained = load_classifier(classifier.parent, known.weights, device)
     reference = Reference.of(trained, as_grey(train), as_grey(test))
     for done, (target, record) in enumerate(todo):
@@ -196,18 +203,16 @@ def _as_grey(arrays: Arrays) -> Arrays:
 def _samples(
     target: EvaluationTarget, record: RunRecord, data: Arrays, device: torch.device
 ) -> Tensor:
-    with np.load(target.folder / "arrays.npz", allow_pickle=False) as archive:
-        name = "prior_cholesky" if "prior_cholesky" in archive.files else "prior_std"
-        prior_std = torch.from_numpy(archive[name])
-    return sample_images(
-        record.run, load_file(target.weights), prior_std, data.test_images.shape, device
-    )
+    named = str(target.folder / "metrics.json")
+    arrays = read_arrays(target.folder / "arrays.npz", AGAIN, record.digests.arrays, named)
+    weights = read_tensors(target.weights, AGAIN, record.digests.weights, named)
+    prior_std = torch.from_numpy(arrays.get("prior_cholesky", arrays["prior_std"]))
+    return sample_images(record.run, weights, prior_std, data.test_images.shape, device)
 
 
 def _check_weights(target: EvaluationTarget, record: RunRecord) -> None:
     if not target.weights.exists() or digest_file(target.weights) != record.digests.weights:
         raise UserError(
             f"{target.weights} is missing or not the file that {target.folder / 'metrics.json'} "
-            "names: samples are drawn from the weights, so train the run again (runs in the store "
-            "are only copied)"
+            f"names: {AGAIN}"
         )

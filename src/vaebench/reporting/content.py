@@ -3,7 +3,7 @@
 Nothing here is HTML or Markdown yet, except for the tables, which are files of the tier.
 """
 
-import json
+import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,11 +14,16 @@ from vaebench.claims.ledger import Judged, others_text, parts_of, verdict_counts
 from vaebench.claims.ledger_text import pairing_text, power_table, tests_text
 from vaebench.errors import UserError
 from vaebench.experiment.figures import FIGURES
+from vaebench.files import read_content
 from vaebench.provenance.figure_metadata import figure_metadata
+from vaebench.reading.parsing import parsing
+from vaebench.reading.text import LARGEST, read_text
 from vaebench.reporting.answers import Answers, answers_of
+from vaebench.reporting.statements import read_ledger
 from vaebench.reporting.text import attested_counts
 from vaebench.results.read import Results, training_text
 
+AGAIN = "make the table again, with `vaebench table`"
 SAME = {"bits": "the same bits", "rounding": "the same numbers up to rounding"}
 """What code computes that is attested at each level."""
 
@@ -100,10 +105,7 @@ def content_of(results: Results) -> Content:
         UserError: a figure is missing or says nothing about its runs.
     """
     _check_made(results)
-    ledger = json.loads(results.layout.claims("json").read_text("utf-8"))["claims"]
-    claims, own, others = parts_of(
-        [Judged.model_validate_json(json.dumps(line)) for line in ledger]
-    )
+    claims, own, others = parts_of(read_ledger(results.layout.claims("json")))
     return Content(
         tier=results.tier.tier,
         runs=len(results.runs),
@@ -151,7 +153,7 @@ def _figure(results: Results, name: str, claims: Sequence[Judged]) -> ShownFigur
         name=name,
         number=number,
         title=metadata["Title"].partition(": ")[2],
-        caption=results.layout.caption(name).read_text("utf-8").strip(),
+        caption=read_text(results.layout.caption(name), "draw the figure again").strip(),
         was_run=bool(metadata["Records"].split()) or not FIGURES[name].needs,
         claims=about,
         counts=verdict_counts(about),
@@ -160,7 +162,10 @@ def _figure(results: Results, name: str, claims: Sequence[Judged]) -> ShownFigur
 
 def _experiment(results: Results, name: str) -> ShownExperiment:
     runs, planned = results.of(name), results.planned(name)
-    table = results.layout.table(name, "md").read_text("utf-8")
+    table = read_text(results.layout.table(name, "md"), AGAIN)
+    csv = results.layout.table(name, "csv")
+    with parsing(csv, "a table of numbers", AGAIN):
+        numbers = pd.read_csv(io.BytesIO(read_content(csv, "", LARGEST)))
     return ShownExperiment(
         name=name,
         description=results.tier.experiment(name).description,
@@ -169,7 +174,7 @@ def _experiment(results: Results, name: str) -> ShownExperiment:
         training=training_text(planned),
         diverged=int((runs["status"] == "diverged").sum()),
         hours=_hours(runs),
-        numbers=pd.read_csv(results.layout.table(name, "csv")),
+        numbers=numbers,
         table=re.sub(r"\n<!-- .* -->\n\Z", "", table).strip(),
     )
 

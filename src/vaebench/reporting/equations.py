@@ -10,9 +10,9 @@ from vaebench.claims.paper import Claim, load_paper_values
 from vaebench.experiment.equations import EQUATION_STATISTICS, STATES
 from vaebench.experiment.settings import format_value
 from vaebench.files import write_atomically
+from vaebench.plain_text import escape
 from vaebench.provenance.account import account, as_comment
 from vaebench.provenance.stages import table_digest
-from vaebench.reporting.text import escape
 from vaebench.results.equations import equation_values
 from vaebench.results.intervals import estimate
 from vaebench.results.read import Results, varying

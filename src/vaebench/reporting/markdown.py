@@ -7,9 +7,9 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from vaebench.files import write_atomically
+from vaebench.files import has_text, write_atomically
 from vaebench.paths import Layout
-from vaebench.reporting.text import escape
+from vaebench.plain_text import escape
 
 
 def render(
@@ -45,7 +45,7 @@ def write_page(page: Path, text: str, check: bool = False) -> list[Path]:
     Returns:
         The page, if it was not already so.
     """
-    if page.exists() and page.read_text("utf-8") == text:
+    if has_text(page, text):
         return []
     if not check:
         write_atomically(page, text.encode())

@@ -7,12 +7,13 @@ from urllib.parse import quote
 
 from vaebench.claims.ledger_text import POWER_TEXT, mark, survives_text
 from vaebench.errors import UserError
-from vaebench.files import write_atomically
+from vaebench.files import has_text, write_atomically
 from vaebench.paths import Layout
+from vaebench.plain_text import escape
+from vaebench.reading.text import read_text
 from vaebench.reporting.content import Content, ShownFigure, content_of
 from vaebench.reporting.headline import headline_of
 from vaebench.reporting.markdown import render
-from vaebench.reporting.text import escape
 from vaebench.results.read import Results
 from vaebench.workflow.rules import DEFAULT_TIER
 
@@ -35,7 +36,7 @@ def write_pages(results: Results, page: Path, readme: Path, check: bool = False)
     Raises:
         UserError: the README lacks its marks.
     """
-    text = readme.read_text("utf-8")
+    text = read_text(readme, "restore it from git")
     before, _, rest = text.partition(f"{BEGIN}\n")
     _, found, after = rest.partition(END)
     if not found:
@@ -46,9 +47,7 @@ def write_pages(results: Results, page: Path, readme: Path, check: bool = False)
         page: _render("results.md", content, results.layout, page.parent, page),
         readme: f"{before}{BEGIN}\n{part}{END}{after}",
     }
-    changed = [
-        path for path, new in wanted.items() if not path.exists() or path.read_text("utf-8") != new
-    ]
+    changed = [path for path, new in wanted.items() if not has_text(path, new)]
     if not check:
         for path in changed:
             write_atomically(path, wanted[path].encode())

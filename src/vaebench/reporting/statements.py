@@ -13,8 +13,11 @@ from vaebench.errors import UserError
 from vaebench.experiment.grid import Experiment
 from vaebench.experiment.tier import Tier
 from vaebench.paths import Layout
+from vaebench.reading.parsing import parsing
+from vaebench.reading.text import read_object
 
 Ledger = Mapping[str, Judged]
+AGAIN = "judge the tier again, with `vaebench claims`"
 ANSWERS = {
     Verdict.REPRODUCED: "**yes**",
     Verdict.DIFFERS: "**no**",
@@ -41,8 +44,7 @@ def ledger_of(tier: Tier, layout: Layout) -> dict[str, Judged]:
     path = layout.claims("json")
     if not path.exists():
         return {}
-    lines = [Judged.model_validate_json(json.dumps(x)) for x in _read(path)]
-    known = {line.id: line for line in lines if line.source == "own"}
+    known = {line.id: line for line in read_ledger(path) if line.source == "own"}
     for claim in own_claims(tier):
         line = known.get(claim.id)
         if line is None or (line.expects, line.unit) != (claim.expects, claim.unit):
@@ -53,9 +55,15 @@ def ledger_of(tier: Tier, layout: Layout) -> dict[str, Judged]:
     return known
 
 
-def _read(path: Path) -> Sequence[object]:
-    lines: Sequence[object] = json.loads(path.read_text("utf-8"))["claims"]
-    return lines
+def read_ledger(path: Path) -> list[Judged]:
+    """The lines of a tier's ledger.
+
+    Raises:
+        UserError: the file is missing, damaged or of another version.
+    """
+    values = read_object(path, AGAIN)
+    with parsing(path, "a ledger of claims", AGAIN):
+        return [Judged.model_validate_json(json.dumps(line)) for line in values["claims"]]
 
 
 def rows_of(claims: Sequence[OwnClaim], experiment: Experiment, ledger: Ledger) -> Iterator[Row]:

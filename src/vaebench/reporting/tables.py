@@ -11,9 +11,10 @@ from vaebench.experiment.comparison import Comparison, comparison_of
 from vaebench.experiment.settings import format_value
 from vaebench.files import write_atomically
 from vaebench.paths import TABLE_FORMATS
+from vaebench.plain_text import escape
 from vaebench.provenance.account import account, as_comment
 from vaebench.provenance.stages import table_digest
-from vaebench.reporting.text import attested_counts, escape
+from vaebench.reporting.text import attested_counts
 from vaebench.results.compare import paired_difference
 from vaebench.results.intervals import estimate
 from vaebench.results.read import Results, select, varying

@@ -248,5 +248,6 @@ def _points(experiment: str, run: Run, record: RunRecord) -> list[dict[str, Any]
 
 def _write(frame: pd.DataFrame, path: Path) -> None:
     buffer = io.BytesIO()
-    frame.to_parquet(buffer, index=False)
+    # A flipped bit of a number is found when the table is read.
+    frame.to_parquet(buffer, index=False, write_page_checksum=True)
     write_atomically(path, buffer.getvalue())

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
@@ -13,7 +12,9 @@ from vaebench.experiment.equations import STATES
 from vaebench.experiment.grid import Experiment, Run
 from vaebench.files import digest_file
 from vaebench.paths import Layout
-from vaebench.results.read import Results
+from vaebench.reading.arrays import read_arrays
+from vaebench.reading.tables import read_table
+from vaebench.results.read import AGAIN, Results
 from vaebench.runs.equations_record import EquationsRecord
 from vaebench.runs.record import RunRecord, read_as
 from vaebench.runs.sources import equations_digest
@@ -70,12 +71,7 @@ def equation_values(results: Results) -> pd.DataFrame:
     path = results.layout.equation_values
     if all(experiment.equations_plan is None for experiment in results.tier.experiments):
         return pd.DataFrame(columns=list(COLUMNS))
-    try:
-        return pd.read_parquet(path)
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing: collect the runs again") from None
-    except ValueError as error:
-        raise UserError(f"{path} is damaged ({error}): collect the runs again") from None
+    return read_table(path, AGAIN)
 
 
 def with_statistics(results: Results, rows: pd.DataFrame, state: str) -> pd.DataFrame:
@@ -96,11 +92,7 @@ def equation_arrays(layout: Layout, row: Mapping[str, Any] | pd.Series) -> dict[
     """The arrays of a run, see `equations/shown.py`.
 
     Raises:
-        UserError: the file is missing.
+        UserError: the file is missing or damaged.
     """
     path: Path = layout.equations(row["experiment"], row["folder"]).with_suffix(".npz")
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing: measure the equations again") from None
+    return read_arrays(path, "measure the equations again")

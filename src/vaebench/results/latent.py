@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
@@ -13,6 +12,7 @@ from vaebench.errors import UserError
 from vaebench.experiment.grid import Experiment, Run
 from vaebench.files import digest_file
 from vaebench.paths import Layout
+from vaebench.reading.arrays import read_arrays
 from vaebench.runs.latent_record import Latent, LatentRecord
 from vaebench.runs.record import RunRecord, read_as
 from vaebench.runs.sources import latent_digest
@@ -131,11 +131,7 @@ def latent_arrays(layout: Layout, row: Mapping[str, Any] | pd.Series) -> dict[st
     """The arrays of a run, see `latent/method.py`.
 
     Raises:
-        UserError: they are missing.
+        UserError: they are missing or damaged.
     """
     path: Path = layout.latent(row["experiment"], row["folder"]).with_suffix(".npz")
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing: measure the run again with vaebench latent") from None
+    return read_arrays(path, "measure the run again with vaebench latent")

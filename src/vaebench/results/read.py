@@ -5,15 +5,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from vaebench.errors import UserError
 from vaebench.experiment.grid import Experiment, expand
 from vaebench.experiment.needs import Found
+from vaebench.experiment.settings import Settings
 from vaebench.experiment.tier import Tier, load_tier
 from vaebench.paths import Layout
+from vaebench.reading.arrays import read_arrays
+from vaebench.reading.tables import read_table
+
+AGAIN = "collect the runs again"
+KEY = ("experiment", "folder")
+"""The columns that say which run a row is of."""
 
 
 @dataclass(frozen=True)
@@ -65,14 +71,10 @@ class Results:
         """The arrays of a run, see `evaluation/arrays.py`.
 
         Raises:
-            UserError: the file is missing.
+            UserError: the file is missing or damaged.
         """
         path = self.layout.run(row["experiment"], row["folder"]) / "arrays.npz"
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                return {name: archive[name] for name in archive.files}
-        except FileNotFoundError:
-            raise UserError(f"{path} is missing: collect the runs again") from None
+        return read_arrays(path, AGAIN)
 
 
 def load_results(root: Path) -> Results:
@@ -85,13 +87,20 @@ def load_results(root: Path) -> Results:
     for path in (layout.config, layout.runs, layout.history):
         if not path.exists():
             raise UserError(f"{path} is missing: run the tier, or `vaebench collect` if it is run")
-    try:
-        runs, history = pd.read_parquet(layout.runs), pd.read_parquet(layout.history)
-    except ValueError as error:
-        raise UserError(
-            f"{layout.runs} or {layout.history} is damaged ({error}): collect the runs again"
-        ) from None
+    runs, history = read_table(layout.runs, AGAIN), read_table(layout.history, AGAIN)
+    # Former versions had fewer optional settings.
+    settings = {name for name, field in Settings.model_fields.items() if field.is_required()}
+    _check_columns(layout.runs, runs, {*KEY, "status", "run_hash", *settings})
+    _check_columns(layout.history, history, {*KEY, "epoch", "step"})
     return Results(layout, load_tier(layout.config), runs, history)
+
+
+def _check_columns(path: Path, frame: pd.DataFrame, wanted: set[str]) -> None:
+    if missing := sorted({*wanted, "test_elbo"} - set(frame.columns)):
+        raise UserError(f"{path} lacks the columns {', '.join(missing)}: {AGAIN}")
+    for name in frame.columns[frame.columns.str.startswith("test_")]:
+        if not pd.api.types.is_numeric_dtype(frame[name]) and frame[name].notna().any():
+            raise UserError(f"{path} has no numbers in its column {name}: {AGAIN}")
 
 
 def select(frame: pd.DataFrame, **values: Any) -> pd.DataFrame:

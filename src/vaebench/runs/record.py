@@ -20,6 +20,7 @@ from pydantic import (
 from vaebench.errors import UserError
 from vaebench.experiment.settings import REGISTRIES, Name, Settings
 from vaebench.files import digest_bytes
+from vaebench.reading.text import read_object
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -32,7 +33,7 @@ LATER_NUMBERS = ("train_elbo", "held_out_elbo")
 class Record(BaseModel):
     """A model that refuses unknown keys, so that a record of another version is noticed."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     def to_json(self) -> str:
         """The text of the record's file. It ends with the digest of the other entries."""
@@ -305,12 +306,12 @@ def read_record(path: Path) -> RunRecord:
 def _unregistered(path: Path) -> str | None:
     """What a record names that is not registered, such as `objective 'mine'`."""
     try:
-        run = json.loads(path.read_text("utf-8"))["run"]
+        run = read_object(path, "")["run"]
         return next(
             (f"{kind} '{run[kind]}'" for kind in REGISTRIES if run[kind] not in REGISTRIES[kind]),
             None,
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (UserError, KeyError, TypeError):
         return None
 
 
@@ -321,14 +322,15 @@ def read_as(model: type[T], path: Path, remedy: str) -> T:
         UserError: it is missing, damaged or of another version. The text ends with the remedy.
     """
     try:
-        values = json.loads(path.read_text("utf-8"))
-        if not isinstance(values, dict) or values.pop(CHECKSUM, None) != checksum(values):
+        values = read_object(path, "")
+        if values.pop(CHECKSUM, None) != checksum(values):
             raise ValueError("damaged, or changed by hand: it has not the digest that it ends with")
         return model.model_validate(values)
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing: {remedy}") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path} is no valid record ({error}): {remedy}") from None
+    except (UserError, ValueError, RecursionError) as error:
+        if not path.exists():
+            raise UserError(f"{path} is missing: {remedy}") from None
+        found = str(error).removeprefix(f"{path} is ")
+        raise UserError(f"{path} is no valid record ({found}): {remedy}") from None
 
 
 def checksum(values: dict[str, Any]) -> str:

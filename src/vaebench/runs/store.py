@@ -18,12 +18,13 @@ from vaebench.errors import UserError
 from vaebench.experiment.plans import PLANS
 from vaebench.files import (
     allow_open_files,
-    digest_file,
     naming,
+    read_content,
     remove_leftovers,
     write_atomically,
 )
 from vaebench.progress import log
+from vaebench.runs.plausible import check_run, problem_of
 from vaebench.runs.record import RunRecord, read_record
 
 WEIGHTS = "model.safetensors"
@@ -33,6 +34,8 @@ MEASURED: dict[str, tuple[str, str]] = {name: (f"{name}.npz", f"{name}.json") fo
 STAGED = "metrics.staged.json"
 START_OVER = "--start-over (or VAEBENCH_START_OVER=1 before snakemake)"
 """The option that discards unusable saved states and damaged runs. Messages name it."""
+LARGEST = 16 * 1024**3
+"""The most bytes of a file of a run."""
 _REMEDY = f"to train the run again: {START_OVER}"
 
 
@@ -89,7 +92,12 @@ def has_weights(store: Path, run_hash: str) -> bool:
 
 
 def stage_run(store: Path, run: FinishedRun) -> None:
-    """Write a finished run. It counts only after `release_runs`, which releases whole packs."""
+    """Write a finished run. It counts only after `release_runs`, which releases whole packs.
+
+    Raises:
+        UserError: the run makes no sense, see `check_run`. Nothing is written.
+    """
+    check_run(run.record, run.arrays)
     folder = run_folder(store, run.record.run_hash)
     remove_leftovers(folder)
     if run.weights is not None:
@@ -107,7 +115,11 @@ def release_runs(store: Path, run_hashes: Iterable[str]) -> None:
 
 
 def put_run(store: Path, run: FinishedRun) -> None:
-    """Write a finished run into the store."""
+    """Write a finished run into the store.
+
+    Raises:
+        UserError: as `stage_run`.
+    """
     stage_run(store, run)
     release_runs(store, [run.record.run_hash])
 
@@ -174,12 +186,17 @@ def get_run(store: Path, run_hash: str) -> FinishedRun:
     expected = {"arrays.npz": record.digests.arrays}
     if weights.exists():
         expected[WEIGHTS] = record.digests.weights
-    for name, digest in expected.items():
-        if not (folder / name).exists() or digest_file(folder / name) != digest:
-            raise UserError(f"{folder / name} is missing or damaged\n{_REMEDY}")
-    content = weights.read_bytes() if weights.exists() else None
-    arrays, written = ((folder / name).read_bytes() for name in ("arrays.npz", "metrics.json"))
-    return FinishedRun(record, arrays, content, written)
+    try:
+        contents = {
+            name: read_content(folder / name, "", LARGEST, digest)
+            for name, digest in expected.items()
+        }
+        written = read_content(folder / "metrics.json", "", LARGEST)
+        if problem := problem_of(record):
+            raise UserError(f"{folder / 'metrics.json'} is refused: {problem}")
+    except UserError as error:
+        raise UserError(f"{error}\n{_REMEDY}") from None
+    return FinishedRun(record, contents["arrays.npz"], contents.get(WEIGHTS), written)
 
 
 @contextlib.contextmanager
@@ -221,7 +238,7 @@ def _lock(file: TextIO) -> None:
 def _holder(file: TextIO) -> str:
     file.seek(0)
     try:
-        known = json.loads(file.read())
-        return f"process {known['pid']} on {known['host']}"
-    except (ValueError, KeyError):
+        known = json.loads(file.read(1000))
+        return f"process {int(known['pid'])} on {known['host']}"
+    except (ValueError, KeyError, TypeError):
         return "another process"  # It holds the lock and has not written its name yet.

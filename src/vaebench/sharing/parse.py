@@ -170,7 +170,7 @@ def _check_tensors(path: Path) -> None:
 
 
 def _rows(path: Path) -> int:
-    import pyarrow.parquet as pq  # type: ignore[import-untyped]
+    import pyarrow.parquet as pq
 
     return int(pq.read_metadata(path).num_rows)
 

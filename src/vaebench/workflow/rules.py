@@ -20,10 +20,12 @@ from vaebench.errors import UserError
 from vaebench.experiment.grid import Experiment, Run
 from vaebench.experiment.jobs import Job, JobRule, shared_settings
 from vaebench.experiment.tier import Tier, dump_tier, find_tier
-from vaebench.files import digest_bytes, write_atomically
+from vaebench.files import digest_bytes, has_text, write_atomically
 from vaebench.paths import DATA, TABLE_FORMATS, Layout
 from vaebench.provenance.figure_metadata import figure_metadata
 from vaebench.quality.needs import check_measurable
+from vaebench.reading.parsing import parsing
+from vaebench.reading.text import read_text
 from vaebench.runs.measures import MEASURES
 from vaebench.runs.run_hash import combine, run_hashes
 from vaebench.runs.sources import lasting_source_digest
@@ -48,7 +50,11 @@ def tier_file(config_files: Sequence[Path | str], config: Mapping[str, Any]) -> 
     if len(files) > 1:
         names = " and ".join(path.name for path in files)
         raise UserError(f"give one --configfile: tiers are never merged (found {names})")
-    said = yaml.safe_load(files[0].read_text("utf-8")) or {} if files else {}
+    said: Any = {}
+    if files:
+        with parsing(files[0], "a config", "see the examples in config/"):
+            # As Snakemake reads it, whose values are compared with these.
+            said = yaml.safe_load(read_text(files[0], "")) or {}
     overrides = [key for key in config if key not in said or config[key] != said[key]]
     if overrides:
         keys = ", ".join(sorted(overrides))
@@ -277,7 +283,8 @@ def shown_captions(wildcards: Any, output: Any) -> list[str]:  # noqa: ARG001
         output: the figures' files, of which `captions` are their captions.
     """
     texts = [
-        path.read_text("utf-8") if path.exists() else "" for path in map(Path, output.captions)
+        path.read_text("utf-8", errors="replace") if path.exists() else ""
+        for path in map(Path, output.captions)
     ]
     return [re.sub(r"([\\*`|_\[\]])", r"\\\1", " ".join(text.split())) for text in texts]
 
@@ -353,7 +360,7 @@ def _plan(tier: Tier, layout: Layout) -> dict[Path, str]:
 
 
 def _has(path: Path, text: str) -> bool:
-    return path.exists() and path.read_text("utf-8") == text
+    return has_text(path, text)
 
 
 def check_claims(tier: Tier) -> None:
