@@ -141,7 +141,7 @@ def untrained(height: int, width: int) -> Classifier:
     generator = torch.Generator().manual_seed(0)
 
     def draw(*shape: int) -> torch.Tensor:
-        values = torch.empty(shape).normal_(generator=generator)
+        values: torch.Tensor = torch.empty(shape).normal_(generator=generator)
         return values / float(shape[-1]) ** 0.5
 
     area = 32 * ceil(height / 4) * ceil(width / 4)
