@@ -27,6 +27,8 @@ EXEMPT = {
     "data/prepared.py": "the data's own digest is in the run hash",
     "conditioning.py": "names parts of a network; the core has what they compute",
     "errors.py": "no numbers",
+    "files.py": "names compiled steps by a digest",
+    "progress.py": "says that steps are compiled",
     "experiment/settings.py": "the settings themselves are in the run hash",
     "likelihoods.py": "each run has the digest of its own likelihood",
     "models/make.py": "chooses the network, objective and likelihood that the settings name",

@@ -1,6 +1,6 @@
 """Data that are unusual: each is trained on and measured, or refused before training."""
 
-from math import ceil
+from math import ceil, sqrt
 
 import numpy as np
 import pytest
@@ -142,7 +142,7 @@ def untrained(height: int, width: int) -> Classifier:
 
     def draw(*shape: int) -> torch.Tensor:
         values: torch.Tensor = torch.empty(shape).normal_(generator=generator)
-        return values / float(shape[-1]) ** 0.5
+        return values / sqrt(shape[-1])
 
     area = 32 * ceil(height / 4) * ceil(width / 4)
     return Classifier(

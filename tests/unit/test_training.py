@@ -23,7 +23,7 @@ from vaebench.objectives import OBJECTIVES
 from vaebench.training import step as step_module
 from vaebench.training.loop import is_recorded, step_size, train
 from vaebench.training.pack import Pack, TrainingState, init_state
-from vaebench.training.step import training_batch
+from vaebench.training.step import batch_of
 
 CPU = torch.device("cpu")
 MakeSettings = Callable[..., Settings]
@@ -94,12 +94,14 @@ def test_a_seed_pairs_data_order_and_noise(
 ) -> None:
     seen: dict[str, list[tuple[Tensor, Tensor]]] = {name: [] for name in OBJECTIVES}
 
-    def noting(pack: Pack, parameters: Parameters, rows: Tensor, noise: Tensor, done: int) -> Batch:
-        batch = training_batch(pack, parameters, rows, noise, done)
-        seen[pack.vae.objective.name].append((batch.x, noise[:, : rows.shape[1]]))
+    def noting(
+        pack: Pack, parameters: Parameters, pixels: Tensor, noise: Tensor, done: int
+    ) -> Batch:
+        batch = batch_of(pack, parameters, pixels, noise, done)
+        seen[pack.vae.objective.name].append((batch.x, noise[:, : pixels.shape[1]]))
         return batch
 
-    monkeypatch.setattr(step_module, "training_batch", noting)
+    monkeypatch.setattr(step_module, "batch_of", noting)
     for name in OBJECTIVES:
         train_steps(
             [settings(objective=name, seed=2), settings(objective=name, seed=5)], digits, 20
