@@ -34,7 +34,6 @@ FAILING = (
     "evidence --tier nosuch --experiment posterior_variance",
 )  # fmt: skip
 
-
 UNCOUNTED = (".snakemake", "__pycache__", "locks")
 
 
@@ -47,7 +46,7 @@ def state(root: Path) -> dict[str, str]:
     found = {}
     for folder, folders, names in os.walk(root):
         folders[:] = [name for name in folders if name not in UNCOUNTED]
-        for name in [*folders, *names]:
+        for name in [*folders, *(name for name in names if not name.endswith(".lock"))]:
             path = Path(folder) / name
             kind = "folder" if path.is_dir() else hashlib.sha256(path.read_bytes()).hexdigest()
             date = 0 if path.is_dir() else path.stat().st_mtime_ns
