@@ -94,9 +94,9 @@ def _scripted(function: Function) -> Function:
     """Compile a function by TorchScript, which runs it without Python's global lock.
 
     Several threads can then run such functions at once. As plain Python the functions give the same
-    results up to rounding, but training on two threads takes a twelfth longer. PyTorch has deprecated
-    TorchScript. What it offers in its place needs a C++ compiler and serves long trainings, see
-    `training/compiled.py`.
+    results up to rounding, but training on two threads takes a twelfth longer. PyTorch has
+    deprecated TorchScript. What it offers in its place needs a C++ compiler and serves long
+    trainings, see `training/compiled.py`.
     """
     if not has_onednn():  # The functions are then never called.
         return function
