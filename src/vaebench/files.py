@@ -98,13 +98,14 @@ def read_content(
             if status.st_size > limit:
                 raise UserError(f"{path} is too large ({status.st_size:,} bytes; such a file has "
                                 f"at most {limit:,}){end}")  # fmt: skip
-            content = file.read(limit + 1)
+            # Python allocates as many bytes as are asked for, whatever the file has.
+            content = file.read(status.st_size + 1)
     except FileNotFoundError:
         raise UserError(f"{path} is missing{end}") from None
     except (OSError, ValueError) as error:  # ValueError: the path has a null character
         reason = getattr(error, "strerror", None) or str(error)
         raise UserError(f"{path} cannot be read ({reason}){end}") from None
-    if len(content) > limit:
+    if len(content) > status.st_size:
         raise UserError(f"{path} grows while it is read{end}")
     if digest is not None and digest_bytes(content) != digest:
         raise UserError(f"{path} is not the file that {digest_of} names: it was changed, damaged "

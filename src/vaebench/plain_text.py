@@ -5,8 +5,8 @@ import re
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 """Characters that command a terminal, or turn the direction of text, but for ends of lines."""
 CONTROL_IN_JSON = re.compile(
-    r"\\u00(0[0-8bBe-fE-F]|1[0-9a-fA-F]|7[fF]|[89][0-9a-fA-F])|\\u20(0[eEfF]|2[a-eA-E]|6[6-9])"
-    r"|\\[bf]"
+    r"(?<!\\)(?:\\\\)*\\(?:u00(?:0[0-8bBe-fE-F]|1[0-9a-fA-F]|7[fF]|[89][0-9a-fA-F])"
+    r"|u20(?:0[eEfF]|2[a-eA-E]|6[6-9])|[bf])"
 )
 """The same as JSON writes them."""
 

@@ -26,7 +26,7 @@ from vaebench.data.decode import open_image
 from vaebench.data.image_files import files_of, open_archive
 from vaebench.errors import UserError
 from vaebench.files import digest_bytes, digest_file, read_content
-from vaebench.plain_text import escape, printable
+from vaebench.plain_text import CONTROL_IN_JSON, escape, printable
 from vaebench.reading.arrays import arrays_of, map_array
 from vaebench.reading.arrays import open_archive as open_npz
 from vaebench.reading.tables import read_table
@@ -325,3 +325,14 @@ def test_texts_command_no_terminal_and_are_no_markup() -> None:
     assert escape("<img src=x onerror=alert(1)> | a\nb") == (
         "\\<img src=x onerror=alert(1)\\> \\| a b"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (r'"a\\b"', False), (r'"\b"', True), (r'"\\\b"', True), (r'"\u0041"', False),
+        (r'"\u001b"', True), (r'"\\u001b"', False), (r'"\u202e"', True),
+    ],
+)  # fmt: skip
+def test_a_backslash_before_a_letter_is_no_control_character(text: str, found: bool) -> None:
+    assert bool(CONTROL_IN_JSON.search(text)) == found

@@ -207,6 +207,6 @@ def test_a_run_that_diverges_beside_others_is_the_last_line_and_the_status(
     train: Train, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(log, "propagate", True)
-    result = train("--objective", "beta-vae", "--beta", "1,1e38")
+    result = train("--objective", "bilbo", "--latent-scale", "1,1e30")
     assert result.exit_code == 3
-    assert caplog.messages[-1] == ("1 of 2 runs diverged: out/beta~1e+38/seed~0 at step 1")
+    assert caplog.messages[-1] == ("1 of 2 runs diverged: out/latent_scale~1e+30/seed~0 at step 1")
