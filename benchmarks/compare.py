@@ -66,6 +66,8 @@ def start(options: argparse.Namespace, latent_dim: int, threads: int) -> list[Co
     wanted = [
         (f"vaebench, R = {runs}", "ours", "float32", runs, sys.executable) for runs in options.runs
     ]
+    if options.device == "cpu":
+        wanted.append((f"vaebench, R = {many}, compiled", "ours", "compiled", many, sys.executable))
     if threads > 1 and options.device == "cpu":
         jobs = f"vaebench, {threads} jobs of R = {many}"
         wanted.append((jobs, "jobs", "-", many, sys.executable))

@@ -54,7 +54,7 @@ def strange_environment(project: Project, tmp_path: Path, elsewhere: Path) -> di
     return {
         "PATH": f"{Path(sys.executable).parent}:{tools}",
         "PYTHONPATH": f"{project.root / 'src'}:/nonexistent",
-        "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0",
+        "LC_ALL": "C",
         "PYTHONWARNDEFAULTENCODING": "1",
         "PYTHONHASHSEED": "7",
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",

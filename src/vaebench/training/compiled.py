@@ -1,9 +1,9 @@
 """Compiled training steps on CPUs: when they are used, and where the compiled code is kept.
 
-They give the numbers of plain steps, up to rounding, in three quarters of the time. Compiling takes
-some 20 seconds, once for each kind of run on a machine. So only long trainings do it: those of
-`LONG` steps or more. VAEBENCH_COMPILE=never or =always overrides that. A training that begins with
-one kind of steps is continued with it.
+They give the numbers of plain steps, up to rounding, in four fifths of the time. Compiling takes
+some 20 seconds, once for each kind of run on a machine. So only long trainings do it, those of
+`LONG` steps or more, in jobs of one thread. VAEBENCH_COMPILE=never or =always overrides the length.
+A training that begins with one kind of steps is continued with it.
 
 Compiled code is kept in the user's cache folder, named by the digest of all that it depends on. It
 is never taken from a store or an archive.
@@ -56,6 +56,8 @@ def chosen(pack: Pack) -> bool:
         and pack.shared.precision == "float32"
         and pack.shared.network == "mlp"
         and has_onednn()
+        # Python holds its lock while compiled code runs, so that lanes would wait for each other.
+        and torch.get_num_threads() == 1
     )
     return able and wish != "never" and (wish == "always" or pack.steps >= LONG)
 
