@@ -18,7 +18,7 @@ CONFLICT = b"<<<<<<< "
 """With what git begins a place at which two branches differ."""
 LEFTOVER = ".part"
 """The suffix of a file that is being written. Such a file stays if its writer is killed."""
-SPARE_FILES = 64
+SPARE_FILES = 32
 """Files that a process has open beside those that it is asked for."""
 
 
