@@ -154,15 +154,11 @@ def test_long_trainings_are_compiled_unless_told_otherwise(
     def choice(**own: object) -> bool:
         return compiled.chosen(Pack.of([settings(**own)], digits, CPU))
 
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     steps = Pack.of([settings(epochs=1)], digits, CPU).steps
     long = compiled.LONG // steps + 1
     assert choice(epochs=long)
     assert not choice(epochs=1)
     assert not choice(epochs=long, precision="bfloat16")
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
-    assert not choice(epochs=long), "lanes would wait for each other"
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     monkeypatch.setenv(compiled.VARIABLE, "always")
     assert choice(epochs=1)
     monkeypatch.setenv(compiled.VARIABLE, "never")

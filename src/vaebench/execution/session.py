@@ -238,7 +238,8 @@ def _prepare(label: str, runs: Sequence[Settings], resources: Resources) -> _Ses
     elif not resources.start_over:
         _continue_shorter_runs(label, pack, key, state, resources)
     if state.step == 0:
-        state.compiled = chosen(pack)
+        # Python holds its lock while compiled code runs, so that threads would wait for each other.
+        state.compiled = torch.get_num_threads() == 1 and chosen(pack)
     return _Session(label, pack, state, data, path, key)
 
 

@@ -56,8 +56,6 @@ def chosen(pack: Pack) -> bool:
         and pack.shared.precision == "float32"
         and pack.shared.network == "mlp"
         and has_onednn()
-        # Python holds its lock while compiled code runs, so that lanes would wait for each other.
-        and torch.get_num_threads() == 1
     )
     return able and wish != "never" and (wish == "always" or pack.steps >= LONG)
 
