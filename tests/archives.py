@@ -7,11 +7,17 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from vaebench.errors import UserError
 from vaebench.files import digest_bytes, digest_file
 from vaebench.paths import Layout
 from vaebench.runs.record import CHECKSUM, checksum
+from vaebench.sharing.archive import import_tier
 
 Change = Callable[[dict[str, Any]], object]
+RUN = "posterior_variance/objective~bilbo/latent_dim~2/seed~1"
+METRICS = f"runs/{RUN}/metrics.json"
 
 
 def sealed(values: dict[str, Any]) -> bytes:
@@ -101,3 +107,16 @@ def with_checksums(content: bytes) -> bytes:
 def digest_of(content: bytes) -> str:
     """For a manifest."""
     return digest_bytes(content)
+
+
+def refused(archive: Path, tmp_path: Path, message: str) -> str:
+    """Import an archive, which has to be refused, and look that nothing was written."""
+    results, store = tmp_path / "results", tmp_path / "store"
+    before = sorted(path.name for path in tmp_path.iterdir())
+    with pytest.raises(UserError, match=message) as caught:
+        import_tier(archive, results, store)
+    assert [path.name for path in results.iterdir()] == [".import.lock"]
+    assert not store.exists()
+    assert {path.name for path in tmp_path.iterdir()} <= {*before, "results"}
+    assert str(caught.value).replace("\n", " ").isprintable()
+    return str(caught.value)
