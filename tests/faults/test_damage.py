@@ -83,6 +83,7 @@ def test_results_that_cannot_be_written_are_trained_once(
 def test_a_workflow_whose_results_cannot_be_written_says_so(
     tmp_path: Path, disk: Path, count: Count
 ) -> None:
+    remount(disk, "size=64m")
     project = copy_project(tmp_path / "disk")
     project.results.mkdir(parents=True)
     remount(disk, "ro")

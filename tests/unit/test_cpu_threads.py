@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -74,11 +75,9 @@ def test_runs_that_are_stopped_stop_at_one_step_and_go_on_the_same(
     expected = trained(runs, digits)
     uneven = random.Random(0)
 
-    def slowly(
-        pack: Pack, state: TrainingState, rows: Tensor, noise: Tensor, rate: float, done: int
-    ) -> Tensor:
+    def slowly(*arguments: Any) -> Tensor:
         time.sleep(uneven.random() / 300)
-        return step(pack, state, rows, noise, rate, done)
+        return step(*arguments)
 
     monkeypatch.setattr(cpu_threads, "step", slowly)
     threads(3)

@@ -27,7 +27,7 @@ ON_A_TIER = {
         "claims",
         "report",
     ),
-    *("pages", "manifest", "verify", "export", "push", "pull"),
+    *("pages", "manifest", "verify", "export", "push", "pull", "tidy"),
 }
 
 

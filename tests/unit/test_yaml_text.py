@@ -10,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vaebench.errors import UserError
+from vaebench.plain_text import CONTROL
 from vaebench.yaml_text import DEEPEST, parse_yaml, read_yaml, to_yaml
 
-SCALARS = st.none() | st.booleans() | st.integers(-(10**18), 10**18) | st.text(max_size=20)
+PLAIN = st.text(max_size=20).filter(lambda text: not CONTROL.search(text))
+SCALARS = st.none() | st.booleans() | st.integers(-(10**18), 10**18) | PLAIN
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 VALUES = st.recursive(
     SCALARS | NUMBERS,
-    lambda inner: (
-        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
-    ),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(PLAIN, inner, max_size=4),
     max_leaves=20,
 )
 
@@ -67,6 +67,7 @@ def test_scalars_are_those_of_yaml_1_2(text: str, value: object) -> None:
         ("!!binary aGFsbG8=", "line 1: 'binary' is not taken"),
         ("!!timestamp 2020-01-01", "line 1: 'timestamp' is not taken"),
         ("!!set {a, b}", "line 1: 'set' is not taken"),
+        ('a: "\\e[31m"', "line 1: a text has control characters"),
         ("a: b: c", "mapping values are not allowed"),
         ("a: *b", "undefined alias"),
         ("---\na: 1\n---\nb: 2", "another document"),
