@@ -19,6 +19,7 @@ _SIGNS = (
     "unable to allocate",
     "bad_alloc",
     "cannot allocate memory",
+    "could not create a primitive",  # oneDNN, which has no memory for the code that it makes.
 )
 
 

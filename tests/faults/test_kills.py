@@ -1,5 +1,7 @@
 """Kills at random moments, and at every moment of writing: the end is the same bytes."""
 
+import os
+import pty
 import shutil
 import subprocess
 import sys
@@ -20,6 +22,7 @@ from tests.faults.harness import (
 )
 from tests.tiers import make_finished_tier
 from tests.workflow.project import Project, copy_project
+from vaebench.cli.options import STOPPED
 from vaebench.data.prepared import load
 from vaebench.paths import Layout
 from vaebench.provenance.verify import verify
@@ -59,6 +62,25 @@ def test_training_killed_at_random_ends_bit_equal(
     assert outcome(folders[1] / "out") == outcome(folders[0] / "out")
     assert not any((folders[1] / ".vaebench" / "states").glob("*.state"))
     assert not leftovers(folders[1] / ".vaebench")
+
+
+def test_a_terminal_that_is_closed_saves_what_was_trained(
+    tmp_path: Path, data_root: Path, count: Count
+) -> None:
+    """Closing it sends SIGHUP, and whatever is written to it afterwards fails."""
+    command = train(tmp_path, data_root, epochs=80, batch_size=100)
+    child, terminal = pty.fork()
+    if child == 0:
+        os.chdir(tmp_path)
+        os.execve(sys.executable, [*command.arguments], dict(command.environment))
+    states = tmp_path / ".vaebench" / "states"
+    while not list(states.glob("*.state")):
+        os.read(terminal, 4096)
+    os.close(terminal)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == STOPPED
+    assert "continues after step" in command.finish()
+    count("closed terminals", 1)
 
 
 def test_training_killed_at_every_write_ends_bit_equal(

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from tests.packs import MakeSettings
+from tests.tiers import PAPER_VALUES
 from vaebench.data.prepared import Arrays
 from vaebench.errors import UserError
 from vaebench.execution.check_objective import check_objective
@@ -19,6 +21,7 @@ from vaebench.memory import shortage
 from vaebench.models import make
 from vaebench.models.make import make_vae
 from vaebench.objectives import OBJECTIVES, objective
+from vaebench.yaml_text import to_yaml
 
 CPU = torch.device("cpu")
 GB = 1_000_000_000
@@ -27,7 +30,8 @@ EVIDENCE = [
     *("--images", "2", "--temperatures", "2", "--chains", "2", "--draws", "25"),
     *("--simulated", "0", "--refined", "0"),
 ]
-BOUND = 2.5
+MEASURES = ("evaluate", "equations", "dependence")
+BOUND = 3
 """GB of addresses for each command on small runs, as docs/performance.md says."""
 
 
@@ -69,6 +73,48 @@ def test_every_command_stays_within_its_bound(tmp_path: Path, data_root: Path) -
     assert {path.name for path in (tmp_path / "out/seed~0").glob("*.json")} == {
         *("metrics.json", "evidence.json", "latent.json"),
     }
+
+
+def test_every_command_on_a_tier_stays_within_its_bound(tmp_path: Path) -> None:
+    """From training to the page, and what checks and moves the results."""
+    (tmp_path / "config").mkdir()
+    shutil.copy(PAPER_VALUES, tmp_path / "config")
+    (tmp_path / "requirements.lock").write_text("torch==0\n")
+    measured = {"images": 2, "regressed": 20}
+    tier = {
+        "tier": "small",
+        "figures": ["fig01"],
+        "experiments": [
+            {
+                "name": "posterior_variance",
+                "settings": {
+                    "dataset": "digits", "likelihood": "bernoulli", "network": "mlp", "epochs": 1,
+                    "hidden_units": 8, "hidden_layers": 1, "batch_size": 300,
+                    "learning_rate": 0.001, "latent_dim": 3, "objective": "learned",
+                },
+                "axes": {"seed": [0, 1]},
+                "sample_quality": True,
+                "equations": {**measured, "refined": 1, "temperatures": 2},
+                "dependence": {**measured, "draws": 25},
+            }
+        ],
+    }  # fmt: skip
+    (tmp_path / "small.yaml").write_text(to_yaml(tier))
+    of_experiment = ["--experiment", "posterior_variance"]
+    commands = [
+        ["data", "digits"],
+        ["run", "--tier", "small.yaml"],
+        ["classifier", "digits", "--tier", "small.yaml"],
+        *([name, *of_experiment, "--tier", "small.yaml"] for name in MEASURES),
+        ["collect", "--tier", "small.yaml"],
+        ["draw", "fig01", "--tier", "small.yaml"],
+        ["report", "--make", "--tier", "small.yaml"],
+        ["verify", "--replay", "1", "--tier", "small.yaml"],
+        ["export", "--tier", "small.yaml", "--out", "small.tar"],
+        ["import", "small.tar"],
+    ]
+    for command, done in zip(commands, run(BOUND, *commands, folder=tmp_path), strict=True):
+        assert done.returncode == 0, (command, done.stdout, done.stderr)
 
 
 def test_a_training_that_does_not_fit_ends_in_one_line(tmp_path: Path, data_root: Path) -> None:
@@ -135,6 +181,8 @@ def test_failed_allocations_are_told_apart_from_other_errors() -> None:
     )
     numpy_error = error(lambda: np.empty(1 << 60, np.uint8))
     assert shortage(numpy_error) == shortage(torch_error)
+    primitive = RuntimeError("could not create a primitive")
+    assert shortage(primitive) == "there is not enough memory"
     assert shortage(MemoryError()) == "there is not enough memory"
     assert shortage(OSError(12, "Cannot allocate memory")) == "there is not enough memory"
     for other in (RuntimeError("mat1 and mat2 shapes"), OSError(28, "No space"), ValueError("x")):

@@ -202,6 +202,7 @@ def report(
     require("figures")
     from vaebench.page.assemble import write_page
     from vaebench.provenance.manifest import write_manifest
+    from vaebench.reporting.equations import write_equations
     from vaebench.results.read import load_results
 
     if make:
@@ -211,7 +212,10 @@ def report(
         table([experiment.name for experiment in config.experiments], tier, paper_values)
         claims(tier, paper_values)
     layout = find_layout(tier)
-    page = write_page(load_results(layout.root))
+    results = load_results(layout.root)
+    if make and layout.equation_values.exists():
+        write_equations(results, paper_values)
+    page = write_page(results)
     if make:
         write_manifest(layout, paper_values)
     typer.echo(page)

@@ -112,6 +112,8 @@ class Resources:
     """Whether to refuse to train a run from its beginning."""
     track: str | None = None
     """The name of a tracker that shows the training, see `trackers`."""
+    steps: str | None = None
+    """Which steps are compiled, a choice of `compiled.CHOICES`. None: as VAEBENCH_COMPILE says."""
 
 
 def train_targets(label: str, targets: Sequence[Target], resources: Resources) -> bool:
@@ -238,8 +240,7 @@ def _prepare(label: str, runs: Sequence[Settings], resources: Resources) -> _Ses
     elif not resources.start_over:
         _continue_shorter_runs(label, pack, key, state, resources)
     if state.step == 0:
-        # Python holds its lock while compiled code runs, so that threads would wait for each other.
-        state.compiled = torch.get_num_threads() == 1 and chosen(pack)
+        state.compiled = chosen(pack, resources.steps)
     return _Session(label, pack, state, data, path, key)
 
 

@@ -2,7 +2,7 @@
 
 They give the numbers of plain steps, up to rounding, in four fifths of the time. Compiling takes
 some 20 seconds, once for each kind of run on a machine. So only long trainings do it, those of
-`LONG` steps or more, in jobs of one thread. VAEBENCH_COMPILE=never or =always overrides the length.
+`LONG` steps or more. VAEBENCH_COMPILE=never or =always overrides the length.
 A training that begins with one kind of steps is continued with it.
 
 Compiled code is kept in the user's cache folder, named by the digest of all that it depends on. It
@@ -29,6 +29,7 @@ from vaebench.errors import UserError
 from vaebench.files import digest_bytes
 from vaebench.numerics.kernels import has_onednn
 from vaebench.progress import log
+from vaebench.training.library import Compiled, load
 from vaebench.training.pack import Pack, TrainingState
 from vaebench.training.step import Gradients, by_autograd
 
@@ -42,13 +43,17 @@ TOLERANCE = 1e-3
 parameter. Rounding makes differences of 1e-6; a wrong graph makes ones of the order of 1."""
 
 
-def chosen(pack: Pack) -> bool:
+def chosen(pack: Pack, wish: str | None = None) -> bool:
     """Whether a training that begins now has compiled steps.
 
+    Args:
+        pack: the runs.
+        wish: one of `CHOICES`. None: as VAEBENCH_COMPILE says.
+
     Raises:
-        UserError: VAEBENCH_COMPILE is not one of its choices.
+        UserError: the wish is not one of the choices.
     """
-    wish = os.environ.get(VARIABLE) or CHOICES[0]
+    wish = wish or os.environ.get(VARIABLE) or CHOICES[0]
     if wish not in CHOICES:
         raise UserError(f"{VARIABLE} is '{wish}': choose one of {', '.join(CHOICES)}")
     able = (
@@ -99,7 +104,7 @@ def _compiled(runs: Sequence[tuple[Pack, TrainingState]], lanes: int) -> list[Gr
     version = compiler()
     if version is None:
         raise UserError("there is no C++ compiler (g++, clang++ or the one that CXX names)")
-    codes: dict[str, Any] = {}
+    codes: dict[str, Compiled] = {}
     functions: list[Gradients] = []
     for pack, state in runs:
         graph, own = graph_of(pack, state)
@@ -107,7 +112,7 @@ def _compiled(runs: Sequence[tuple[Pack, TrainingState]], lanes: int) -> list[Gr
         key = _digest(graph.code, [*inputs, *own], version)
         if key not in codes:
             library = _library(key, graph, [*inputs, *own])
-            codes[key] = torch._C._aoti.AOTIModelContainerRunnerCpu(str(library), lanes)
+            codes[key] = load(library, lanes)
         function = _function(codes[key], own)
         _check(function, pack, list(state.parameters), inputs)
         functions.append(function)
@@ -134,13 +139,12 @@ def _library(key: str, graph: Any, inputs: list[Tensor]) -> Path:
     return library
 
 
-def _function(code: Any, own: list[Tensor]) -> Gradients:
+def _function(code: Compiled, own: list[Tensor]) -> Gradients:
     def gradients(
         _: Pack, parameters: Parameters, pixels: Tensor, noise: Tensor, done: int | Tensor
     ) -> list[Tensor]:
         values = [value.detach() for value in parameters.values()]
-        found: list[Tensor] = code.run([*values, pixels, noise, torch.tensor(float(done)), *own])
-        return found
+        return code([*values, pixels, noise, torch.tensor(float(done)), *own])
 
     return gradients
 

@@ -15,7 +15,6 @@ import torch
 from vaebench.data.prepared import data_digest
 from vaebench.errors import UserError
 from vaebench.execution.session import Resources, Target, train_targets
-from vaebench.execution.worker import describe_worker
 from vaebench.files import digest_file
 from vaebench.paths import Layout
 from vaebench.runs.record import RunRecord, Worker, read_record
@@ -103,13 +102,13 @@ def replay(runs: dict[str, RunRecord], device: torch.device, data: Path) -> Iter
         with tempfile.TemporaryDirectory(prefix="vaebench-replay-") as folder:
             own = Path(folder)
             target = Target(record.run, own / "run", own / "weights.safetensors")
-            resources = Resources(device, data, own / "store", save_every=NEVER)
+            steps = "always" if "compiler" in record.worker.arithmetic else "never"
+            resources = Resources(device, data, own / "store", save_every=NEVER, steps=steps)
             if not train_targets(f"again: {name}", [target], resources):
                 raise UserError(f"the training of {name} was stopped")
             made = read_record(target.folder / "metrics.json")
             arrays = digest_file(target.folder / "arrays.npz")
-        worker = describe_worker(device, 1)
-        yield compare(name, record, made, arrays, _other(record.worker, worker))
+        yield compare(name, record, made, arrays, _other(record.worker, made.worker))
 
 
 def compare(
