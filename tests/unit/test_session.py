@@ -156,7 +156,7 @@ def test_a_stopped_pack_continues_bit_equal(
 
 COMMAND = [
     *(sys.executable, "-m", "vaebench", "train", "--dataset", "digits", "--objective", "bilbo"),
-    *("--likelihood", "bernoulli", "--latent-dim", "2", "--seeds", "0,1", "--epochs", "40"),
+    *("--likelihood", "bernoulli", "--latent-dim", "2", "--seeds", "0,1", "--epochs", "60"),
     *("--hidden-units", "64", "--batch-size", "50", "--threads", "1", "--save-every", "5"),
 ]
 
