@@ -59,8 +59,11 @@ pages: setup  ## write docs/results.md, docs/controls.md, docs/questions.md and 
 docs: setup  ## build the documentation as a site: site/index.html
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
-test: setup  ## run all tests that need no downloaded data
+test: setup  ## run the quick tests, some 1,700
 	$(BIN)/pytest
+
+test-workflow: setup  ## run the tests that run Snakemake, build the wheel, kill processes and damage files
+	$(BIN)/pytest -m "workflow or wheel or faults"
 
 push: setup  ## record finished tiers with DVC and send them to its remote; TIERS="smoke quick"
 	$(BIN)/vaebench push $(addprefix --tier ,$(TIERS))
