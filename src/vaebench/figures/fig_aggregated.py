@@ -44,7 +44,7 @@ def draw(results: Results, shown: Selection) -> Drawing:
                 ax.add_patch(Circle((0, 0), radius, fill=False, color="C3", linewidth=0.9))
             low, high = row["latent_kl_held_out"], row["latent_kl"]
             text = f"KL {low:.2f} to {high:.2f}".replace("-", "−")
-            ax.set_title(f"{depth} layers, {int(epochs)} epochs: {text}", fontsize="small")
+            ax.set_title(f"{int(depth)} layers, {int(epochs)} epochs: {text}", fontsize="small")
             ax.set(xlim=(-REACH, REACH), ylim=(-REACH, REACH), aspect="equal")
         place[0].set_ylabel("$z_2$")
     for ax in axes[-1]:
