@@ -38,7 +38,7 @@ NETWORKS: dict[str, NetworkSpec] = {
             "hidden_units": Parameter(
                 kind=int,
                 minimum=1,
-                maximum=1_000_000,
+                maximum=100_000,
                 description="Units of each hidden layer of network mlp.",
             ),
             "hidden_layers": Parameter(

@@ -25,3 +25,8 @@ def escape(text: str) -> str:
 def printable(text: str) -> str:
     r"""Text for a terminal. Control characters are written out, such as `\x1b`."""
     return CONTROL.sub(lambda found: ascii(found[0])[1:-1], text.replace("\r", "\\r"))
+
+
+def on_one_line(text: str) -> str:
+    r"""As `printable`. The ends of lines are written out too, so that a name stays on its line."""
+    return printable(text).replace("\n", "\\n")

@@ -4,6 +4,7 @@ import random
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,27 @@ def test_results_that_cannot_be_written_are_trained_once(
     remount(disk, "rw")
     assert "2 of 2 runs are trained already" in there.finish()
     assert len(outcome(disk / "out")) == 6
+
+
+def test_what_does_not_fit_on_a_full_disk_is_named(
+    tmp_path: Path, disk: Path, data_root: Path, count: Count
+) -> None:
+    """The lock of a training, and an archive: neither tells its place by itself."""
+    small = make_finished_tier(tmp_path / "tier", data_root)
+    (disk / "fill").write_bytes(bytes(4 * 2**20 - 16 * 1024))
+    with suppress(OSError), (disk / "rest").open("wb", buffering=0) as file:
+        while True:
+            file.write(b"0" * 512)
+    training = train(disk, data_root, epochs=1, batch_size=100)
+    assert "locks/" in training.fail()
+    for unpacked, there in ([], disk / "a.tar"), (["--unpacked"], disk / "a"):
+        export = vaebench(
+            small.parent.parent, "export", "--tier", "small", "--out", str(there), *unpacked
+        )
+        text = export.fail()
+        assert "No space left on device" in text
+        assert str(disk) in text
+    count("full disks", 3)
 
 
 def test_a_workflow_whose_results_cannot_be_written_says_so(

@@ -85,6 +85,9 @@ def test_train_prepares_the_embedded_data_itself(tmp_path: Path) -> None:
         (["--objective", "bilbo", "--seeds", "1,1"], "names a value twice"),
         (["--objective", "bilbo", "--threads", "100000"], "should be less than or equal to 1024"),
         (["--objective", "bilbo", "--epochs", "9" * 23], "epochs: Input should be less than"),
+        (["--objective", "bilbo", "--save-every", "9" * 23], "should be less than or equal to"),
+        (["--objective", "bilbo", "--latent-dim", "99999999"], "latent_dim: Input should be less"),
+        (["--objective", "bilbo", "--hidden-units", "99999999"], "should be at most 100000"),
         (["--objective", "bilbo", "--device", "cuda"], "not available here"),
         (["--objective", "bilbo", "--device", "abacus"], "is not one of: auto, cpu"),
         (["--objective", "bilbo", "--batch-size", "9999"], "exceeds the 1500 training images"),
@@ -211,6 +214,9 @@ def test_lists_and_durations() -> None:
     assert [parse_duration(text) for text in ("90s", "9m", "1.5h")] == [90, 540, 5400]
     with pytest.raises(UserError):
         parse_list("seeds", "", int)
+    for text in ("9", "m", "1e3s", "9999h", "9" * 5000 + "s"):
+        with pytest.raises(UserError, match="is not a duration"):
+            parse_duration(text)
 
 
 def test_help_groups_the_commands_by_purpose_and_hides_those_of_the_workflow() -> None:

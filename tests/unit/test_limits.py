@@ -27,7 +27,7 @@ def experiment(**changes: Any) -> dict[str, Any]:
         (small() | {"tier": "published"}, r"results/published/ holds the tiers that are kept"),
         (small() | {"tier": "a" * 101}, "at most 100 characters"),
         (experiment(name="a" * 300), "at most 100 characters"),
-        (experiment(settings={"hidden_units": 10**7}), "hidden_units.*at most 1e"),
+        (experiment(settings={"hidden_units": 10**7}), "hidden_units.*at most 100000"),
         (experiment(settings={"hidden_layers": 10**5}), "hidden_layers.*at most 1000"),
         (experiment(settings={"learning_rate": 1e200}), "less than or equal to 10{30}"),
         (experiment(settings={"batch_size": 10**12}), "less than or equal to 1000000000"),

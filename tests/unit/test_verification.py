@@ -18,9 +18,9 @@ from tests.archives import edit, forged_manifest
 from tests.conftest import PROJECT
 from tests.tiers import PAPER_VALUES, make_results
 from vaebench.cli import app
-from vaebench.cli.sharing import printable
 from vaebench.errors import UserError
 from vaebench.paths import Layout
+from vaebench.plain_text import on_one_line
 from vaebench.provenance.manifest import write_manifest
 from vaebench.runs.record import RunRecord, read_record
 from vaebench.runs.sources import Basis
@@ -222,8 +222,8 @@ def test_plugins_of_a_tier_elsewhere_are_not_run(layout: Layout, tmp_path: Path)
 
 
 def test_lines_cannot_steer_the_terminal() -> None:
-    assert printable("a\x1b[2Jb\nc\u202e") == "a\\x1b[2Jb\\nc\\u202e"
-    assert printable("Σ and 'quotes' stay") == "Σ and 'quotes' stay"
+    assert on_one_line("a\x1b[2Jb\nc\u202e") == "a\\x1b[2Jb\\nc\\u202e"
+    assert on_one_line("Σ and 'quotes' stay") == "Σ and 'quotes' stay"
 
 
 finite = st.floats(-1e6, 1e6, allow_nan=False)

@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -53,6 +54,30 @@ def test_snakemake_killed_in_the_middle_goes_on_where_it_stood(
     logs = "".join(path.read_text() for path in project.results.rglob("logs/train/**/*.log"))
     assert "continues after step" in logs
     assert not any(states.glob("*.state"))
+
+
+def test_run_beside_snakemake_waits_and_trains_nothing_twice(
+    tmp_path: Path, data_root: Path
+) -> None:
+    project, first = start_long(tmp_path, data_root)
+    states = tmp_path / ".vaebench" / "states"
+    wait_until(lambda: any(states.glob("*.state")), first)
+    os.killpg(first.pid, signal.SIGSTOP)
+    command = [sys.executable, "-m", "vaebench", "run", "--tier", "tiny.yaml"]
+    log = tmp_path / "log"
+    with log.open("w") as file:
+        second = subprocess.Popen(
+            command, cwd=tmp_path, env=project.environment(), stdout=file, stderr=file
+        )
+    wait_until(lambda: "waiting: process" in log.read_text(), second)
+    os.killpg(first.pid, signal.SIGCONT)
+    output = first.communicate(timeout=600)[0]
+    assert first.returncode == 0, output
+    assert second.wait(timeout=600) == 0, log.read_text()
+    logs = [path.read_text() for path in project.results.rglob("logs/train/**/*.log")]
+    trained = sum(text.count("runs together") for text in [*logs, log.read_text()])
+    assert trained == 2, "each of the two packs once"
+    assert project.planned("--", RUNS) == set()
 
 
 def test_a_second_snakemake_is_told_who_works_here_and_changes_nothing(

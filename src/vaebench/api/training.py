@@ -18,8 +18,8 @@ from vaebench.errors import UserError
 from vaebench.execution.device import choose_device
 from vaebench.execution.session import Resources, Target, train_targets
 from vaebench.experiment.grid import Experiment, Run, expand
+from vaebench.experiment.messages import describe
 from vaebench.experiment.settings import Settings
-from vaebench.experiment.tier import describe
 from vaebench.paths import DATA
 from vaebench.progress import show_log_lines
 from vaebench.runs.sources import source_digest

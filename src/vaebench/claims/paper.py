@@ -9,9 +9,9 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 from vaebench.claims.registry import EXPERIMENTS, load_statistics, wrong_arguments
 from vaebench.errors import UserError
 from vaebench.experiment.grid import Strict
+from vaebench.experiment.messages import describe as describe_error
 from vaebench.experiment.settings import AxisValue, Name, Settings, known_parameters
 from vaebench.experiment.tier import Tier
-from vaebench.experiment.tier import describe as describe_error
 from vaebench.yaml_text import read_yaml
 
 

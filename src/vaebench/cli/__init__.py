@@ -61,6 +61,8 @@ def main() -> None:
         if not isinstance(error, OSError):
             raise
         # For a missing or unwritable file, or a full disk, the path suffices.
-        where = f"{error.filename}: " if error.filename else ""
+        # The second file is where the first one was to go.
+        files = " to ".join(str(file) for file in (error.filename, error.filename2) if file)
+        where = f"{files}: " if files else ""
         print(printable(f"vaebench: {where}{error.strerror or error}"), file=sys.stderr)
         sys.exit(1)

@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from vaebench import __version__
+from vaebench.cli.say import say
 from vaebench.errors import UserError
 from vaebench.experiment.settings import NAME
 
@@ -21,6 +22,8 @@ DEVELOP = "Change this project"
 PURPOSES = (TRAIN, DATA_AND_CONFIGS, MEASURE, SHOW, CHECK, SHARE, DEVELOP)
 """What people use commands for, as headings of `vaebench --help`, in their order. A command that
 only the workflow or the Makefile calls is hidden."""
+LONGEST = 365 * 86_400
+"""The most seconds of a duration that a command takes."""
 
 
 class CommandsByPurpose(TyperGroup):
@@ -63,7 +66,7 @@ DataOption = Annotated[Path, typer.Option(help="Folder of raw and prepared datas
 
 def _show_version(is_asked: bool) -> None:
     if is_asked:
-        typer.echo(f"vaebench {__version__}")
+        say(f"vaebench {__version__}")
         raise typer.Exit
 
 
@@ -117,9 +120,10 @@ def parse_duration(text: str) -> float:
     """The seconds of a duration such as 90s, 9m or 2h.
 
     Raises:
-        UserError: the text is not a duration.
+        UserError: the text is not a duration of at most a year.
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text)
-    if match is None:
+    match = re.fullmatch(r"(\d{1,8}(?:\.\d{1,8})?)([smh])", text)
+    seconds = float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]] if match else LONGEST + 1
+    if seconds > LONGEST:
         raise UserError(f"--budget: '{text}' is not a duration; write one such as 90s, 9m or 2h")
-    return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
+    return seconds

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vaebench.cli.app import DEVELOP, app
+from vaebench.cli.say import say
 from vaebench.errors import UserError
 
 if TYPE_CHECKING:
@@ -38,14 +39,14 @@ def attest(
     if against is None:
         record, found = attestation.repeat()
         if found is None:
-            typer.echo(f"commit {record.against[:12]} is not in the history here: not repeated")
+            say(f"commit {record.against[:12]} is not in the history here: not repeated")
         else:
             _show(found)
-            typer.echo("the newest attestation holds here too")
+            say("the newest attestation holds here too")
         return
     found, path = attestation.attest(against)
     _show(found)
-    typer.echo(f"recorded: {path}" if path else "no part was changed: nothing to record")
+    say(f"recorded: {path}" if path else "no part was changed: nothing to record")
     if not found.holds:
         raise typer.Exit(1)
 
@@ -55,13 +56,13 @@ def _show(found: "Comparison") -> None:
     for name, outcome in found.parts.items():
         difference = f", largest difference {outcome.difference:.2g}" if outcome.difference else ""
         where = f" ({outcome.where})" if outcome.where else ""
-        typer.echo(f"{outcome.verdict:10} {name}{difference}{where}")
+        say(f"{outcome.verdict:10} {name}{difference}{where}")
     left_out = [one.where for one in found.cases.values() if one.verdict == "not compared"]
-    typer.echo(f"{len(found.cases) - len(left_out)} of {len(found.cases)} cases were compared")
+    say(f"{len(found.cases) - len(left_out)} of {len(found.cases)} cases were compared")
     for reason, count in Counter(left_out).items():
-        typer.echo(f"  {count} left out: {reason}")
+        say(f"  {count} left out: {reason}")
     if found.added:
-        typer.echo(
+        say(
             f"not compared, since only the sources here record them: {len(found.added)} numbers a "
             f"run ({', '.join(found.added)})"
         )

@@ -1,8 +1,7 @@
 """The command that measures what of trained runs depends on the input."""
 
-import typer
-
 from vaebench.cli.measuring import Request, measuring_command
+from vaebench.cli.say import say
 from vaebench.experiment.dependence import DependencePlan
 from vaebench.experiment.plans import changed
 
@@ -17,4 +16,4 @@ def dependence(request: Request) -> None:
     """
     chosen = request.chosen()
     for record in request.measure(chosen, changed(chosen.plan(DependencePlan), request.given)):
-        typer.echo(record)
+        say(record)

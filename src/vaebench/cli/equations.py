@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-import typer
-
 from vaebench.cli.measuring import Request, measuring_command
 from vaebench.cli.results import PaperValuesOption
+from vaebench.cli.say import say
 from vaebench.errors import UserError
 from vaebench.experiment.equations import EquationsPlan
 from vaebench.experiment.plans import changed
@@ -27,7 +26,7 @@ def equations(request: Request, paper_values: PaperValuesOption = PAPER_VALUES) 
         return
     chosen = request.chosen()
     for record in request.measure(chosen, changed(chosen.plan(EquationsPlan), request.given)):
-        typer.echo(record)
+        say(record)
 
 
 def _write_table(tier: str, paper_values: Path) -> None:
@@ -36,4 +35,4 @@ def _write_table(tier: str, paper_values: Path) -> None:
 
     loaded = load_results(find_layout(tier).root)
     write_equations(loaded, paper_values)
-    typer.echo(loaded.layout.equation_table("md"))
+    say(loaded.layout.equation_table("md"))

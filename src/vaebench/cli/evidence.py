@@ -1,8 +1,7 @@
 """The command that measures the evidence log p(x) of trained runs."""
 
-import typer
-
 from vaebench.cli.measuring import Request, measuring_command
+from vaebench.cli.say import say
 from vaebench.experiment.evidence import EvidencePlan
 from vaebench.experiment.plans import changed
 
@@ -18,4 +17,4 @@ def evidence(request: Request) -> None:
     """
     chosen = request.chosen()
     for record in request.measure(chosen, changed(chosen.plan(EvidencePlan), request.given)):
-        typer.echo(record)
+        say(record)

@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-import typer
-
 from vaebench.cli.measuring import Request, measuring_command
+from vaebench.cli.say import say
 from vaebench.errors import UserError
 from vaebench.experiment.latent import LatentPlan
 from vaebench.experiment.plans import changed
@@ -27,7 +26,7 @@ def latent(request: Request) -> None:
         plan = _with_samples(plan, is_asked)
     for record in request.measure(chosen, plan):
         _show(record)
-        typer.echo(record)
+        say(record)
 
 
 def _with_samples(plan: LatentPlan, is_asked: bool) -> LatentPlan:
@@ -57,11 +56,11 @@ def _show(record: Path) -> None:
 
     found: Any = read_as(LatentRecord, record, "").latent
     if found is None:
-        typer.echo(f"{record.parent}: the run diverged, so that its codes say nothing")
+        say(f"{record.parent}: the run diverged, so that its codes say nothing")
         return
     shown, console = report(found), Console()
     if not console.is_terminal:
-        typer.echo(str(shown))
+        say(str(shown))
         return
     console.print(f"\n[bold]{shown.title}[/bold]")
     for sentence in shown.sentences:

@@ -13,6 +13,7 @@ from vaebench.cli.options import (
     ThreadsOption,
     ensure_data,
 )
+from vaebench.cli.say import say
 from vaebench.data.registry import DATASETS, check_known
 from vaebench.errors import UserError
 from vaebench.experiment.jobs import chosen_blocks
@@ -48,7 +49,7 @@ def classifier(
     record = Layout.of(config.tier).classifier(dataset)
     where = choose_device(device or config.execution.device)
     provide_classifier(dataset, DATA, record, where, store)
-    typer.echo(record)
+    say(record)
 
 
 @app.command(rich_help_panel=MEASURE)
@@ -89,4 +90,4 @@ def evaluate(
         where = choose_device(device or config.execution.device)
         evaluate_runs(targets, layout.classifier(dataset), DATA, where, store)
         for target in targets:
-            typer.echo(target.evaluation)
+            say(target.evaluation)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from vaebench.cli.app import DATA_AND_CONFIGS, SHOW, DataOption, TierOption, app
+from vaebench.cli.say import say
 from vaebench.data.described import dataset_of
 from vaebench.data.registry import DATASETS, check_known
 from vaebench.errors import UserError
@@ -65,11 +66,9 @@ def data(
         check_known(name)
         if check:
             load(root / "prepared", name, every_byte=True)
-            typer.echo(
-                f"{manifest_path(root / 'prepared', name)}: every byte is as it was prepared"
-            )
+            say(f"{manifest_path(root / 'prepared', name)}: every byte is as it was prepared")
         else:
-            typer.echo(prepare(name, root, mirror or []))
+            say(prepare(name, root, mirror or []))
     if planned is not None:
         from vaebench.quality.needs import check_measurable
 
@@ -90,7 +89,7 @@ def config(
     # Printed, its paths are as in the config, relative to the same folder.
     text = dump_tier(loaded, (out or path).parent)
     if out is None:
-        typer.echo(text, nl=False)
+        say(text, newline=False)
     else:
         write_atomically(out, text.encode())
 
@@ -108,7 +107,7 @@ def schema(
     from vaebench.reporting.config_reference import config_reference
 
     text = config_reference() if markdown else json.dumps(Tier.model_json_schema(), indent=2) + "\n"
-    typer.echo(text, nl=False)
+    say(text, newline=False)
 
 
 @app.command(hidden=True)
@@ -128,7 +127,7 @@ def collect(
     if not has_text(layout.config, text):
         write_atomically(layout.config, text.encode())
     collect_runs(loaded, layout, finished_only)
-    typer.echo(layout.runs)
+    say(layout.runs)
 
 
 @app.command(rich_help_panel=SHOW)
@@ -144,7 +143,7 @@ def draw(
     loaded = load_results(find_layout(tier).root)
     for name in names:
         draw_figure(loaded, name)
-        typer.echo(loaded.layout.figure(name, "png"))
+        say(loaded.layout.figure(name, "png"))
 
 
 @app.command(hidden=True)
@@ -160,7 +159,7 @@ def table(
     loaded = load_results(find_layout(tier).root)
     for name in names:
         write_tables(loaded, name, paper_values)
-        typer.echo(loaded.layout.table(name, "md"))
+        say(loaded.layout.table(name, "md"))
 
 
 @app.command(rich_help_panel=SHOW)
@@ -176,10 +175,10 @@ def claims(
     loaded = load_results(find_layout(tier).root)
     of_paper, own, others = parts_of(write_ledger(loaded, paper_values))
     for line in [*own, *of_paper]:
-        typer.echo(f"{line.verdict:13} {line.id}: {line.says}")
+        say(f"{line.verdict:13} {line.id}: {line.says}")
     if others:
-        typer.echo(others_text(others))
-    typer.echo(loaded.layout.claims("md"))
+        say(others_text(others))
+    say(loaded.layout.claims("md"))
 
 
 @app.command(rich_help_panel=SHOW)
@@ -218,7 +217,7 @@ def report(
     page = write_page(results)
     if make:
         write_manifest(layout, paper_values)
-    typer.echo(page)
+    say(page)
     if show and not webbrowser.open(page.resolve().as_uri()):
         raise UserError(f"no browser can be started here: open {page} in one")
 
@@ -263,6 +262,6 @@ def pages(
             layout = Layout(PUBLISHED.with_name(name))
             changed += write(load_tier(config), layout, Path(f"docs/{target}.md"), check)
     for path in changed:
-        typer.echo(f"{path}: not what {tier} gives; `make pages` writes it" if check else path)
+        say(f"{path}: not what {tier} gives; `make pages` writes it" if check else path)
     if check and changed:
         raise typer.Exit(1)

@@ -9,16 +9,13 @@ import typer
 from vaebench.cli.app import CHECK, SHARE, SHOW, TierOption, TiersOption, app
 from vaebench.cli.options import DeviceOption, PluginOption, StoreOption
 from vaebench.cli.results import PaperValuesOption
+from vaebench.cli.say import say
 from vaebench.errors import UserError
 from vaebench.experiment.plugins import load_plugins
 from vaebench.experiment.tier import find_layout, load_tier
 from vaebench.paths import CONFIGS, DATA, PAPER_VALUES, RESULTS, SNAKEFILE, STORE, Layout
+from vaebench.plain_text import on_one_line
 from vaebench.progress import log
-
-
-def printable(text: str) -> str:
-    """A line for the terminal, in which characters that could steer it are written as escapes."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 @app.command(hidden=True)
@@ -26,7 +23,7 @@ def manifest(tier: TierOption, paper_values: PaperValuesOption = PAPER_VALUES) -
     """Write the digests of all files of a tier to its manifest.json. The workflow does so last."""
     from vaebench.provenance.manifest import write_manifest
 
-    typer.echo(write_manifest(find_layout(tier), paper_values))
+    say(write_manifest(find_layout(tier), paper_values))
 
 
 @app.command(rich_help_panel=CHECK)
@@ -80,16 +77,16 @@ def verify(
         check_plugins(layout, RESULTS)
         found = verify_whole(layout, weights)
         for line in [*found.problems, *found.unproven]:
-            typer.echo(printable(line))
+            say(on_one_line(line))
         if found.problems and layout.config.exists():
             _name_left_over(layout)
         for level, count in sorted(found.attested.items()):
-            typer.echo(
+            say(
                 f"{layout.root}: {count} of {found.runs} runs were made by sources that are "
                 f"attested to compute the same as this checkout's ({level})"
             )
         if found.other_sources:
-            typer.echo(
+            say(
                 f"{layout.root}: {len(found.other_sources)} of {found.runs} runs were made by "
                 "other sources than this checkout's"
             )
@@ -101,7 +98,7 @@ def verify(
         state = f"{problems} problems" if problems else "whole"
         if found.unproven:
             state += f", {len(found.unproven)} results not proven"
-        typer.echo(
+        say(
             f"{layout.root}: {state}; {found.files} files, {found.runs} runs"
             f"{missing if found.weights_missing else ''}; manifest {found.manifest_digest}"
         )
@@ -119,7 +116,7 @@ def _replay(layout: Layout, count: int, seed: int | None, device: str | None, da
     problems = 0
     chosen = choose_runs(layout, count, seed)
     rule = "the cheapest" if seed is None else f"drawn with seed {seed}"
-    typer.echo(f"{layout.root}: training {len(chosen)} runs again, {rule}")
+    say(f"{layout.root}: training {len(chosen)} runs again, {rule}")
     recorded = next(iter(chosen.values())).worker.device
     for run in replay_runs(chosen, choose_device(device or recorded), data):
         other = f" (other {', '.join(run.other)})" if run.other else ""
@@ -129,7 +126,7 @@ def _replay(layout: Layout, count: int, seed: int | None, device: str | None, da
             said = "the same bits"
         else:
             said = f"within the tolerance, at most {run.difference:.1%} of it is used"
-        typer.echo(printable(f"{layout.root / 'runs' / run.name}: {said}{other}"))
+        say(on_one_line(f"{layout.root / 'runs' / run.name}: {said}{other}"))
     return problems
 
 
@@ -139,7 +136,7 @@ def _name_left_over(layout: Layout) -> None:
 
     with contextlib.suppress(UserError):  # a config that cannot be read is among the problems
         if found := left_over(load_tier(layout.config), layout):
-            typer.echo(
+            say(
                 f"{layout.root}: {len(found)} files are of what its config no longer has: "
                 f"`vaebench tidy --tier {layout.root}` removes them; runs stay in the store"
             )
@@ -155,9 +152,9 @@ def tidy(tier: TierOption, store: StoreOption = STORE) -> None:
 
     layout = find_layout(tier)
     count = tidy_tier(load_tier(layout.config), layout, store)
-    typer.echo(f"{layout.root}: {count} files removed")
+    say(f"{layout.root}: {count} files removed")
     if count:
-        typer.echo("run the tier again: it makes the tables and the manifest anew")
+        say("run the tier again: it makes the tables and the manifest anew")
 
 
 @app.command(rich_help_panel=CHECK)
@@ -167,7 +164,7 @@ def explain(
     """Show what a figure, table or run was made from: runs, weights, code, data and device."""
     from vaebench.provenance.trace import explain as explain_file
 
-    typer.echo(explain_file(file))
+    say(explain_file(file))
 
 
 @app.command(rich_help_panel=SHARE)
@@ -185,7 +182,7 @@ def export(
     from vaebench.sharing.archive import export_tier, publish_tier
 
     write = publish_tier if unpacked else export_tier
-    typer.echo(write(find_layout(tier), out, weights))
+    say(write(find_layout(tier), out, weights))
 
 
 @app.command("import", rich_help_panel=SHARE)
@@ -206,7 +203,7 @@ def import_(
     if not archive.exists():
         raise UserError(f"{archive} is missing")
     layout = import_tier(archive, RESULTS, store, plugin or [])
-    typer.echo(layout.root)
+    say(layout.root)
     if not SNAKEFILE.exists():
         return
     try:
@@ -226,7 +223,7 @@ def push(tier: TiersOption = None) -> None:
     from vaebench.sharing.dvc import push as push_tiers
 
     staged = push_tiers(tier or [])
-    typer.echo(f"staged for git: {len(staged)} paths; `git commit` keeps this version")
+    say(f"staged for git: {len(staged)} paths; `git commit` keeps this version")
 
 
 @app.command(rich_help_panel=SHARE)
@@ -235,4 +232,4 @@ def pull(tier: TiersOption = None, store: StoreOption = STORE) -> None:
     from vaebench.sharing.dvc import pull as pull_tiers
 
     for layout in pull_tiers(tier or [], store):
-        typer.echo(layout.root)
+        say(layout.root)

@@ -9,6 +9,7 @@ from typing import Any
 import typer
 
 from vaebench.cli.parameter_options import given_parameters
+from vaebench.cli.say import say
 from vaebench.experiment.settings import AxisValue, format_value
 from vaebench.objectives import OBJECTIVES
 from vaebench.paths import CONFIGS, SNAKEFILE
@@ -45,11 +46,11 @@ def show_bounds(records: Sequence[RunRecord], axes: Sequence[str]) -> None:
     groups = _groups(records, [axis for axis in axes if axis not in ("objective", "seed")])
     seeds = list(dict.fromkeys(record.run.seed for record in records))
     header, lines = _table(groups, seeds, metric)
-    typer.echo()
+    say()
     _print_table(f"bound on the test set, nats ({metric} in metrics.json)", header, lines)
     diverged = [record for record in records if record.status == "diverged"]
     if diverged:
-        typer.echo(f"{len(diverged)} of {len(records)} runs diverged; no mean is taken over them")
+        say(f"{len(diverged)} of {len(records)} runs diverged; no mean is taken over them")
 
 
 def show_next_command(
@@ -86,11 +87,11 @@ def show_next_command(
     elif len(objectives) == 1 and others:
         changed = {"objective": f"{objectives[0]},{others[0]}"}
     elif SNAKEFILE.exists():
-        typer.echo(f"next: snakemake --cores all --configfile {CONFIGS / 'quick.yaml'}")
+        say(f"next: snakemake --cores all --configfile {CONFIGS / 'quick.yaml'}")
         return
     else:
         changed = {length: longer, "out": f"{out}-{longer}-{length}"}
-    typer.echo(f"next: {_with_options(context, changed)}")
+    say(f"next: {_with_options(context, changed)}")
 
 
 def _groups(records: Sequence[RunRecord], axes: Sequence[str]) -> list[_Group]:
@@ -202,8 +203,8 @@ def _print_table(title: str, header: Sequence[str], lines: Sequence[Sequence[str
         return
     from tabulate import tabulate
 
-    typer.echo(title)
-    typer.echo(tabulate(lines, header, tablefmt="plain", disable_numparse=True))
+    say(title)
+    say(tabulate(lines, header, tablefmt="plain", disable_numparse=True))
 
 
 def _with_options(context: typer.Context, changed: dict[str, Any]) -> str:

@@ -33,6 +33,7 @@ from vaebench.cli.options import (
 )
 from vaebench.cli.out_folder import check_out
 from vaebench.cli.parameter_options import CommandWithParameters, given_parameters
+from vaebench.cli.say import say
 from vaebench.cli.summary import show_bounds, show_next_command
 from vaebench.data.described import dataset_of
 from vaebench.data.registry import DATASETS
@@ -40,9 +41,10 @@ from vaebench.errors import UserError
 from vaebench.execution.slurm_job import job_deadline
 from vaebench.experiment.grid import Experiment, expand
 from vaebench.experiment.jobs import chosen_blocks
+from vaebench.experiment.messages import describe
 from vaebench.experiment.owner import check_owner, claim_results
 from vaebench.experiment.settings import can_be_packed
-from vaebench.experiment.tier import describe, find_tier, load_tier
+from vaebench.experiment.tier import find_tier, load_tier
 from vaebench.families import POSTERIORS, PRIORS
 from vaebench.likelihoods import LIKELIHOODS
 from vaebench.networks import NETWORKS
@@ -146,7 +148,9 @@ def train(
             "them. A state is three times as large as the weights."
         ),
     ] = True,
-    save_every: Annotated[int, typer.Option(min=1, help="Epochs between saved states.")] = 10,
+    save_every: Annotated[
+        int, typer.Option(min=1, max=1_000_000_000, help="Epochs between saved states.")
+    ] = 10,
     store: StoreOption = STORE,
     start_over: StartOverOption = False,
     track: TrackOption = None,
@@ -232,7 +236,7 @@ def train(
             raise typer.Exit(STOPPED)
         targets += of_cell
     for target in targets:
-        typer.echo(target.folder / "metrics.json")
+        say(target.folder / "metrics.json")
     records = [read_record(target.folder / "metrics.json") for target in targets]
     show_bounds(records, list(experiment.axes))
 

@@ -54,7 +54,7 @@ class Settings(BaseModel):
         description="Family of priors p(z), see families.py. Only for objectives that allow "
         "several. Default: their first one.",
     )
-    latent_dim: Count = Field(description="Latent dimension n.")
+    latent_dim: int = Field(ge=1, le=100_000, description="Latent dimension n.")
     latent_scale: Positive = Field(
         1.0,
         description="c: a fixed factor on the codes of the encoder. The decoder's input is "
@@ -312,6 +312,8 @@ def message_of(error: Mapping[str, Any]) -> str:
     """What is wrong, by an entry of a validation error, without patterns and their like."""
     if error["type"] == "string_pattern_mismatch" and error["ctx"]["pattern"] == NAME:
         return "should be one name of lower-case letters and digits, joined by hyphens"
+    if error["type"] == "model_type":
+        return "should be a mapping of keys and values"
     return str(error["msg"]).removeprefix("Value error, ")
 
 

@@ -9,8 +9,9 @@ from vaebench.data.described import Description, register_datasets
 from vaebench.errors import UserError
 from vaebench.experiment.figures import runs_to_show
 from vaebench.experiment.grid import Experiment, Run, Strict, expand
+from vaebench.experiment.messages import describe
 from vaebench.experiment.plugins import load_plugins
-from vaebench.experiment.settings import AxisValue, Count, Name, message_of
+from vaebench.experiment.settings import Count, Name
 from vaebench.paths import CONFIGS, PUBLISHED, RESULTS, ConfigPath, Layout
 from vaebench.yaml_text import read_yaml, to_yaml
 
@@ -219,15 +220,3 @@ def dump_tier(tier: Tier, folder: Path) -> str:
     unused = {key for key in ("plugins", "datasets") if not getattr(tier, key)}
     values = tier.model_dump(mode="json", exclude=unused, context={"folder": folder})
     return to_yaml(values)
-
-
-def describe(error: ValidationError) -> str:
-    """A validation error as lines of `path.of.key: what is wrong (found ...)`."""
-    lines = []
-    for item in error.errors():
-        key = ".".join(str(part) for part in item["loc"]) or "(top level)"
-        message = message_of(item)
-        found = item["input"]
-        shown = f" (found {found!r})" if isinstance(found, AxisValue | None) else ""
-        lines.append(f"{key}: {message}{shown}")
-    return "\n".join(lines)

@@ -11,8 +11,8 @@ import os
 import platform
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import TextIO
 
 from vaebench.errors import UserError
 from vaebench.experiment.plans import PLANS
@@ -217,13 +217,14 @@ def locked(store: Path, names: Sequence[str]) -> Iterator[None]:
         # Locks are taken in sorted order, so two packs that share runs cannot block each other.
         for name in wanted:
             path = folder / f"{name}.lock"
-            file = stack.enter_context(path.open("a+", encoding="utf-8"))
+            # Unbuffered: what a full disk refuses is told here, and not when the file is closed.
+            file = stack.enter_context(path.open("ab+", buffering=0))
             with naming(path):
                 _lock(file)
         yield
 
 
-def _lock(file: TextIO) -> None:
+def _lock(file: FileIO) -> None:
     """Take the lock of an open file, and write into it who holds it."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -231,11 +232,10 @@ def _lock(file: TextIO) -> None:
         log.info(f"waiting: {_holder(file)} works on one of these runs")
         fcntl.flock(file, fcntl.LOCK_EX)
     file.truncate(0)
-    file.write(json.dumps({"pid": os.getpid(), "host": platform.node()}))
-    file.flush()
+    file.write(json.dumps({"pid": os.getpid(), "host": platform.node()}).encode())
 
 
-def _holder(file: TextIO) -> str:
+def _holder(file: FileIO) -> str:
     file.seek(0)
     try:
         known = json.loads(file.read(1000))

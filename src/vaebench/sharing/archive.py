@@ -15,6 +15,7 @@ from vaebench.data.registry import DATASETS
 from vaebench.errors import UserError
 from vaebench.experiment.plugins import load_plugins
 from vaebench.experiment.tier import load_tier
+from vaebench.files import naming
 from vaebench.paths import PUBLISHED, Layout
 from vaebench.provenance.manifest import read_manifest
 from vaebench.runs.record import Manifest, read_record
@@ -44,7 +45,8 @@ def export_tier(layout: Layout, out: Path, weights: bool) -> Path:
     manifest = read_manifest(layout)
     names = [MANIFEST, *manifest.files, *(manifest.weights if weights else [])]
     out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as folder:
+    made = tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.")
+    with naming(out), made as folder:
         packed = Path(folder) / "archive"
         with tarfile.open(packed, "w") as archive:
             for name in names:
