@@ -35,7 +35,10 @@ SETTINGS: dict[str, Any] = {
                 "(found 4)"
             ],
         ),
-        ({"dependence": 4}, ["experiments.0.dependence: should be a mapping of keys and values (found 4)"]),
+        (
+            {"dependence": 4},
+            ["experiments.0.dependence: should be a mapping of keys and values (found 4)"],
+        ),
         (
             {"name": "Upper case", "axes": {"seed": [[1]]}},
             [

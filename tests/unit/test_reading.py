@@ -6,6 +6,8 @@ import os
 import pickle
 import shutil
 import struct
+import subprocess
+import sys
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -275,6 +277,37 @@ def test_tables_of_few_bytes_and_many_cells_are_refused(tmp_path: Path) -> None:
     commands = parquet(tmp_path / "commands.parquet", pa.table({"x": ["a\x1b[2J"]}))
     with pytest.raises(UserError, match="control characters"):
         read_table(commands, REMEDY)
+
+
+READ_DAMAGED = """
+import sys
+from pathlib import Path
+from vaebench.errors import UserError
+from vaebench.reading.tables import read_table
+
+path, content = Path("damaged.parquet"), Path("whole.parquet").read_bytes()
+size = int.from_bytes(content[-8:-4], "little")
+refused = 0
+for place in range(len(content) - 8 - size, len(content) - 8):
+    for other in (0, (content[place] + 1) % 256):
+        path.write_bytes(content[:place] + bytes([other]) + content[place + 1:])
+        print(place, other, flush=True)
+        try:
+            read_table(path, "")
+        except UserError:
+            refused += 1
+print("refused", refused)
+"""
+
+
+def test_no_byte_of_the_head_of_a_table_ends_the_process(tmp_path: Path) -> None:
+    """pyarrow aborts where it meets a damaged size of levels while it tells of a column."""
+    frame = pd.DataFrame({"x": [0.5, 1.5] * 25, "name": ["a", "bb"] * 25})
+    frame.to_parquet(tmp_path / "whole.parquet", index=False, write_page_checksum=True)
+    command = [sys.executable, "-c", READ_DAMAGED]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, (done.stdout.splitlines()[-1], done.stderr[-500:])
+    assert int(done.stdout.split()[-1]) > 500
 
 
 def test_a_table_is_as_pandas_reads_it(tmp_path: Path) -> None:
