@@ -133,6 +133,7 @@ def importing(folder: Path, archive: Path, *before: str) -> subprocess.Popen[str
     )  # fmt: skip
 
 
+@pytest.mark.faults
 def test_several_imports_at_once_wait_for_each_other(layout: Layout, tmp_path: Path) -> None:
     archive = export_tier(layout, tmp_path / "a.tar", True)
     there = tmp_path / "there"
@@ -167,6 +168,7 @@ def was_killed(moment: int, work: Callable[[], object]) -> bool:
     return status != 0
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("planned", [False, True])
 def test_an_import_killed_at_any_moment_can_be_made_again(
     layout: Layout, tmp_path: Path, planned: bool

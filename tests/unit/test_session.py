@@ -176,6 +176,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, data_root: Path) -> list[str
     return weights(folder / "out")
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
     "number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP, signal.SIGKILL]
 )
