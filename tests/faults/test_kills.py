@@ -3,6 +3,7 @@
 import os
 import pty
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -71,6 +72,7 @@ def test_a_terminal_that_is_closed_saves_what_was_trained(
     command = train(tmp_path, data_root, epochs=80, batch_size=100)
     child, terminal = pty.fork()
     if child == 0:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # These tests may run under nohup.
         os.chdir(tmp_path)
         os.execve(sys.executable, [*command.arguments], dict(command.environment))
     states = tmp_path / ".vaebench" / "states"

@@ -17,6 +17,8 @@ from vaebench.reading.arrays import ArrayArchive, open_archive
 
 LABELS = 256
 """Labels are below this number, since they are stored as uint8."""
+KNOWN = {f"{part}{kind}" for part in ("", "train_", "test_") for kind in ("images", "labels")}
+"""The names of arrays."""
 LARGEST = 64 * 1024**3
 """The most bytes of all arrays of a file."""
 
@@ -87,7 +89,8 @@ def split_by_file(path: Path, names: list[str]) -> bool:
     """Whether a file with these arrays has training and test images apart.
 
     Raises:
-        UserError: it has neither these nor `images`, or both, or labels of one part only.
+        UserError: it has neither these nor `images`, or both, labels of one part only, or an array
+            of another name, which may be a slip of one of these.
     """
     found = ", ".join(names) or "none"
     apart = {"train_images", "test_images"} & set(names)
@@ -100,6 +103,11 @@ def split_by_file(path: Path, names: list[str]) -> bool:
     if (apart and (len(labels) == 1 or "labels" in names)) or (not apart and labels):
         wanted = "'train_labels' and 'test_labels', or neither" if apart else "'labels', or none"
         raise UserError(f"{path}: the labels of these images are {wanted} (found: {found})")
+    if others := sorted(set(names) - KNOWN):
+        raise UserError(
+            f"{path} has an array {others[0]!r}: known are {', '.join(sorted(KNOWN))}. Rename it, "
+            "or leave it out"
+        )
     return bool(apart)
 
 

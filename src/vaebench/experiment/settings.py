@@ -289,7 +289,7 @@ def _declarations(values: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str,
         yield "a conditional objective", {"observed": OBSERVED}
     choices = _families(values, "posterior")
     family = values.get("posterior") or (choices[0] if choices else None)
-    if family in POSTERIORS:
+    if isinstance(family, str) and family in POSTERIORS:
         yield f"posterior '{family}'", POSTERIORS[family].parameters
 
 
