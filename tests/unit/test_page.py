@@ -268,3 +268,12 @@ def test_what_the_page_needs_is_named_when_it_is_missing(layout: Layout) -> None
     layout.figure("fig05", "png").unlink()
     with pytest.raises(UserError, match=r"fig05\.png is missing: `vaebench report --make`"):
         write_page(load_results(layout.root))
+
+
+def test_a_figure_with_a_flipped_bit_is_refused(layout: Layout) -> None:
+    path = layout.figure("fig05", "png")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"fig05\.png is not a PNG image that can be read"):
+        write_page(load_results(layout.root))

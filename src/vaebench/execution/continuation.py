@@ -23,6 +23,7 @@ from vaebench.execution.checkpoint import (
     save_checkpoint,
 )
 from vaebench.experiment.settings import Settings
+from vaebench.files import remove_leftovers
 from vaebench.runs.record import HistoryPoint, RunRecord
 from vaebench.training.loop import is_recorded
 from vaebench.training.pack import Pack, TrainingState
@@ -47,6 +48,7 @@ def keep_states(
         alone.step, alone.seconds = state.step, state.seconds
         alone.diverged, alone.history = [state.diverged[k]], [state.history[k]]
         path = store / "kept" / names[k] / f"{state.step}-{hashes[k]}.state"
+        remove_leftovers(path.parent, path.name)
         save_checkpoint(path, key.model_copy(update={"settings": [run.digest]}), alone, names)
 
 

@@ -39,11 +39,11 @@ def embedded_figures(
         metadata = figure_metadata(path)
         records = set(metadata["Records"].split())
         content = read_content(path, AGAIN, LARGEST)
-        with (
-            parsing(path, "a PNG image", AGAIN),
-            Image.open(io.BytesIO(content), formats=("PNG",)) as image,
-        ):
-            picture = image.convert("RGB")
+        with parsing(path, "a PNG image", AGAIN):
+            # Decoding compares no checksums.
+            Image.open(io.BytesIO(content), formats=("PNG",)).verify()
+            with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
+                picture = image.convert("RGB")
         found.append(
             Embedded(
                 shown=figure,
