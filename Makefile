@@ -72,7 +72,7 @@ pull: setup  ## bring recorded tiers into this clone; snakemake then has nothing
 	$(BIN)/vaebench pull $(addprefix --tier ,$(TIERS))
 
 faults: setup  ## the long tests of kills, full disks, damage and random input; writes the table of docs/faults.md
-	VAEBENCH_FAULTS=long VAEBENCH_FAULTS_PAGE=1 $(BIN)/pytest -m faults --numprocesses 2
+	VAEBENCH_FAULTS=long VAEBENCH_FAULTS_PAGE=1 $(BIN)/pytest -m faults --numprocesses 2 tests/faults tests/unit
 
 slurm-up:  ## start a real Slurm of one node on this machine; as root
 	slurm/one-node up

@@ -28,6 +28,8 @@ def count(record_property: Callable[[str, object], None]) -> Count:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if hasattr(terminalreporter.config, "workerinput"):
+        return  # One of pytest's workers, which knows its own tests alone.
     totals: Counter[str] = Counter()
     for report in terminalreporter.getreports("passed"):
         for name, value in report.user_properties:
