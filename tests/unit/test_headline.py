@@ -36,7 +36,8 @@ def test_every_claim_of_the_table_is_in_the_ledger() -> None:
 
 
 def test_the_sentences_have_the_numbers_of_the_ledger() -> None:
-    found = changed(fig04a_bilbo={"value": -3.25, "low": -4.0, "high": -2.5, "seeds": 7})
+    low = {"value": -3.25, "low": -4.0, "high": -2.5, "seeds": 7}
+    found = changed(fig04a_bilbo=low, fig04b_bilbo={"seeds": 10})
     assert len(found.sentences) == 3
     assert "−3.2 nats [−4.0, −2.5] at n = 2" in found.sentences[0]
     assert "mean over 7 and 10 paired seeds" in found.sentences[0]
