@@ -163,7 +163,13 @@ COMMAND = [
 
 def start(data_root: Path, out: Path, store: Path) -> subprocess.Popen[str]:
     arguments = ["--out", str(out), "--store", str(store), "--data", str(data_root)]
-    return subprocess.Popen([*COMMAND, *arguments], stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [*COMMAND, *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        # These tests may run under nohup, which ignores this signal in all that it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
+    )
 
 
 @pytest.fixture(scope="module")
