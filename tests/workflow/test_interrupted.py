@@ -67,7 +67,7 @@ def test_run_beside_snakemake_waits_and_trains_nothing_twice(
     log = tmp_path / "log"
     with log.open("w") as file:
         second = subprocess.Popen(
-            command, cwd=tmp_path, env=project.environment(), stdout=file, stderr=file
+            command, cwd=tmp_path, env=project.environment(), stdout=file, stderr=file, text=True
         )
     wait_until(lambda: "waiting: process" in log.read_text(), second)
     os.killpg(first.pid, signal.SIGCONT)
