@@ -70,3 +70,28 @@ def test_both_datasets_have_the_same_test_images(grey: Arrays) -> None:
         assert (arrays.test_labels == grey.test_labels).all()
     assert DATASETS["binarized-mnist-dynamic"].dynamic_binarisation
     assert not DATASETS["binarized-mnist"].dynamic_binarisation
+
+
+def test_fashion_mnist_is_drawn_from_its_own_images_and_streams(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = []
+
+    def prepare(name: str, raw: Path, mirrors: list[str]) -> Arrays:
+        asked.append((name, raw, mirrors))
+        grey = np.full((3, 28, 28), 128, np.uint8)
+        labels = np.zeros(3, np.uint8)
+        return Arrays(grey, labels, grey, labels)
+
+    monkeypatch.setattr(idx, "prepare", prepare)
+    fashion, mnist = (
+        DATASETS[f"binarized-{name}-dynamic"].prepare(
+            f"binarized-{name}-dynamic", Path("raw") / name, ["mirror"], Path()
+        )
+        for name in ("fashion-mnist", "mnist")
+    )
+    assert asked[0] == ("fashion-mnist", Path("raw/fashion-mnist"), ["mirror"])
+    assert set(np.unique(fashion.test_images)) == {0, 255}
+    assert (fashion.test_images != mnist.test_images).any()
+    assert (fashion.train_images == 128).all()
+    assert DATASETS["binarized-fashion-mnist-dynamic"].dynamic_binarisation

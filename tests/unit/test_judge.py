@@ -8,9 +8,9 @@ from scipy import stats
 
 from tests.made_results import claim
 from vaebench.claims.judge import Verdict, detectable, judge, unpaired
-from vaebench.claims.multiplicity import benjamini_hochberg, holm
 from vaebench.claims.select import Paired
 from vaebench.results.intervals import estimate
+from vaebench.results.multiplicity import benjamini_hochberg, holm
 
 SPREAD = [-0.2, -0.1, 0.0, 0.1, 0.2]
 

@@ -12,6 +12,7 @@ from vaebench.experiment.tier import load_tier
 README = (PROJECT / "README.md").read_text()
 TRAINING_IMAGES = {
     **dict.fromkeys(("mnist", "binarized-mnist", "binarized-mnist-dynamic"), 60_000),
+    "binarized-fashion-mnist-dynamic": 60_000,
     **{"digits": 1500, "faces": 512, "celeba": 162_770, "celeba-10k": 9000},
 }
 COLUMNS = 7

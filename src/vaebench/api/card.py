@@ -13,7 +13,7 @@ from vaebench.runs.record import RunRecord
 
 METRICS = ("elbo", "rate", "distortion", "mse")
 MISSING = "*to be filled in*"
-BINARY = ("binarized-mnist", "binarized-mnist-dynamic")
+BINARY = ("binarized-mnist", "binarized-mnist-dynamic", "binarized-fashion-mnist-dynamic")
 """Datasets whose test images are black and white, so that Bernoulli bounds are of likelihoods."""
 
 

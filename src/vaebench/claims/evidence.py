@@ -1,8 +1,11 @@
 """Statistics of the evidence log p(x), as it is measured on runs (`docs/evidence.md`)."""
 
-from vaebench.claims.needs import VARIANCES
 from vaebench.claims.registry import Values, statistic
 from vaebench.claims.select import Dim, NotMeasured, NotRun, Watched, by_seed, paired, runs_of
+from vaebench.experiment.needs import Need
+
+OBJECTIVES = Need("posterior_variance", alike=frozenset({"dataset", "likelihood"}))
+"""Runs of several objectives. Those that are compared may differ in nothing but their seed."""
 
 
 @statistic
@@ -30,7 +33,7 @@ def _difference(results: Watched, of: str, minus: str, n: Dim, column: str) -> V
     """
     if all(experiment.evidence_plan is None for experiment in results.tier.experiments):
         raise NotMeasured("the tier does not measure the evidence")
-    need = VARIANCES.having(objective=(of, minus))
+    need = OBJECTIVES.having(objective=(of, minus))
     sides = []
     for objective in (of, minus):
         rows = runs_of(results, need, n, objective=objective)

@@ -14,10 +14,10 @@ from math import inf, isfinite, nan, sqrt
 import numpy as np
 from scipy.special import stdtr
 
-from vaebench.claims.multiplicity import holm
 from vaebench.claims.paper import Claim
 from vaebench.claims.select import Paired
 from vaebench.results.intervals import CONFIDENCE, Estimate, estimate, student_quantile
+from vaebench.results.multiplicity import holm
 
 ONE_SIDED = (1 - CONFIDENCE) / 2
 """The rate of errors of a test in one direction: half of what a 95% interval leaves outside."""

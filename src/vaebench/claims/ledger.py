@@ -7,7 +7,6 @@ from typing import Literal
 import pandas as pd
 
 from vaebench.claims.judge import Judgement, Verdict, detectable, judge, unpaired
-from vaebench.claims.multiplicity import benjamini_hochberg, holm
 from vaebench.claims.paper import (
     Claim,
     Number,
@@ -23,6 +22,7 @@ from vaebench.experiment.grid import Strict
 from vaebench.experiment.needs import planned_settings
 from vaebench.experiment.settings import AxisValue
 from vaebench.results.intervals import CONFIDENCE
+from vaebench.results.multiplicity import benjamini_hochberg, holm
 from vaebench.results.read import Results, select, training_text
 
 Interval = Literal["Student's t", "prediction", "none"]

@@ -22,6 +22,7 @@ from vaebench.paths import DATA, PAPER_VALUES, PUBLISHED, Layout
 CONTROLS = "controls"
 QUESTIONS = "questions"
 EVIDENCE = "evidence"
+PEERS = "peers"
 """The tier whose page `pages` writes beside that of the published one."""
 PaperValuesOption = Annotated[Path, typer.Option(help="The paper's numbers and claims.")]
 
@@ -242,14 +243,15 @@ def pages(
 ) -> None:
     """Write docs/results.md and the README's part on results from a published tier.
 
-    It also writes docs/controls.md, docs/questions.md and docs/evidence_results.md, if the configs
-    of their tiers are there, from what is published of them. Reduced runs of the questions are
-    shown until the whole ones are published.
+    It also writes docs/controls.md, docs/questions.md, docs/evidence_results.md and
+    docs/ranking.md, if the configs of their tiers are there, from what is published of them.
+    Reduced runs of the questions are shown until the whole ones are published.
     """
     from vaebench.reporting.controls import write_controls
     from vaebench.reporting.evidence import write_evidence
     from vaebench.reporting.published import write_pages
     from vaebench.reporting.questions import write_questions
+    from vaebench.reporting.ranking import write_ranking
     from vaebench.results.read import load_results
 
     changed = write_pages(load_results(find_layout(tier).root), page, readme, check)
@@ -257,6 +259,7 @@ def pages(
         (CONTROLS, "controls", write_controls),
         (_shown_questions(), "questions", write_questions),
         (EVIDENCE, "evidence_results", write_evidence),
+        (PEERS, "ranking", write_ranking),
     ):
         if (config := find_tier(name)).exists():
             layout = Layout(PUBLISHED.with_name(name))

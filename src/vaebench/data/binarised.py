@@ -1,4 +1,4 @@
-"""MNIST with black and white pixels only, drawn once.
+"""MNIST and Fashion-MNIST with black and white pixels only, drawn once.
 
 A pixel is white with the probability of its grey value, as in Salakhutdinov and Murray (2008). With
 a Bernoulli likelihood, the bound of such images is one of a log-likelihood. That of grey images is
@@ -14,24 +14,27 @@ import numpy as np
 from vaebench.data import idx
 from vaebench.data.prepared import Arrays, Bytes
 
-DRAWN = "binarized-mnist"
-"""The dataset whose name is that of the streams."""
+DYNAMIC = "-dynamic"
+"""The end of the name of a dataset whose training images stay grey: training draws them anew in
+each batch."""
 
 
 def prepare(name: str, raw: Path, mirrors: list[str]) -> Arrays:
-    """Draw the images from those of MNIST, whose raw files are shared with the dataset `mnist`.
+    """Draw the images from grey ones, whose raw files are shared with the dataset of these.
 
-    The test images of `binarized-mnist` and `binarized-mnist-dynamic` are the same. The training
-    images of `binarized-mnist-dynamic` stay grey: training draws them anew in each batch.
+    `binarized-mnist` is of `mnist`, and `binarized-fashion-mnist-dynamic` of `fashion-mnist`. The
+    test images of `binarized-mnist` and `binarized-mnist-dynamic` are the same.
 
     Raises:
-        UserError: an archive of MNIST is missing everywhere, or is not the published one.
+        UserError: an archive of grey images is missing everywhere, or is not the published one.
     """
-    grey = idx.prepare("mnist", raw.parent / "mnist", mirrors)
-    arrays = replace(grey, test_images=binarise(grey.test_images, f"{DRAWN}/test_images"))
-    if name != DRAWN:
+    drawn = name.removesuffix(DYNAMIC)
+    source = drawn.removeprefix("binarized-")
+    grey = idx.prepare(source, raw.parent / source, mirrors)
+    arrays = replace(grey, test_images=binarise(grey.test_images, f"{drawn}/test_images"))
+    if name != drawn:
         return arrays
-    return replace(arrays, train_images=binarise(grey.train_images, f"{DRAWN}/train_images"))
+    return replace(arrays, train_images=binarise(grey.train_images, f"{drawn}/train_images"))
 
 
 def binarise(images: Bytes, stream: str) -> Bytes:

@@ -191,6 +191,12 @@ DATASETS: dict[str, Dataset] = {
         "f0e750f9557d268ec5ac3278e0668b0edef28c53790112fb0c63d0c94cc41189",
         dynamic_binarisation=True,
     ),
+    "binarized-fashion-mnist-dynamic": Dataset(
+        "as binarized-mnist-dynamic, of Fashion-MNIST",
+        of_module("binarised"),
+        "5fa6292a87d455ab926c1816e72715316751ba9fc6ba622b6af09b339e576569",
+        dynamic_binarisation=True,
+    ),
     "celeba": Dataset(
         "CelebA faces, 162,770 + 19,867 images (the validation split) of 64x64 in colour",
         of_module("celeba"),

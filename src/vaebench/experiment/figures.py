@@ -98,6 +98,11 @@ _COVARIANCE = (
         objective=("learned", "full")
     ),
 )
+_RANKED = tuple(
+    Need(named, alike=INCOMPARABLE | {"latent_dim"}, varies=frozenset({"objective"}))
+    for named in ("mnist", "fashion-mnist")
+)
+"""Objectives with any other settings, on each dataset of config/peers.yaml."""
 
 FIGURES: dict[str, FigureSpec] = {
     "fig01": FigureSpec("Schematic of a variational auto-encoder"),
@@ -163,6 +168,7 @@ FIGURES: dict[str, FigureSpec] = {
     "fig_aggregated": FigureSpec("The aggregated posterior on the prior's contours", _MATCHED),
     "fig_match": FigureSpec("The aggregated posterior against the prior", _MATCHED),
     "fig_latent_samples": FigureSpec("Samples by where z is drawn from", _MATCHED),
+    "fig_ranking": FigureSpec("Objectives ranked by evidence", _RANKED),
     "fig_completions": FigureSpec("Hidden pixels completed from observed ones", _COMPLETED),
     "fig_conditional": FigureSpec("Conditional log-likelihood by objective", _COMPLETED),
 }

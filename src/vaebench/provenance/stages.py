@@ -11,7 +11,7 @@ from vaebench.runs.sources import quality_digest
 
 READING = (
     *("results/intervals.py", "results/ratio.py", "results/read.py", "results/equations.py"),
-    "results/latent.py",
+    *("results/latent.py", "results/ranking.py", "results/multiplicity.py"),
     *("experiment/needs.py", "experiment/equations.py"),
 )
 """What every figure, table and claim chooses, reads and averages runs with."""

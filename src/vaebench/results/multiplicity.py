@@ -20,8 +20,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
-    """Adjusted p-values of Benjamini and Hochberg (1995), which bound the share of false ones
-    among the rejections.
+    """Adjusted p-values of Benjamini and Hochberg (1995).
+
+    They bound the share of false ones among the rejections.
     """
     count, running = len(p_values), 1.0
     adjusted = [0.0] * count

@@ -1,0 +1,138 @@
+"""docs/ranking.md: objectives ranked by evidence, on each dataset of the tier `peers`."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from vaebench.claims.paper import own_claims
+from vaebench.experiment.grid import Experiment
+from vaebench.experiment.settings import format_value
+from vaebench.experiment.tier import Tier
+from vaebench.paths import Layout
+from vaebench.reporting.markdown import picture, render, write_page
+from vaebench.reporting.statements import Row, ledger_of, rows_of
+from vaebench.results.intervals import Estimate, estimate
+from vaebench.results.ranking import Place, ranking
+from vaebench.results.read import Results, load_results, select, varying
+
+COLUMN = "evidence_mean"
+BESIDE = {
+    "evidence_elbo": 2,
+    "evidence_gap": 2,
+    "sample_kid": 3,
+    "sample_coverage": 3,
+    "test_active_units": 1,
+    "steps_per_second": 0,
+}
+"""What the table has beside the evidence: means over seeds with this number of digits."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A method. All texts but its name are numbers, or empty where nothing is measured."""
+
+    rank: str
+    letters: str
+    method: str
+    seeds: int
+    evidence: str
+    """The mean over seeds with its 95% interval, in nats per image."""
+    beside: list[str]
+    """In the order of `BESIDE`."""
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """What an experiment says."""
+
+    description: str
+    measured: int
+    planned: int
+    lines: list[Line]
+    statements: list[Row]
+
+
+def write_ranking(tier: Tier, layout: Layout, page: Path, check: bool = False) -> list[Path]:
+    """Write the page of the tier `peers`.
+
+    Args:
+        tier: the tier.
+        layout: its results. Without any, the page says that nothing was run.
+        page: the file to write; it refers to figures by relative paths.
+        check: whether only to look if the file is not what it would be.
+
+    Returns:
+        The page, if it was not already so.
+
+    Raises:
+        UserError: the ledger is of other claims than the tier's.
+    """
+    results = load_results(layout.root) if layout.runs.exists() else None
+    claims, ledger = own_claims(tier), ledger_of(tier, layout)
+    ranked = []
+    for experiment in tier.experiments:
+        own = _measured(experiment, results)
+        lines = _lines(experiment, own)
+        planned = sum(len(cell.runs) for cell in experiment.cells)
+        rows = list(rows_of(claims, experiment, ledger))
+        ranked.append(Ranked(experiment.description, len(own), planned, lines, rows))
+    values = {
+        "tier": tier.tier,
+        "experiments": ranked,
+        "picture": picture(layout, "fig_ranking", page.parent),
+    }
+    return write_page(page, render("ranking.md", values), check)
+
+
+def _measured(experiment: Experiment, results: Results | None) -> pd.DataFrame:
+    """The runs of an experiment whose evidence is known, and those that diverged."""
+    runs = pd.DataFrame() if results is None else results.of(experiment.name)
+    if COLUMN not in runs:
+        return runs.iloc[:0]
+    return runs[runs[COLUMN].notna() | (runs["status"] == "diverged")]
+
+
+def _lines(experiment: Experiment, runs: pd.DataFrame) -> list[Line]:
+    if runs.empty:
+        return []
+    own = {name: rows for name, rows in _methods(experiment, runs) if not rows.empty}
+    places = ranking({name: rows.set_index("seed")[COLUMN] for name, rows in own.items()})
+    return [_line(place, own[place.method]) for place in places]
+
+
+def _methods(experiment: Experiment, runs: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The runs of each method, which is an objective with what else varies but the seed."""
+    axes = varying(experiment)
+    kinds = runs[axes].astype(object).drop_duplicates()
+    for kind in kinds.itertuples(index=False):
+        settings = {k: None if pd.isna(v) else v for k, v in zip(axes, kind, strict=True)}
+        texts = [
+            str(value) if axis == "objective" else f"{axis} {format_value(value)}"
+            for axis, value in settings.items()
+            if value is not None
+        ]
+        yield ", ".join(texts), select(runs, **settings)
+
+
+def _line(place: Place, rows: pd.DataFrame) -> Line:
+    means = {column: estimate(rows[column].tolist()).mean for column in BESIDE if column in rows}
+    return Line(
+        rank=place.rank.replace("-", "–"),
+        letters=place.letters,
+        method=place.method,
+        seeds=len(rows),
+        evidence=_interval(place.mean),
+        beside=[_number(means.get(column), digits) for column, digits in BESIDE.items()],
+    )
+
+
+def _interval(mean: Estimate) -> str:
+    if mean.count > 1 and mean.low == mean.low:
+        return f"{_number(mean.mean, 2)} [{_number(mean.low, 2)}, {_number(mean.high, 2)}]"
+    return _number(mean.mean, 2) or "diverged"
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "" if pd.isna(value) else f"{value:.{digits}f}".replace("-", "−")
