@@ -243,18 +243,25 @@ def pages(
 ) -> None:
     """Write docs/results.md and the README's part on results from a published tier.
 
-    It also writes docs/controls.md, docs/questions.md, docs/evidence_results.md and
-    docs/ranking.md, if the configs of their tiers are there, from what is published of them.
-    Reduced runs of the questions are shown until the whole ones are published.
+    It also writes docs/reading.md, and docs/controls.md, docs/questions.md,
+    docs/evidence_results.md and docs/ranking.md, if the configs of their tiers are there, from
+    what is published of them. Reduced runs of the questions are shown until the whole ones are
+    published.
     """
     from vaebench.reporting.controls import write_controls
     from vaebench.reporting.evidence import write_evidence
     from vaebench.reporting.published import write_pages
     from vaebench.reporting.questions import write_questions
     from vaebench.reporting.ranking import write_ranking
+    from vaebench.reporting.reading import write_reading
     from vaebench.results.read import load_results
 
-    changed = write_pages(load_results(find_layout(tier).root), page, readme, check)
+    results = load_results(find_layout(tier).root)
+    changed = write_pages(results, page, readme, check)
+    if find_tier(EVIDENCE).exists():
+        changed += write_reading(
+            results, load_tier(find_tier(EVIDENCE)), Path("docs/reading.md"), check
+        )
     for name, target, write in (
         (CONTROLS, "controls", write_controls),
         (_shown_questions(), "questions", write_questions),

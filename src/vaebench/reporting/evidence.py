@@ -67,7 +67,7 @@ def write_evidence(tier: Tier, layout: Layout, page: Path, check: bool = False) 
         one.name: Measured(
             one.description,
             sum(len(cell.runs) for cell in one.cells),
-            *_lines(one, results),
+            *lines_of(one, results),
             list(rows_of(claims, one, ledger)),
         )
         for one in tier.experiments
@@ -81,7 +81,7 @@ def write_evidence(tier: Tier, layout: Layout, page: Path, check: bool = False) 
     return write_page(page, render("evidence.md", values), check)
 
 
-def _lines(experiment: Experiment, results: Results | None) -> tuple[list[Line], bool]:
+def lines_of(experiment: Experiment, results: Results | None) -> tuple[list[Line], bool]:
     """The lines of an experiment, and whether their evidence is a log-likelihood."""
     if results is None:
         return [], False
