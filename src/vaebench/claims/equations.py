@@ -31,9 +31,9 @@ def equation(
         results: the tier's results.
         name: the statistic, one of `EQUATION_STATISTICS`.
         n: low or high.
-        runs: on which: those of Figs. 4 and 5, with a part for each objective; or the Gaussian with
-            T = I, or BAGGINS, of unscaled data.
-        objective: that of the only part, under the Bernoulli likelihood. Empty for all.
+        runs: on which: those of Figs. 4 and 5, or the Gaussian with T = I, or BAGGINS, of unscaled
+            data. There is a part for each objective that they have.
+        objective: that of the only part. Empty for all.
         state: trained, refined (each image's best q) or initial (the untrained network).
 
     Raises:
@@ -78,14 +78,21 @@ def _check(results: Watched, name: str, state: str, runs: str) -> None:
 
 def _parts(results: Watched, n: Dim, runs: Runs, objective: str) -> dict[str, pd.DataFrame]:
     """The runs of each part of a claim."""
-    if runs != "bernoulli":
-        # Unscaled data are enough here; another tier may have them alone.
-        need = replace(UNIT_T if runs == "gaussian" else BAGGINS_SCALES, varies=frozenset())
-        return {"": runs_of(results, need, n, data_scale=1.0)}
-    chosen = (objective,) if objective else OBJECTIVES
-    need = BERNOULLI.having(objective=chosen)
-    parts = {each: runs_of(results, need, n, objective=each) for each in chosen}
-    return {"": parts[objective]} if objective else parts
+    if runs == "bernoulli":
+        need, settings = BERNOULLI.having(objective=OBJECTIVES), {}
+    else:
+        # Unscaled data are enough here, and the paper's one objective; a tier may have more.
+        need = UNIT_T if runs == "gaussian" else BAGGINS_SCALES
+        apart = (need.apart or frozenset()) | {"objective"}
+        need, settings = replace(need, varies=frozenset(), apart=apart), {"data_scale": 1.0}
+    if objective:
+        need = replace(need, has={}).having(objective=(objective,))
+        return {"": runs_of(results, need, n, objective=objective, **settings)}
+    rows = runs_of(results, need, n, **settings)
+    found = [each for each in OBJECTIVES if (rows["objective"] == each).any()]
+    if runs == "bernoulli" and len(found) < len(OBJECTIVES):
+        raise NotRun(f"runs of {' and '.join(OBJECTIVES)} are needed; there are {', '.join(found)}")
+    return {each if len(found) > 1 else "": rows[rows["objective"] == each] for each in found}
 
 
 def _values(results: Watched, rows: pd.DataFrame, name: str, state: str) -> pd.Series:

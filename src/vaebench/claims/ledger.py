@@ -16,7 +16,7 @@ from vaebench.claims.paper import (
     own_claims,
 )
 from vaebench.claims.printed import judge_printed, predict
-from vaebench.claims.registry import Values, compute, describe
+from vaebench.claims.registry import CONTROLS, Values, compute, describe
 from vaebench.claims.select import LOW, Dim, NotMeasured, NotPlanned, NotRun, Watched
 from vaebench.experiment.grid import Strict
 from vaebench.experiment.needs import planned_settings
@@ -197,7 +197,26 @@ def judge_claim(
         source="own" if own else "paper",
         bears=bears or own,
     )
-    return line.model_copy(update=_judged(judge(claim, parts), parts)) if parts else line
+    if not parts:
+        return line
+    line = line.model_copy(update=_judged(judge(claim, parts), parts))
+    if line.verdict == Verdict.REPRODUCED and _holds_untrained(results, claim, watched.only):
+        reason = f"{line.reason}; untrained networks meet it too, so it proves nothing of training"
+        return line.model_copy(update={"reason": reason})
+    return line
+
+
+def _holds_untrained(results: Results, claim: Claim, only: str | None) -> bool:
+    """Whether the claim would be reproduced by networks before training."""
+    control = CONTROLS.get(claim.statistic, {})
+    if not control or not claim.arguments.keys().isdisjoint(control):
+        return False
+    watched = Watched.of_results(results, only)
+    try:
+        parts = compute(claim.statistic, watched, dict(claim.arguments) | control)
+    except NotRun:
+        return False
+    return judge(claim, parts).verdict == Verdict.REPRODUCED
 
 
 def _judged(judgement: Judgement, parts: Values) -> dict[str, object]:

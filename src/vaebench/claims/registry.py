@@ -28,6 +28,9 @@ MODULES = (
 """The modules here that have statistics."""
 EXPERIMENTS = {"under", "without"}
 """The arguments of statistics that name an experiment of the tier."""
+CONTROLS: dict[str, dict[str, object]] = {"equation": {"state": "initial"}}
+"""For statistics of trained networks: the arguments that give those of untrained ones. What these
+meet as well, training has not brought about."""
 STATISTICS: dict[str, Statistic] = {}
 REGISTRIES.append(STATISTICS)
 

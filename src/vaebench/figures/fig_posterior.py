@@ -44,10 +44,10 @@ def draw(results: Results, shown: Selection) -> Drawing:
             ax.locator_params(nbins=3)
         place[0].set_ylabel(name)
     caption = (
-        "The exact posterior p(z|x) of the first test images (blue, the darkest is its maximum) "
-        "and the encoder's q(z|x) (red: its mean, and ellipses of one and two standard "
-        "deviations). Each panel is six of q's standard deviations wide to each side, and p(z|x) "
-        "may have mass outside. Titles: log p(x) − bound in nats, which is the divergence of q "
-        f"from p(z|x). Shown: {runs_text(rows)}."
+        "The exact posterior p(z|x) of the first test images (blue, the darkest is its maximum "
+        "within the panel) and the encoder's q(z|x) (red: its mean, and ellipses of one and two "
+        "standard deviations). Each panel is six of q's standard deviations wide to each side, "
+        "and p(z|x) may have most of its mass outside. Titles: log p(x) − bound in nats, which is "
+        f"the divergence of q from p(z|x). Shown: {runs_text(rows)}."
     )
     return Drawing(figure, caption, rows)
