@@ -83,6 +83,18 @@ def test_the_order_is_decided_by_paired_tests_corrected_for_their_number() -> No
         assert place.last == len(names) - worse[place.method]
 
 
+def test_equal_methods_are_rarely_put_in_an_order() -> None:
+    random = np.random.default_rng(1)
+    trials = 400
+    ordered = 0
+    for _ in range(trials):
+        common = random.normal(0, 2, 5)  # of a seed, for all methods
+        values = {name: series(*(common + random.normal(0, 1, 5))) for name in "abcd"}
+        ordered += any(place.rank != "1-4" for place in ranking(values))
+    # At most 5%, with three standard deviations of the count.
+    assert ordered / trials <= 0.05 + 3 * (0.05 * 0.95 / trials) ** 0.5
+
+
 def test_a_method_that_diverged_or_has_one_seed_has_no_rank() -> None:
     places = ranking(
         {
