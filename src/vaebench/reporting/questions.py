@@ -274,7 +274,8 @@ def _match(ledger: Ledger) -> list[str]:
             said.append(f"{text} {values}.")
     said += [
         f"So “the encoder has to be wide and deep enough”, as a third layer brings codes closer, "
-        f"{_summary(ledger, depth)}. That longer training brings them closer {_summary(ledger, training)}.",
+        f"{_summary(ledger, depth)}. That longer training brings them closer "
+        f"{_summary(ledger, training)}.",
         f"“Codes come closer with more dimensions” {_summary(ledger, more)}.",
     ]
     for claim, text in (
