@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
 from vaebench.claims.judge import Verdict
 from vaebench.claims.ledger import Judged
 from vaebench.claims.paper import own_claims
@@ -11,6 +13,7 @@ from vaebench.experiment.tier import Tier
 from vaebench.paths import Layout
 from vaebench.reporting.markdown import picture, render, write_page
 from vaebench.reporting.statements import Ledger, ledger_of, rows_of, shown
+from vaebench.results.intervals import estimate
 from vaebench.results.read import load_results
 
 QUADRANTS = ("one", "two", "three")
@@ -60,6 +63,8 @@ def write_questions(tier: Tier, layout: Layout, page: Path, check: bool = False)
         "answers": {name: make(ledger) for name, make in ANSWERS.items()},
         "pictures": {name: picture(layout, name, page.parent) for name in tier.figures},
         "outputs": list(_outputs(tier, layout)),
+        "alone": _decoder_alone(tier, layout),
+        "far": _far_from_limit(layout),
         "settings": tier.experiment("covariance").settings,
         "descriptions": {one.name: one.description for one in tier.experiments},
     }
@@ -100,6 +105,40 @@ def _steps(layout: Layout, n: int) -> str:
     return "; ".join(parts) or "not run yet"
 
 
+def _decoder_alone(tier: Tier, layout: Layout) -> str:
+    """What draws of the prior say of log p(x), beside those of the encoder. Empty if not run."""
+    plan = tier.experiment("posterior_variance").dependence_plan
+    rows = _measured(layout, "posterior_variance", "learned", "dependence_log_p_mc")
+    if plan is None or not len(rows):
+        return ""
+    parts = []
+    for n, own in rows.groupby("latent_dim"):
+        by = {end: _mean(own[f"dependence_log_p_{end}"]) for end in ("mc", "is")}
+        parts.append(f"{by['mc']} nats at n = {n} (the encoder's draws: {by['is']})")
+    return f"By {plan.draws} draws of N(0, I), log p(x) is at least {', '.join(parts)}."
+
+
+def _far_from_limit(layout: Layout) -> str:
+    """The share of images whose importance weights are too uneven, by objective."""
+    rows = _measured(layout, "one-quadrant", None, "dependence_shape_is_high")
+    shares = rows[rows["objective"] != "plain"].groupby("objective")["dependence_shape_is_high"]
+    return ", ".join(f"{100 * share:.0f}% for `{name}`" for name, share in shares.mean().items())
+
+
+def _measured(layout: Layout, experiment: str, objective: str | None, column: str) -> pd.DataFrame:
+    """The runs of an experiment that have a number in a column."""
+    if not layout.runs.exists():
+        return pd.DataFrame(columns=["objective", column])
+    at = {} if objective is None else {"objective": objective}
+    rows = load_results(layout.root).of(experiment, **at)
+    return rows[rows[column].notna()] if column in rows else rows.iloc[:0].assign(**{column: []})
+
+
+def _mean(values: "pd.Series[float]") -> str:
+    found = estimate(values.astype(float).tolist())
+    return f"{shown(found.mean)} [{shown(found.low)}, {shown(found.high)}]"
+
+
 def _known(ledger: Ledger, claim: str) -> Judged | None:
     line = ledger.get(claim)
     return None if line is None or line.value is None else line
@@ -116,10 +155,15 @@ def _values(
     for n in ends:
         line = _known(ledger, f"{prefix}-{n}")
         if line is not None:
-            interval = "" if line.low is None else f" [{shown(line.low)}, {shown(line.high)}]"
-            number = f"{shown(line.value)}{interval} {unit}".rstrip()
+            number = f"{_interval(line)} {unit}".rstrip()
             parts.append(f"{number} {place.format(ENDS.get(str(n), n))}")
     return ", ".join(parts)
+
+
+def _interval(line: Judged) -> str:
+    """`1.20 [1.00, 1.40]`."""
+    interval = "" if line.low is None else f" [{shown(line.low)}, {shown(line.high)}]"
+    return f"{shown(line.value)}{interval}"
 
 
 def _dims(ledger: Ledger, prefix: str, dims: Sequence[int], verdict: Verdict) -> list[str]:
@@ -148,6 +192,7 @@ ENDS = {
     "one": "one quadrant is",
     "two": "two are",
     "three": "three are",
+    **{f"{n}-2": str(n) for n in MATCHED},
 }
 """What the end of a claim's name means, where it is no number."""
 AXES = "On the way from random axes (0) to the best ones (1), those of runs with diagonal matrices"
@@ -165,9 +210,12 @@ def _covariance(ledger: Ledger) -> list[str]:
         said.append(f"It gains more than 1 nat at n = {', '.join(pays)}.")
     if stops:
         said.append(f"It does not at n = {', '.join(stops)}.")
+    if unsure := _dims(ledger, "full-bound", dims, Verdict.INCONCLUSIVE):
+        said.append(f"Whether it gains more than 1 nat is undecided at n = {', '.join(unsure)}.")
     for prefix, text, unit in (
-        ("full-evidence", "The evidence of the model changes by", "nats"),
-        ("diagonal-loss", "What the best diagonal matrix loses is", "nats"),
+        ("full-gap", "The gap between evidence and bound changes by", "nats"),
+        ("full-evidence", "The evidence itself, log p(x), changes by", "nats"),
+        ("diagonal-loss", "On a given decoder, the best diagonal matrix loses", "nats"),
         ("axes-diagonal", f"{AXES} are at", ""),
     ):
         if values := _values(ledger, prefix, dims, unit):
@@ -200,7 +248,7 @@ def _relaxation(ledger: Ledger) -> list[str]:
         return [NOT_RUN]
     said = [f"The prior N(0, I) in place of a learned p(z|x) changes log p(y|x) by {change}."]
     for prefix, text in (
-        ("blind", "If the decoder does not see x either, a further"),
+        ("blind", "If the decoder does not see x either, log p(y|x) changes by a further"),
         ("codes-worth", "Against a plain network, which has no codes, a learned prior gains"),
     ):
         if values := _values(ledger, prefix, QUADRANTS, "nats", PLACE):
@@ -216,18 +264,39 @@ def _match(ledger: Ledger) -> list[str]:
     depth = [f"{kind}-{n}" for n in MATCHED for kind in ("depth", "depth-linear")]
     more = [f"dimensions-{k}" for k in ("kl", "held-out", "mmd", "linear", "variance")]
     training = [f"training-{n}" for n in MATCHED]
-    said = [
-        f"“The encoder has to be wide and deep enough”: that a third layer helps "
-        f"{_summary(ledger, depth)}. That longer training helps {_summary(ledger, training)}.",
+    said = []
+    for prefix, dims, text in (
+        ("depth", (2,), "A third hidden layer changes the KL divergence by"),
+        ("depth-linear", MATCHED, "It changes the part of mean and covariance by"),
+        ("training", (2,), "From the shortest to the longest training, the divergence changes by"),
+    ):
+        if values := _values(ledger, prefix, dims, "nats"):
+            said.append(f"{text} {values}.")
+    said += [
+        f"So “the encoder has to be wide and deep enough”, as a third layer brings codes closer, "
+        f"{_summary(ledger, depth)}. That longer training brings them closer "
+        f"{_summary(ledger, training)}.",
         f"“Codes come closer with more dimensions” {_summary(ledger, more)}.",
     ]
+    for claim, text in (
+        ("dimensions-kl", "From 2 to 20 dimensions, the upper end of the divergence changes by"),
+        ("dimensions-held-out", "Its lower end changes by"),
+        ("dimensions-linear", "The part of mean and covariance changes by"),
+    ):
+        if (line := _known(ledger, claim)) is not None:
+            said.append(f"{text} {_interval(line)} nats.")
+    for prefix, text in (
+        ("safe-aggregated", "The test bound gains under the aggregated posterior"),
+        ("safe-gaussian", "It gains under the fitted Gaussian"),
+    ):
+        if values := _values(ledger, prefix, [f"{n}-2" for n in MATCHED], "nats"):
+            said.append(f"{text} {values} with 2 hidden layers.")
     safe = [f"safe-{k}-{n}-2" for n in MATCHED for k in ("aggregated", "gaussian")]
     said.append(
-        "“It is safe to sample from N(0, I)”, as no other prior is better by 1 nat on test images, "
-        f"{_summary(ledger, safe)}."
+        f"“No other prior is better than N(0, I) by 1 nat on test images” {_summary(ledger, safe)}."
     )
     if values := _values(ledger, "upper", (2,), "nats"):
-        said.append(f"The divergence itself is known for n = 2 alone, {values}.")
+        said.append(f"The divergence itself is known for n = 2 alone: at most {values}.")
     return said
 
 
