@@ -1,7 +1,5 @@
 """The equations of finished runs: records, the command, the table, claims and identities."""
 
-import json
-import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,10 +12,8 @@ from matplotlib import pyplot as plt
 from typer.testing import CliRunner
 
 from tests.linear_runs import CPU
-from tests.made_results import PAPER, made
-from vaebench.claims.equations import equation, equation_violations
-from vaebench.claims.paper import load_paper_values
-from vaebench.claims.select import NotRun
+from tests.made_results import made
+from tests.unit.test_equation_claims import tier
 from vaebench.cli import app
 from vaebench.equations import priors, state
 from vaebench.equations.measure import measure_runs
@@ -26,9 +22,7 @@ from vaebench.errors import UserError
 from vaebench.execution.session import Resources, Target, train_targets
 from vaebench.experiment.equations import EQUATION_STATISTICS, EquationsPlan
 from vaebench.experiment.settings import Settings
-from vaebench.experiment.tier import Tier
 from vaebench.paths import Layout
-from vaebench.reporting.equations import equations_table, margins, to_markdown
 from vaebench.results import equations as collected
 from vaebench.runs.equations_record import Equations, EquationsRecord
 from vaebench.runs.measurement import RunFiles
@@ -197,76 +191,6 @@ def test_the_command_says_what_is_wrong() -> None:
 # Identities of objectives, against the package's own
 
 
-def tier() -> Tier:
-    text = json.dumps(
-        {
-            "tier": "x",
-            "figures": [],
-            "experiments": [
-                {
-                    "name": "posterior_variance",
-                    "equations": True,
-                    "settings": {
-                        **{"dataset": "digits", "likelihood": "bernoulli", "epochs": 1},
-                        **{"batch_size": 100, "learning_rate": 0.001, "network": "mlp"},
-                        **{"hidden_units": 8, "hidden_layers": 1},
-                    },
-                    "axes": {
-                        "objective": ["learned", "bilbo"],
-                        "latent_dim": [2, 5],
-                        "seed": [0, 1, 2],
-                    },
-                }
-            ],
-        }
-    )
-    return Tier.model_validate(json.loads(text))
-
-
-@pytest.fixture
-def results(monkeypatch: pytest.MonkeyPatch) -> Any:
-    rows, values = [], []
-    for objective in ("learned", "bilbo"):
-        for seed in (0, 1, 2):
-            folder = f"{objective}/{seed}"
-            status = "diverged" if (objective, seed) == ("bilbo", 2) else "completed"
-            rows.append(
-                {
-                    **{"experiment": "posterior_variance", "folder": folder, "seed": seed},
-                    **{"objective": objective, "status": status, "metrics_digest": folder},
-                }
-            )
-            if status == "completed":
-                for state_name, value in (("trained", 0.1 * seed), ("initial", -0.5 - seed)):
-                    key = {"experiment": "posterior_variance", "folder": folder}
-                    named = {"state": state_name, "statistic": "eq12_exact", "value": value}
-                    values.append(key | named | {"arrays_digest": "", "refused": None})
-    table = pd.DataFrame(values)
-    for module in ("vaebench.claims.equations", "vaebench.reporting.equations"):
-        monkeypatch.setattr(f"{module}.equation_values", lambda _: table)
-    monkeypatch.setattr(collected, "equation_values", lambda _: table)
-    return made(rows, tier=tier())
-
-
-@pytest.mark.parametrize(
-    "name", ["fig_gap", "fig_stationarity", "fig_penalty", "fig_decoder", "fig_posterior",
-             "fig_evidence"],
-)  # fmt: skip
-def test_a_figure_without_measurements_says_so(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from importlib import import_module
-
-    from vaebench.results.read import Selection
-
-    rows = [{"experiment": "posterior_variance", "folder": "x", "objective": "bilbo", "seed": 0}]
-    results = made(rows, tier=tier())
-    empty = pd.DataFrame(columns=list(collected.COLUMNS))
-    monkeypatch.setattr(collected, "equation_values", lambda _: empty)
-    shown = Selection("posterior_variance", (), results.runs, results.runs)
-    drawn = import_module(f"vaebench.figures.{name}").draw(results, shown)
-    assert "equations: true" in drawn.caption
-    assert drawn.shown.empty
-
-
 def test_posteriors_of_few_images_fill_a_figure(
     runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -296,52 +220,46 @@ def test_posteriors_of_few_images_fill_a_figure(
         plt.close(drawn.figure)
 
 
-def test_a_statistic_has_a_number_for_each_seed_and_part(results: Any) -> None:
-    parts = equation(results, "eq12_exact", "low")
-    assert list(parts) == ["learned", "bilbo"]
-    assert list(parts["learned"]) == pytest.approx([0, 0.1, 0.2])
-    assert list(parts["bilbo"])[:2] == pytest.approx([0, 0.1])
-    assert math.isnan(parts["bilbo"][2])
-    one = equation(results, "eq12_exact", "low", objective="learned", state="initial")
-    assert list(one[""]) == [-0.5, -1.5, -2.5]
-    violations = equation_violations(results, "eq12_exact", "low", 0.15)
-    assert list(violations["learned"]) == [0, 0, 1]
-    assert math.isnan(violations["bilbo"][2])
+def test_a_figure_shows_the_equations_over_training(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vaebench.figures.fig_stationarity import draw
+    from vaebench.results.read import Results, Selection
 
-
-def test_what_is_not_measured_or_unknown_is_no_number(results: Any) -> None:
-    with pytest.raises(NotRun, match="has no eq9_gradient of trained networks"):
-        equation(results, "eq9_gradient", "low")
-    with pytest.raises(UserError, match="'eq99' is not one of"):
-        equation(results, "eq99", "low")
-
-
-def test_claims_name_known_statistics_and_states() -> None:
-    claims = [c for c in load_paper_values(PAPER).claims if c.statistic.startswith("equation")]
-    assert len(claims) > 50
-    for claim in claims:
-        assert claim.arguments["name"] in EQUATION_STATISTICS, claim.id
-        assert claim.arguments.get("state", "trained") in ("trained", "refined", "initial")
-    # Both latent dimensions, and the table's margins, are those of one criterion.
-    for name, first in margins(claims).items():
-        same = [c for c in claims if c.arguments["name"] == name and c.statistic == "equation"]
-        if same:  # others are identities
-            assert {c.expects for c in same} == {first.expects}, name
-
-
-def test_the_table_says_what_holds_and_what_held_before_training(results: Any) -> None:
-    table = equations_table(results, load_paper_values(PAPER).claims)
-    by = table.set_index("runs")
-    (learned,) = [key for key in by.index if "learned" in key]
-    row = by.loc[learned]
-    assert row["trained_mean"] == pytest.approx(0.1)
-    assert row["trained_seeds"] == 3
-    assert row["holds_trained"] == "undecided"
-    assert row["margin"] == "within ±0.1"
-    assert row["initial_mean"] == pytest.approx(-1.5)
-    text = to_markdown(table)
-    assert "10, 12" in text
-    assert "0.1 (-0.148 to 0.348): undecided" in text
+    layout = Layout(tmp_path)
+    rows: list[dict[str, Any]] = []
+    values: list[dict[str, Any]] = []
+    for epochs in (1, 5, 20):
+        experiment = "posterior_variance" if epochs == 20 else "during_training"
+        key: dict[str, Any] = {"experiment": experiment, "folder": f"{epochs}"}
+        path = layout.equations(experiment, f"{epochs}").with_suffix(".npz")
+        path.parent.mkdir(parents=True)
+        path.write_bytes((runs / "learned" / "equations.npz").read_bytes())
+        rows.append(key | {"objective": "learned", "seed": 0, "epochs": epochs})
+        for age in ("initial", "trained", "refined"):
+            named = {"state": age, "statistic": "eq12_exact", "value": 0.1}
+            values += [key | named, key | named | {"statistic": "eq12_averaged"}]
+    table = pd.DataFrame(values, columns=list(collected.COLUMNS))
+    monkeypatch.setattr(collected, "equation_values", lambda _: table)
+    of_all = made(rows).runs
+    whole = of_all[of_all["experiment"] == "posterior_variance"]
+    shorter = of_all[of_all["experiment"] == "during_training"]
+    results = Results(layout, tier(), of_all, pd.DataFrame())
+    selections = [
+        Selection(name, (), own, own)
+        for name, own in (("posterior_variance", whole), ("during_training", shorter))
+    ]
+    drawn = draw(results, *selections)
+    (ax,) = drawn.figure.axes
+    ticks = [text.get_text() for text in ax.get_xticklabels()]
+    assert ticks == ["0", "1", "5", "20", "refined"]
+    assert len(drawn.shown) == 3
+    plt.close(drawn.figure)
+    alone = draw(results, selections[0], Selection("", (), of_all.iloc[:0], pd.DataFrame()))
+    assert [text.get_text() for text in alone.figure.axes[0].get_xticklabels()] == [
+        "0", "20", "refined",
+    ]  # fmt: skip
+    plt.close(alone.figure)
 
 
 def test_collected_statistics_have_to_be_of_the_run(runs: Path, tmp_path: Path) -> None:

@@ -4,8 +4,9 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.patches import Circle
 
-from vaebench.figures.latent import latent_arrays, measured, nothing_measured
+from vaebench.figures.latent import epochs_text, measured, nothing_measured
 from vaebench.figures.style import Drawing, first_seeds, runs_text
+from vaebench.results.latent import latent_arrays
 from vaebench.results.read import Results, Selection
 
 SHARES = (0.5, 0.9, 0.99)
@@ -44,7 +45,9 @@ def draw(results: Results, shown: Selection) -> Drawing:
                 ax.add_patch(Circle((0, 0), radius, fill=False, color="C3", linewidth=0.9))
             low, high = row["latent_kl_held_out"], row["latent_kl"]
             text = f"KL {low:.2f} to {high:.2f}".replace("-", "−")
-            ax.set_title(f"{int(depth)} layers, {int(epochs)} epochs: {text}", fontsize="small")
+            ax.set_title(
+                f"{int(depth)} layers, {epochs_text(int(epochs))}: {text}", fontsize="small"
+            )
             ax.set(xlim=(-REACH, REACH), ylim=(-REACH, REACH), aspect="equal")
         place[0].set_ylabel("$z_2$")
     for ax in axes[-1]:

@@ -5,7 +5,13 @@ from typing import Any
 import pandas as pd
 from matplotlib import pyplot as plt
 
-from vaebench.figures.latent import BARS, measured, nothing_measured, points
+from vaebench.figures.latent import (
+    BARS,
+    measured,
+    nothing_measured,
+    points,
+    symmetric_log_axis,
+)
 from vaebench.figures.style import PALETTE, Drawing, objective_name, runs_text
 from vaebench.results.read import Results, Selection
 
@@ -30,12 +36,14 @@ def draw(results: Results, shown: Selection) -> Drawing:  # noqa: ARG001 - all f
     objectives = list(dict.fromkeys(rows["objective"]))
     figure, axes = plt.subplots(1, 3, figsize=(14, 3.2), layout="constrained")
     for k, objective in enumerate(name for name in objectives if name != BASELINE):
-        style = {"color": PALETTE[k % len(PALETTE)], "label": objective_name(objective)}
-        shift = 0.07 * (k - (len(objectives) - 2) / 2)
-        points(axes[0], [_lead(rows, objective, n) for n in dims], shift, style)
+        leads = [_lead(rows, objective, n) for n in dims]
+        if any(leads):
+            style = {"color": PALETTE[k % len(PALETTE)], "label": objective_name(objective)}
+            shift = 0.07 * (k - (len(objectives) - 2) / 2)
+            points(axes[0], leads, shift, style)
     axes[0].axhline(0, color="0.6", linewidth=0.8)
     axes[0].set(title=f"test bound minus {objective_name(BASELINE)} (nats)")
-    axes[0].set_yscale("symlog", linthresh=1)
+    symmetric_log_axis(axes[0])
     axes[0].legend(**BESIDE)
     compared = [name for name in (BASELINE, "full") if name in objectives]
     for ax, columns in ((axes[1], LOSSES), (axes[2], CORRELATIONS)):
@@ -51,7 +59,9 @@ def draw(results: Results, shown: Selection) -> Drawing:  # noqa: ARG001 - all f
                 points(ax, values, 0.12 * (k - 1) + 0.06 * (j - 0.5), style)
         ax.legend(**BESIDE)
     axes[1].set(title="what a diagonal Σ loses by its axes (nats)")
-    axes[2].set(title="mean |correlation|, active dimensions", ylim=(0, None))
+    axes[2].set(title="mean |correlation|, active dimensions")
+    for ax in axes[1:]:
+        ax.set_ylim(-0.04 * ax.get_ylim()[1], None)  # Points at 0 are whole.
     for ax in axes:
         ax.set(xticks=range(len(dims)), xticklabels=dims, xlabel="n", xlim=(-0.5, len(dims) - 0.5))
     caption = (

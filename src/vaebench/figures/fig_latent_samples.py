@@ -2,8 +2,9 @@
 
 from matplotlib import pyplot as plt
 
-from vaebench.figures.latent import latent_arrays, measured, nothing_measured
+from vaebench.figures.latent import measured, nothing_measured
 from vaebench.figures.style import Drawing, first_seeds, image_grid, runs_text, show_image
+from vaebench.results.latent import latent_arrays
 from vaebench.results.read import Results, Selection
 
 PRIORS = (

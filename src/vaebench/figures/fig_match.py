@@ -6,7 +6,14 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from vaebench.figures.latent import BARS, measured, nothing_measured, points
+from vaebench.figures.latent import (
+    BARS,
+    epochs_text,
+    measured,
+    nothing_measured,
+    points,
+    symmetric_log_axis,
+)
 from vaebench.figures.style import PALETTE, Drawing, runs_text
 from vaebench.results.read import Results, Selection
 
@@ -35,14 +42,14 @@ def draw(results: Results, shown: Selection) -> Drawing:  # noqa: ARG001 - all f
             style = {
                 "color": PALETTE[lengths.index(epochs) % len(PALETTE)],
                 "fmt": ("o-", "s--", "^:", "v-.")[depths.index(depth) % 4],
-                "label": f"{depth} layers, {epochs} epochs",
+                "label": f"{depth} layers, {epochs_text(epochs)}",
             }
             shift = 0.06 * (k - (len(kinds) - 1) / 2)
             _line(ax, own, column, dims, shift, style)
         ax.axhline(0, color="0.7", linewidth=0.8, zorder=0)
         ax.set(title=title, xticks=range(len(dims)), xticklabels=dims, xlabel="n")
         if column == "latent_kl_held_out":
-            ax.set_yscale("symlog", linthresh=1)
+            symmetric_log_axis(ax)
     axes[-1].legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     caption = (
         "The aggregated posterior against N(0, I), by the number n of latent dimensions, hidden "

@@ -6,13 +6,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, SymmetricalLogLocator
 
 from vaebench.figures.style import Drawing, write_in
 from vaebench.results.intervals import estimate
-from vaebench.results.latent import latent_arrays
 from vaebench.results.read import Selection
-
-__all__ = ["BARS", "latent_arrays", "measured", "nothing_measured", "points"]
 
 ENOUGH_SEEDS = 4
 """With fewer, intervals of means would fill the panels."""
@@ -53,3 +51,17 @@ def points(ax: Axes, values: list[list[float]], shift: float, style: dict[str, A
     x = np.arange(len(values)) + shift
     usual: dict[str, Any] = {"fmt": "o", "markersize": 4, "capsize": 2}
     ax.errorbar(x, means, [below, above], **(usual | style))
+
+
+def symmetric_log_axis(ax: Axes) -> None:
+    """A vertical axis that is logarithmic beyond ±1, with plain numbers and room at both ends."""
+    ax.set_yscale("symlog", linthresh=1, subs=(2, 5))
+    ax.yaxis.set_major_locator(SymmetricalLogLocator(base=10, linthresh=1, subs=(1, 2, 5)))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}".replace("-", "−")))
+    ax.margins(y=0.1)
+    ax.autoscale_view()
+
+
+def epochs_text(epochs: int) -> str:
+    """`1 epoch`, or `5 epochs`."""
+    return f"{epochs} epoch{'s' * (epochs != 1)}"
