@@ -36,6 +36,7 @@ from vaebench.provenance.stages import (
     table_digest,
 )
 from vaebench.execution.device import expects_gpu
+from vaebench.workflow.scheduling import drop_usual_limit
 from vaebench.workflow.rules import (
     collected_equations,
     dataset_digest,
