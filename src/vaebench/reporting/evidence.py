@@ -71,6 +71,7 @@ def write_evidence(tier: Tier, layout: Layout, page: Path, check: bool = False) 
             list(rows_of(claims, one, ledger)),
         )
         for one in tier.experiments
+        if one.evidence_plan is not None
     }
     values = {
         "tier": tier.tier,
