@@ -19,7 +19,7 @@ TIER = load_tier(CONFIGS / "evidence.yaml")
 
 def measured(evidence: dict[str, list[float]], gap: float = 1.0) -> Watched:
     rows: list[dict[str, Any]] = [
-        {"experiment": "posterior_variance", "objective": objective, "seed": seed,
+        {"experiment": "evidence", "objective": objective, "seed": seed,
          "test_elbo": value - gap, "evidence_mean": value, "evidence_gap": gap * (seed + 1),
          "status": "completed" if np.isfinite(value) or seed == 0 else "diverged"}
         for objective, values in evidence.items()

@@ -1,14 +1,22 @@
 """The page of objectives by evidence."""
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+import pytest
+from matplotlib import pyplot as plt
 
 from tests.conftest import PROJECT
+from tests.made_results import made
 from vaebench.experiment.tier import load_tier
+from vaebench.figures.fig_evidence import draw
 from vaebench.paths import PUBLISHED, Layout
 from vaebench.reporting.evidence import _groups, write_evidence
+from vaebench.results import equations
+from vaebench.results.read import Selection
 
+COLUMNS = list(equations.COLUMNS)
 TIER = load_tier(PROJECT / "config" / "evidence.yaml")
 
 
@@ -42,6 +50,22 @@ def test_objectives_are_summed_up_over_seeds() -> None:
     assert learned.bound == "−92.00 [−92.00, −92.00]"
     assert learned.median_gap == "−0.50"
     assert (learned.n, learned.seeds, learned.method) == (50, 2, "ais, 1,000 images")
+
+
+def test_the_figure_shows_evidence_without_equations(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(equations, "equation_values", lambda _: pd.DataFrame(columns=COLUMNS))
+    rows: list[dict[str, Any]] = [
+        {"experiment": "evidence", "objective": objective, "seed": seed, "latent_dim": n,
+         "evidence_mean": -90.0 + seed, "evidence_elbo": -95.0, "evidence_images": 1000}
+        for objective in ("learned", "bilbo") for n in (2, 100) for seed in (0, 1)
+    ]  # fmt: skip
+    rows.append(rows[0] | {"seed": 2, "evidence_mean": None})
+    results = made(rows)
+    drawn = draw(results, Selection("evidence", ("objective",), results.runs, results.runs))
+    assert [ax.get_title() for ax in drawn.figure.axes] == ["n = 2", "n = 100"]
+    assert len(drawn.shown) == 8
+    assert "1,000 test images" in drawn.caption
+    plt.close(drawn.figure)
 
 
 def test_the_page_in_docs_is_up_to_date() -> None:

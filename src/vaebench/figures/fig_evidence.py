@@ -17,7 +17,7 @@ COLUMNS = {"log_p": "evidence_mean", "elbo": "evidence_elbo"}
 
 def draw(results: Results, shown: Selection) -> Drawing:
     """A panel for each number of latent dimensions."""
-    rows = measured(results, shown)
+    rows = _known(results, shown)
     if rows.empty:
         return nothing_measured(shown)
     means = pd.DataFrame([_means(results, row) for _, row in rows.iterrows()], rows.index)
@@ -57,6 +57,15 @@ def draw(results: Results, shown: Selection) -> Drawing:
         f"between objectives, but no log-likelihood of grey values. Shown: {runs_text(rows)}."
     )
     return Drawing(figure, caption, rows)
+
+
+def _known(results: Results, shown: Selection) -> pd.DataFrame:
+    """The runs whose evidence is measured, by itself or with the equations."""
+    equations = measured(results, shown)["folder"]
+    known = shown.runs["folder"].isin(equations)
+    if COLUMNS["log_p"] in shown.runs:
+        known |= shown.runs[COLUMNS["log_p"]].notna()
+    return shown.runs[known]
 
 
 def _means(results: Results, row: pd.Series) -> dict[str, float]:
