@@ -195,7 +195,7 @@ def test_small_tiers_measure_what_their_figures_show(name: str) -> None:
     )
     assert {*paper.figures, *evidence.figures} <= set(tier.figures)
     for figure in evidence.figures:
-        (found,) = runs_to_show(figure, tier.experiments)
+        found, *_ = runs_to_show(figure, tier.experiments)
         assert found is not None
         assert found.experiment.evidence_plan is not None
         assert found.experiment.equations_plan is not None
