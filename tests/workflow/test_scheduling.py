@@ -11,6 +11,7 @@ from vaebench.workflow.scheduling import drop_usual_limit
 LOOK = re.compile(r"^(?:Ready jobs|Ready subsampled jobs): \d+", re.MULTILINE)
 
 
+@pytest.mark.workflow
 def test_the_scheduler_looks_once_or_twice_for_each_job(project: Project) -> None:
     project.config(latent_dim=[2, 3, 4])
     done = project.snakemake("--cores", "1", "--verbose")
