@@ -7,13 +7,17 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib import pyplot as plt
 from scipy import stats
 
 from tests.conftest import PROJECT
+from tests.made_results import made
 from vaebench.experiment.tier import load_tier
+from vaebench.figures.fig_ranking import draw
 from vaebench.paths import PUBLISHED, Layout
 from vaebench.reporting.ranking import _lines, write_ranking
 from vaebench.results.ranking import _letters, ranking
+from vaebench.results.read import Selection
 
 TIER = load_tier(PROJECT / "config" / "peers.yaml")
 
@@ -158,6 +162,21 @@ def test_the_table_tells_the_values_of_a_parameter_apart() -> None:
     assert lines[0].evidence == "−89.90 [−90.15, −89.65]"
     assert lines[0].beside == ["−92.00", "2.00", "0.100", "0.500", "9.0", "80"]
     assert lines[0].seeds == 3
+
+
+def test_the_figure_gives_no_rank_to_a_method_with_a_diverged_run() -> None:
+    rows = measured_runs().assign(experiment="mnist", evidence_images=250.0, latent_dim=16)
+    rows.loc[0, ["evidence_mean", "evidence_elbo", "status"]] = [None, None, "diverged"]
+    results = made(rows.to_dict("records"))
+    shown = Selection("mnist", ("objective", "beta"), results.runs, results.runs)
+    drawn = draw(results, shown)
+    (ax,) = drawn.figure.axes
+    names = [text.get_text() for text in ax.get_yticklabels()]
+    assert names == ["beta-vae, beta = 0.5", "beta-vae, beta = 4", "Learned Σ"]
+    assert [text.get_text() for text in ax.texts][-1] == "no rank"
+    assert len(drawn.shown) == 9
+    assert "first 250 test images" in drawn.caption
+    plt.close(drawn.figure)
 
 
 def test_an_empty_tier_says_that_nothing_is_measured(tmp_path: Path) -> None:

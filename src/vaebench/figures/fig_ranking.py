@@ -32,7 +32,7 @@ def draw(results: Results, *shown: Selection) -> Drawing:  # noqa: ARG001 - all 
             "The evidence is not measured on these runs: give the experiment `evidence: true`."
         )
         return Drawing(figure, caption, rows)
-    images = listed([f"{int(n):,}" for n in sorted(rows["evidence_images"].unique())])
+    images = listed([f"{int(n):,}" for n in sorted(rows["evidence_images"].dropna().unique())])
     texts = listed([runs_text(own) for own in found if not own.empty])
     caption = (
         f"The mean log evidence of the first {images} test images by method, and the bound that "
@@ -46,7 +46,10 @@ def draw(results: Results, *shown: Selection) -> Drawing:  # noqa: ARG001 - all 
 
 def _panel(ax: Axes, shown: Selection) -> pd.DataFrame:
     """Draw a ranking; returns the runs that it is of."""
-    rows = shown.runs[shown.runs[COLUMN].notna()] if COLUMN in shown.runs else shown.runs.iloc[:0]
+    rows = shown.runs.iloc[:0]
+    if COLUMN in shown.runs:
+        # A method with a diverged run has no rank, so that its other seeds do not hide it.
+        rows = shown.runs[shown.runs[COLUMN].notna() | (shown.runs["status"] == "diverged")]
     dataset = ", ".join(dict.fromkeys(shown.planned["dataset"]))
     ax.set(title=dataset)
     if rows.empty:
