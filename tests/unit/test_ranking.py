@@ -167,7 +167,7 @@ def test_the_table_tells_the_values_of_a_parameter_apart() -> None:
 def test_the_figure_gives_no_rank_to_a_method_with_a_diverged_run() -> None:
     rows = measured_runs().assign(experiment="mnist", evidence_images=250.0, latent_dim=16)
     rows.loc[0, ["evidence_mean", "evidence_elbo", "status"]] = [None, None, "diverged"]
-    results = made(rows.to_dict("records"))
+    results = made([{str(k): v for k, v in row.items()} for row in rows.to_dict("records")])
     shown = Selection("mnist", ("objective", "beta"), results.runs, results.runs)
     drawn = draw(results, shown)
     (ax,) = drawn.figure.axes
