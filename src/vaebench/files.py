@@ -6,7 +6,7 @@ import os
 import resource
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -73,7 +73,12 @@ def naming(path: Path) -> Iterator[None]:
 
 
 def read_content(
-    path: Path, remedy: str, limit: int, digest: str | None = None, digest_of: str = "its record"
+    path: Path,
+    remedy: str,
+    limit: int,
+    digest: str | None = None,
+    digest_of: str = "its record",
+    digest_with: Callable[[bytes], str] | None = None,
 ) -> bytes:
     """The bytes of a file from elsewhere. Its size is known before any of it is read.
 
@@ -83,6 +88,7 @@ def read_content(
         limit: the most bytes that such a file has.
         digest: the SHA-256 that the bytes must have. None if none is known.
         digest_of: what names that digest, for the message.
+        digest_with: how it is computed from the bytes. Default: SHA-256 of all of them.
 
     Raises:
         UserError: the file is missing, cannot be read, is no ordinary file or too large, or has
@@ -107,7 +113,7 @@ def read_content(
         raise UserError(f"{path} cannot be read ({reason}){end}") from None
     if len(content) > status.st_size:
         raise UserError(f"{path} grows while it is read{end}")
-    if digest is not None and digest_bytes(content) != digest:
+    if digest is not None and (digest_with or digest_bytes)(content) != digest:
         raise UserError(f"{path} is not the file that {digest_of} names: it was changed, damaged "
                         f"or belongs to another run{end}")  # fmt: skip
     return content

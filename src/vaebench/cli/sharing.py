@@ -93,6 +93,11 @@ def verify(
         again = 0
         if replay and not found.problems:
             again = _replay(layout, replay, seed, device, root)
+        if found.thin:
+            say(
+                f"{layout.root}: {found.thin} files lack arrays that no figure, no claim and not "
+                "the page needs (a thin copy)"
+            )
         missing = f", {found.weights_missing} of {found.runs} weights not here"
         problems = len(found.problems) + again
         state = f"{problems} problems" if problems else "whole"
@@ -177,12 +182,20 @@ def export(
         bool, typer.Option("--unpacked", help="Write a folder instead, which git can keep.")
     ] = False,
     weights: Annotated[bool, typer.Option("--weights", help="Also pack the weights.")] = False,
+    thin: Annotated[
+        bool,
+        typer.Option(
+            "--thin",
+            help="Leave out arrays that no figure, no claim and not the page needs. The page keeps "
+            "the codes of one seed of each setting. What is left can be verified and drawn again.",
+        ),
+    ] = False,
 ) -> None:
     """Pack a tier into one archive or one folder, for `vaebench import`."""
     from vaebench.sharing.archive import export_tier, publish_tier
 
     write = publish_tier if unpacked else export_tier
-    say(write(find_layout(tier), out, weights))
+    say(write(find_layout(tier), out, weights, thin))
 
 
 @app.command("import", rich_help_panel=SHARE)

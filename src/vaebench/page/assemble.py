@@ -75,6 +75,7 @@ def write_page(results: Results) -> Path:
                 "codes": has_codes[run.key],
             }
             for run in runs
+            if run.key in has_codes
         ],
         "facts": _shared_facts(runs),
     }
@@ -93,6 +94,7 @@ def write_page(results: Results) -> Path:
             power_text=POWER_TEXT.replace("*", ""),
             figures=embedded_figures(results, content.figures, runs),
             has_codes=any(has_codes.values()),
+            without_codes=len(runs) - len(has_codes),
             hours=sum({run.run_hash: run.seconds for run in runs}.values()) / 3600,
             different=len({run.run_hash for run in runs}),
             data=_json_for_html(data),

@@ -5,7 +5,6 @@ import json
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
@@ -30,15 +29,15 @@ def write_codes(results: Results, runs: list[ShownRun]) -> dict[str, bool]:
     """Write the files of all runs, and remove those of others.
 
     Returns:
-        For each run by its key, whether it has codes, which takes two latent dimensions.
+        For each run by its key, whether it has codes, which takes two latent dimensions. A run of
+        which nothing is here to show is not in it.
     """
     has_codes, written = {}, set()
-    rows = {(row["experiment"], row["folder"]): row for _, row in results.runs.iterrows()}
     for run in runs:
         experiment, _, folder = run.facts["place"].partition("/")
-        row = rows[experiment, folder]
-        content = _content(results, row, experiment, folder)
-        has_codes[run.key] = "points" in content
+        content = codes_of(results, run)
+        if content.keys() & {*PICTURES, "points"}:
+            has_codes[run.key] = "points" in content
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         script = f"vaebenchCodes({json.dumps(run.key)},{text});\n"
         path = results.layout.run_codes(experiment, folder)
@@ -49,17 +48,20 @@ def write_codes(results: Results, runs: list[ShownRun]) -> dict[str, bool]:
     return has_codes
 
 
-def _content(results: Results, row: pd.Series, experiment: str, folder: str) -> dict[str, Any]:
+def codes_of(results: Results, run: ShownRun) -> dict[str, Any]:
+    """What the page shows of the codes and samples of a run, as far as its arrays are here."""
+    experiment, _, folder = run.facts["place"].partition("/")
     arrays = results.arrays({"experiment": experiment, "folder": folder})
+    here = arrays.keys()
     content: dict[str, Any] = {
         name: data_uri(sheet(arrays[name], COLUMNS), lossless=False)
         for name in PICTURES
-        if name in arrays and arrays[name].ndim in (3, 4)
+        if name in here and arrays[name].ndim in (3, 4)
     }
     content["columns"] = COLUMNS
-    if "samples" in arrays:
+    if "samples" in here:
         content["count"] = len(arrays["samples"])
-    if "posterior_mean" in arrays and row["status"] == "completed":
+    if {"posterior_mean", "labels"} <= here and run.status == "completed":
         content |= _points(arrays["posterior_mean"][:POINTS], arrays["labels"][:POINTS])
         content |= _grid(arrays)
     return content
@@ -83,7 +85,7 @@ def _points(codes: NDArray[Any], labels: NDArray[np.uint8]) -> dict[str, Any]:
 
 def _grid(arrays: dict[str, NDArray[Any]]) -> dict[str, Any]:
     """The images that the decoder makes of a grid of codes, and the coordinates of the grid."""
-    if "manifold" not in arrays:
+    if not {"manifold", "manifold_quantiles"} <= arrays.keys():
         return {}
     steps = ndtri(arrays["manifold_quantiles"].astype(float))
     std = arrays["prior_std"].astype(float)

@@ -17,6 +17,7 @@ from vaebench.provenance.expected import expected_files, run_folders
 from vaebench.provenance.figure_metadata import figure_metadata
 from vaebench.provenance.manifest import listed_files, read_manifest
 from vaebench.provenance.sense import problems_of
+from vaebench.reading.thin import is_copy_of, left_out
 from vaebench.runs.attestations import Level, check_attestations
 from vaebench.runs.measurement import MeasurementRecord
 from vaebench.runs.measures import MEASURES, Measure
@@ -40,6 +41,8 @@ class Verification:
     """A line for each result that differs from what this checkout's code makes of the same runs,
     or cannot be made by it, where other code made it."""
     weights_missing: int = 0
+    thin: int = 0
+    """The number of files without the arrays that nothing here needs, see `reading/thin.py`."""
     other_sources: list[str] = field(default_factory=list)
     """Runs of other sources than this checkout's, without an attestation. This is not a problem
     of the tier itself."""
@@ -67,6 +70,8 @@ def verify(layout: Layout, need_weights: bool = False) -> Verification:
     except UserError as error:
         found.problems.append(str(error))
     found.problems += _check_files(layout, manifest, tier)
+    arrays = (layout.root / name for name in manifest.files if name.endswith(".npz"))
+    found.thin = sum(path.is_file() and bool(left_out(path.read_bytes())) for path in arrays)
     records = _read_runs(layout, found)
     found.runs = len(records)
     _check_weights(layout, manifest, found, need_weights)
@@ -76,7 +81,7 @@ def verify(layout: Layout, need_weights: bool = False) -> Verification:
         return found  # The following checks would report the same problems again.
     planned = run_folders(tier)
     for name, record in records.items():
-        found.problems += _check_run(name, record, manifest)
+        found.problems += _check_run(layout, name, record, manifest)
         if record.run != planned[name].settings:
             found.problems.append(f"runs/{name}/metrics.json: of other settings than its place")
         for problem in problems_of(record):
@@ -180,7 +185,7 @@ def _read_runs(layout: Layout, found: Verification) -> dict[str, RunRecord]:
     return records
 
 
-def _check_run(name: str, record: RunRecord, manifest: Manifest) -> Iterator[str]:
+def _check_run(layout: Layout, name: str, record: RunRecord, manifest: Manifest) -> Iterator[str]:
     """Check that the record of a run fits its settings, sources, data, weights and arrays."""
     digests = record.digests
     place = f"runs/{name}/metrics.json"
@@ -188,7 +193,7 @@ def _check_run(name: str, record: RunRecord, manifest: Manifest) -> Iterator[str
         yield f"{place}: its settings do not have the digest that it names"
     if record.run_hash != combine(digests.settings, digests.sources, digests.data):
         yield f"{place}: its hash does not follow from its settings, sources and data"
-    if manifest.files.get(f"runs/{name}/arrays.npz") != digests.arrays:
+    if not is_copy_of(layout.root / "runs" / name / "arrays.npz", digests.arrays):
         yield f"{place}: names other arrays than those beside it"
     if manifest.weights.get(f"weights/{name}/model.safetensors") != digests.weights:
         yield f"{place}: names other weights than the manifest"
@@ -241,7 +246,7 @@ def _check_measured(
             yield f"{path}: measured on another run"
         for problem in problems_of(measured):
             yield f"{path}: {problem}"
-        if not arrays.exists() or digest_file(arrays) != measured.arrays:
+        if not is_copy_of(arrays, measured.arrays):
             yield f"{path}: names other arrays than those beside it"
 
 

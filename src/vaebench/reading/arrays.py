@@ -7,8 +7,9 @@ has as many bytes.
 import io
 import math
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from vaebench.errors import UserError
 from vaebench.files import read_content
 from vaebench.reading.parsing import parsing
+from vaebench.reading.thin import left_out, whole_digest
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -35,12 +37,62 @@ KIND = "a .npz file"
 def read_arrays(
     path: Path, remedy: str, digest: str | None = None, digest_of: str = "its record"
 ) -> Arrays:
-    """The arrays of a .npz file by name.
+    """The arrays of a .npz file by name. The file may be a thin copy, see `reading/thin.py`.
 
     Raises:
-        UserError: as `files.read_content` and `arrays_of`.
+        UserError: as `files.read_content` and `arrays_of`; and later, at a question for an array
+            that a thin copy lacks.
     """
-    return arrays_of(read_content(path, remedy, LARGEST, digest, digest_of), path, remedy)
+    content = read_content(path, remedy, LARGEST, digest, digest_of, whole_digest)
+    return _Arrays(arrays_of(content, path, remedy), path, left_out(content))
+
+
+@contextmanager
+def noting() -> Iterator[dict[Path, set[str]]]:
+    """Note what is asked of the arrays that `read_arrays` returns, by file, until `with` ends."""
+    noted: dict[Path, set[str]] = {}
+    before = _noted.set(noted)
+    try:
+        yield noted
+    finally:
+        _noted.reset(before)
+
+
+_noted: ContextVar[dict[Path, set[str]] | None] = ContextVar("noted", default=None)
+
+
+class _Arrays(dict[str, NDArray[Any]]):
+    """The arrays of a file, which notes what it is asked for.
+
+    In a thin copy, even a question for an array that it lacks is an error: nobody is to take it for
+    a file that never had this array. What is there is in `keys()`.
+    """
+
+    def __init__(self, arrays: Arrays, path: Path, lacking: Collection[str]) -> None:
+        super().__init__(arrays)
+        self._path, self._lacking = path, lacking
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        self._asked(name)
+        return super().__getitem__(name)
+
+    def __contains__(self, name: object) -> bool:
+        self._asked(str(name))
+        return super().__contains__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self._asked(name)
+        return super().get(name, default)
+
+    def _asked(self, name: str) -> None:
+        if (noted := _noted.get()) is not None:
+            noted.setdefault(self._path, set()).add(name)
+        if name in self._lacking:
+            raise UserError(
+                f"{self._path} is a thin copy without the array '{name}', which nothing needed "
+                "that was published with it: import an archive of the tier with all arrays, or "
+                "remove the run and train it again"
+            )
 
 
 def arrays_of(content: bytes, path: Path, remedy: str) -> Arrays:

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from vaebench.errors import UserError
 from vaebench.experiment.equations import STATES
 from vaebench.experiment.grid import Experiment, Run
-from vaebench.files import digest_file
 from vaebench.paths import Layout
 from vaebench.reading.arrays import read_arrays
 from vaebench.reading.tables import read_table
+from vaebench.reading.thin import is_copy_of
 from vaebench.results.read import AGAIN, Results
 from vaebench.runs.equations_record import EquationsRecord
 from vaebench.runs.record import RunRecord, read_as
@@ -43,7 +43,7 @@ def equation_rows(
         "data": found.data == record.digests.data,
         "sources": found.sources == equations_digest(),
         "plan": found.plan == experiment.equations_plan,
-        "arrays": arrays.exists() and digest_file(arrays) == found.arrays,
+        "arrays": is_copy_of(arrays, found.arrays),
     }
     if others := [name for name, same in agrees.items() if not same]:
         raise UserError(f"{path}: refused, made with other {', '.join(others)}; {remedy}")

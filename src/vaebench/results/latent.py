@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from vaebench.errors import UserError
 from vaebench.experiment.grid import Experiment, Run
-from vaebench.files import digest_file
 from vaebench.paths import Layout
 from vaebench.reading.arrays import read_arrays
+from vaebench.reading.thin import is_copy_of
 from vaebench.runs.latent_record import Latent, LatentRecord
 from vaebench.runs.record import RunRecord, read_as
 from vaebench.runs.sources import latent_digest
@@ -120,7 +120,7 @@ def checked_latent(
         "data": found.data == record.digests.data,
         "sources": found.sources == latent_digest(),
         "plan": found.plan == experiment.latent_plan,
-        "arrays": arrays.exists() and digest_file(arrays) == found.arrays,
+        "arrays": is_copy_of(arrays, found.arrays),
     }
     if others := [name for name, same in agrees.items() if not same]:
         raise UserError(f"{path}: refused, made with other {', '.join(others)}; {remedy}")

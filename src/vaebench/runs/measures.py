@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from pydantic import BaseModel
 
 from vaebench.errors import UserError
-from vaebench.files import digest_file
+from vaebench.reading.thin import is_copy_of
 from vaebench.runs.dependence_record import DependenceRecord
 from vaebench.runs.equations_record import EquationsRecord
 from vaebench.runs.evidence_record import EvidenceRecord
@@ -62,7 +62,7 @@ class Measure(Generic[R]):
             "data": found.data == record.digests.data,
             "sources": found.sources == self.digest(),
             "plan": found.plan == plan,
-            "arrays": arrays.exists() and digest_file(arrays) == found.arrays,
+            "arrays": is_copy_of(arrays, found.arrays),
         }
         if others := [name for name, same in agrees.items() if not same]:
             raise UserError(f"{path}: refused, made with other {', '.join(others)}; {remedy}")

@@ -16,6 +16,7 @@ from vaebench.experiment.tier import Tier
 from vaebench.files import digest_file, write_atomically
 from vaebench.paths import Layout
 from vaebench.progress import log
+from vaebench.reading.thin import is_copy_of
 from vaebench.runs.finished import is_finished
 from vaebench.runs.measured import is_measured
 from vaebench.runs.record import ClassifierRecord, RunRecord, read_as, read_record
@@ -151,7 +152,7 @@ def _current(source: _Source, hashes: list[str]) -> RunRecord | None:
         return None  # `collect` names the damaged place, and `vaebench run` the damaged run
     if record.run_hash not in hashes:
         return None
-    return record if _is_file(source.folder / "arrays.npz", record.digests.arrays) else None
+    return record if is_copy_of(source.folder / "arrays.npz", record.digests.arrays) else None
 
 
 def _is_file(path: Path, digest: str) -> bool:

@@ -24,6 +24,7 @@ from vaebench.files import (
     write_atomically,
 )
 from vaebench.progress import log
+from vaebench.reading.thin import whole_digest
 from vaebench.runs.plausible import check_run, problem_of
 from vaebench.runs.record import RunRecord, read_record
 
@@ -188,7 +189,7 @@ def get_run(store: Path, run_hash: str) -> FinishedRun:
         expected[WEIGHTS] = record.digests.weights
     try:
         contents = {
-            name: read_content(folder / name, "", LARGEST, digest)
+            name: read_content(folder / name, "", LARGEST, digest, digest_with=whole_digest)
             for name, digest in expected.items()
         }
         written = read_content(folder / "metrics.json", "", LARGEST)

@@ -12,12 +12,13 @@ from pathlib import Path
 
 from vaebench.errors import UserError
 from vaebench.experiment.tier import Tier, find_tier, load_tier
-from vaebench.files import digest_file, write_atomically
+from vaebench.files import digest_bytes, digest_file, write_atomically
 from vaebench.paths import TABLE_FORMATS, Layout
 from vaebench.progress import log
 from vaebench.provenance.manifest import read_manifest
 from vaebench.provenance.stages import code_digests
 from vaebench.provenance.verify import verify
+from vaebench.reading.thin import is_copy_of, left_out, whole_digest
 from vaebench.runs.finished import AS_IT_IS, FINISHED_ONLY, is_partial
 from vaebench.runs.record import Manifest, RunRecord, read_record
 from vaebench.runs.sources import accepted_quality
@@ -82,6 +83,8 @@ def _add_to_run(store: Path, record: RunRecord, folder: Path, weights: bytes | N
     if weights is not None and not has_weights(store, record.run_hash):
         write_atomically(stored / WEIGHTS, weights)
     other = 0
+    for arrays in ("arrays.npz", *(names[0] for names in MEASURED.values())):
+        _complete(folder / arrays, stored / arrays)
     for names in ((EVALUATION,), *MEASURED.values()):
         if not all((folder / name).exists() for name in names):
             continue
@@ -92,8 +95,17 @@ def _add_to_run(store: Path, record: RunRecord, folder: Path, weights: bytes | N
     return other
 
 
+def _complete(path: Path, stored: Path) -> None:
+    """Put the whole of a file in place of its thin copy in the store, if `path` is the whole."""
+    if not path.exists() or not stored.exists():
+        return
+    content, there = path.read_bytes(), stored.read_bytes()
+    if left_out(there) and not left_out(content) and digest_bytes(content) == whole_digest(there):
+        write_atomically(stored, content)
+
+
 def _differ(one: Path, other: Path) -> bool:
-    return not other.exists() or digest_file(one) != digest_file(other)
+    return not is_copy_of(other, whole_digest(one.read_bytes()))
 
 
 def check_whole(layout: Layout, need_weights: bool = False) -> None:

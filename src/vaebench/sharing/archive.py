@@ -23,30 +23,35 @@ from vaebench.sharing.adopt import adopt_runs, check_whole
 from vaebench.sharing.config import received_tier
 from vaebench.sharing.move import importing, move_in
 from vaebench.sharing.parse import check_contents
+from vaebench.sharing.thin import thin_tier
 from vaebench.sharing.unpack import MANIFEST, unpack
+from vaebench.verification.whole import OF_PAPER
 from vaebench.workflow.rules import datasets
 
 RESERVED = frozenset({PUBLISHED.parent.name})
 """Folders in results/ that are no tier."""
 
 
-def export_tier(layout: Layout, out: Path, weights: bool) -> Path:
+def export_tier(layout: Layout, out: Path, weights: bool, thin: bool = False) -> Path:
     """Pack a tier into the archive `out`, and return its path.
 
     Args:
         layout: a tier that is whole.
         out: the archive's path.
         weights: whether to pack the weights too.
+        thin: whether to leave out arrays that nothing in the tier needs, see `sharing/thin.py`.
 
     Raises:
         UserError: the tier is not whole, or weights are asked for and are not here.
     """
     check_whole(layout, need_weights=weights)
-    manifest = read_manifest(layout)
-    names = [MANIFEST, *manifest.files, *(manifest.weights if weights else [])]
     out.parent.mkdir(parents=True, exist_ok=True)
     made = tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.")
     with naming(out), made as folder:
+        if thin:
+            layout = _thin_copy(layout, Path(folder), weights)
+        manifest = read_manifest(layout)
+        names = [MANIFEST, *manifest.files, *(manifest.weights if weights else [])]
         packed = Path(folder) / "archive"
         with tarfile.open(packed, "w") as archive:
             for name in names:
@@ -56,13 +61,14 @@ def export_tier(layout: Layout, out: Path, weights: bool) -> Path:
     return out
 
 
-def publish_tier(layout: Layout, folder: Path, weights: bool) -> Path:
+def publish_tier(layout: Layout, folder: Path, weights: bool, thin: bool = False) -> Path:
     """Write what an archive would hold as a folder, such as results/published/paper.
 
     Args:
         layout: a tier that is whole.
         folder: where to; an older one there is replaced.
         weights: whether to write the weights too.
+        thin: whether to leave out arrays that nothing in the tier needs, see `sharing/thin.py`.
 
     Raises:
         UserError: the tier is not whole or shows images that may not be published, or the folder
@@ -87,8 +93,11 @@ def publish_tier(layout: Layout, folder: Path, weights: bool) -> Path:
         )
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".publish.") as scratch:
-        fresh = Layout(Path(scratch) / "tier")
-        _copy(layout, fresh, weights)
+        if thin:
+            fresh = _thin_copy(layout, Path(scratch), weights)
+        else:
+            fresh = Layout(Path(scratch) / layout.root.name)
+            _copy(layout, fresh, weights)
         if folder.exists():
             os.replace(folder, Path(scratch) / "old")
         os.replace(fresh.root, folder)
@@ -141,6 +150,15 @@ def _header(name: str, path: Path) -> tarfile.TarInfo:
     header.size = path.stat().st_size
     header.mode = 0o644
     return header
+
+
+def _thin_copy(there: Layout, folder: Path, weights: bool) -> Layout:
+    """A thin copy of a tier below a folder, checked as a tier that is exported."""
+    copy = Layout(folder / there.root.name)
+    _copy(there, copy, weights)
+    thin_tier(copy, OF_PAPER)
+    check_whole(copy)
+    return copy
 
 
 def _copy(there: Layout, layout: Layout, weights: bool) -> Manifest:

@@ -1,0 +1,158 @@
+"""Thin copies: what they lack, what they still prove, and what is said where something lacks."""
+
+import io
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from vaebench.cli import app
+from vaebench.errors import UserError
+from vaebench.evaluation.arrays import to_npz
+from vaebench.figures.draw import draw_figure
+from vaebench.files import digest_bytes
+from vaebench.paths import Layout
+from vaebench.provenance.verify import verify
+from vaebench.reading.arrays import noting, read_arrays
+from vaebench.reading.thin import is_copy_of, left_out, thin, whole_digest
+from vaebench.results.read import load_results
+from vaebench.runs.record import read_record
+from vaebench.runs.store import get_run, run_folder
+from vaebench.sharing.archive import export_tier, import_tier, publish_tier
+from vaebench.verification.whole import verify_whole
+
+ARRAYS = {"codes": np.arange(6.0).reshape(3, 2), "kl": np.ones(2), "grid": np.zeros((9, 9))}
+
+
+@given(
+    keep=st.sets(st.sampled_from(sorted(ARRAYS))), again=st.sets(st.sampled_from(sorted(ARRAYS)))
+)
+def test_a_thin_copy_names_what_it_is_of_and_what_it_lacks(keep: set[str], again: set[str]) -> None:
+    whole = to_npz(ARRAYS)
+    copy = thin(thin(whole, keep), again)
+    assert whole_digest(copy) == whole_digest(whole) == digest_bytes(whole)
+    assert left_out(copy) == sorted(ARRAYS.keys() - (keep & again))
+    assert copy == thin(whole, keep & again)
+    with np.load(io.BytesIO(copy)) as found:
+        assert set(found) == keep & again
+        assert all(np.array_equal(found[name], ARRAYS[name]) for name in found)
+
+
+def test_a_whole_file_and_any_other_content_stand_for_themselves() -> None:
+    whole = to_npz(ARRAYS)
+    assert thin(whole, ARRAYS) == whole
+    for content in (whole, b"", b"vaebench: thin copy of " + b"0" * 64 + b" without kl"):
+        assert whole_digest(content) == digest_bytes(content)
+        assert left_out(content) == []
+
+
+def test_a_question_for_what_was_left_out_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "arrays.npz"
+    path.write_bytes(thin(to_npz(ARRAYS), {"kl"}))
+    arrays = read_arrays(path, "", digest_bytes(to_npz(ARRAYS)))
+    assert list(arrays) == ["kl"]
+    with noting() as noted:
+        assert arrays["kl"].sum() == 2
+        assert "prior" not in arrays
+        assert arrays.get("labels") is None
+        for ask in (arrays.__getitem__, arrays.get, arrays.__contains__):
+            with pytest.raises(UserError, match=r"arrays\.npz is a thin copy without .* 'grid'"):
+                ask("grid")
+    assert noted == {path: {"kl", "prior", "labels", "grid"}}
+    assert "codes" not in arrays.keys()  # noqa: SIM118 - asks what is there, and not what it lacks
+    with pytest.raises(UserError, match="not the file that its record names"):
+        read_arrays(path, "", digest_bytes(b"other"))
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The arrays of digits are, and would all stay."""
+    monkeypatch.setattr("vaebench.sharing.thin.SMALL", 200)
+
+
+def npz_files(root: Path) -> list[Path]:
+    return sorted((root / "runs").rglob("*.npz"))
+
+
+def test_a_thin_tier_is_whole_and_gives_its_figures_to_the_byte(
+    layout: Layout, tmp_path: Path
+) -> None:
+    folder = publish_tier(layout, tmp_path / "published" / "small", False, thin=True)
+    assert [path.name for path in folder.parent.iterdir()] == ["small"]
+    kept = Layout(folder)
+    thin_files = [path for path in npz_files(folder) if left_out(path.read_bytes())]
+    assert thin_files
+    assert verify(kept).thin == len(thin_files)
+    assert verify_whole(kept).problems == []
+    for name in ("claims.json", "claims.md", "runs.parquet", "history.parquet"):
+        assert (folder / name).read_bytes() == (layout.root / name).read_bytes(), name
+    # A further seed has no pictures; the first one has what the page shows.
+    for path in npz_files(folder):
+        with np.load(path) as arrays:
+            assert {"prior_std", "kl"} <= set(arrays)
+            assert ("samples" in arrays) == ("seed~0" in str(path)), path
+    page = kept.report.read_text()
+    assert "has the codes and samples of 2 of 4 runs" in page
+    assert "has the codes and samples of" not in layout.report.read_text()
+
+    imported = import_tier(folder, tmp_path / "results", tmp_path / "store")
+    results = load_results(imported.root)
+    shutil.rmtree(imported.root / "figures")
+    for name in results.tier.figures:
+        draw_figure(results, name)
+    for path in sorted((folder / "figures").iterdir()):
+        assert (imported.root / "figures" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_what_a_thin_import_left_in_the_store_is_completed_by_a_whole_one(
+    layout: Layout, tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    small = export_tier(layout, tmp_path / "thin.tar", False, thin=True)
+    whole = export_tier(layout, tmp_path / "whole.tar", False)
+    assert small.stat().st_size < whole.stat().st_size
+    records = [read_record(path) for path in sorted((layout.root / "runs").rglob("metrics.json"))]
+
+    def lacking() -> int:
+        contents = [get_run(store, record.run_hash).arrays for record in records]
+        return sum(bool(left_out(content)) for content in contents)
+
+    import_tier(small, tmp_path / "a", store)
+    assert lacking() > 0
+    import_tier(whole, tmp_path / "b", store)
+    assert lacking() == 0
+    # And a thin one takes nothing away.
+    import_tier(small, tmp_path / "c", store)
+    assert lacking() == 0
+
+
+def test_a_thin_copy_of_another_file_is_refused(layout: Layout, tmp_path: Path) -> None:
+    folder = publish_tier(layout, tmp_path / "published" / "small", False, thin=True)
+    path = next(path for path in npz_files(folder) if left_out(path.read_bytes()))
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.comment = archive.comment.replace(archive.comment.split()[4], b"0" * 64)
+    record = read_record(path.with_name("metrics.json"))
+    assert not is_copy_of(path, record.digests.arrays)
+    assert any(str(path) in problem for problem in verify(Layout(folder)).problems)
+    imported = import_tier(layout.root, tmp_path / "results", tmp_path / "store")
+    stored = run_folder(tmp_path / "store", record.run_hash) / "arrays.npz"
+    stored.write_bytes(path.read_bytes())
+    with pytest.raises(UserError, match=r"arrays\.npz is not the file that its record names"):
+        get_run(tmp_path / "store", record.run_hash)
+    assert verify(imported).problems == []
+
+
+def test_the_commands_say_so(layout: Layout, tmp_path: Path) -> None:
+    out = tmp_path / "small"
+    made = CliRunner().invoke(
+        app, ["export", "--tier", str(layout.root), "--out", str(out), "--unpacked", "--thin"]
+    )
+    assert made.exit_code == 0, made.output
+    said = CliRunner().invoke(app, ["verify", "--tier", str(out)])
+    assert said.exit_code == 0
+    assert "files lack arrays that no figure, no claim and not the page needs" in said.output
