@@ -27,6 +27,8 @@ from vaebench.results.read import Results, select, training_text
 
 Interval = Literal["Student's t", "prediction", "none"]
 """The kind of an interval: Student's t for a mean, prediction for a single run."""
+UNTRAINED = "untrained networks meet it too"
+"""What the reason of a verdict says that training has not brought about."""
 
 
 class Judged(Strict):
@@ -201,7 +203,7 @@ def judge_claim(
         return line
     line = line.model_copy(update=_judged(judge(claim, parts), parts))
     if line.verdict == Verdict.REPRODUCED and _holds_untrained(results, claim, watched.only):
-        reason = f"{line.reason}; untrained networks meet it too, so it proves nothing of training"
+        reason = f"{line.reason}; {UNTRAINED}, so it proves nothing of training"
         return line.model_copy(update={"reason": reason})
     return line
 

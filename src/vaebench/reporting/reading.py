@@ -1,20 +1,33 @@
-"""docs/reading.md: a reading of the published results. Its numbers come from their ledgers."""
+"""docs/reading.md: a reading of the published results. Its numbers come from their tables."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import exp, tanh
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from vaebench.claims.judge import Verdict
-from vaebench.claims.ledger import Judged
-from vaebench.claims.paper import own_claims
-from vaebench.experiment.tier import Tier, load_tier
-from vaebench.paths import Layout
-from vaebench.reporting.evidence import Line, lines_of
+from vaebench.claims.ledger import UNTRAINED, Judged
+from vaebench.claims.paper import Claim, PaperValues, load_paper_values, own_claims
+from vaebench.experiment.tier import Tier
+from vaebench.paths import PAPER_VALUES, Layout
+from vaebench.reporting.evidence import COLUMNS, Line, lines_of
 from vaebench.reporting.markdown import render, write_page
 from vaebench.reporting.statements import read_ledger
+from vaebench.reporting.sweeps import (
+    Fall,
+    Sweep,
+    joined,
+    largest_falls,
+    number,
+    of_sweeps,
+    plural,
+    ranges,
+    sweep,
+)
+from vaebench.results.intervals import CONFIDENCE
 from vaebench.results.read import Results, load_results
 
 WORDS = {
@@ -25,7 +38,10 @@ WORDS = {
     Verdict.NOT_RUN: "not run yet",
 }
 MAIN = "posterior_variance"
+CONTROLS = "controls"
+"""The tier whose runs test the page's guesses."""
 MISSING = "*not measured yet*"
+Scale = Callable[[float], float]
 
 
 @dataclass(frozen=True)
@@ -35,42 +51,110 @@ class Numbers:
     claims: Mapping[str, Judged | None]
     """Of the paper tier, and of the tier `evidence` what the paper tier does not decide. None for
     its own claims if it is not published."""
-    paper: pd.DataFrame
-    """The collected runs of the paper tier."""
+    paper: PaperValues
+    """The paper's own numbers, and the limits of its claims."""
+    results: Results
+    """The published paper tier."""
     lines: Mapping[str, list[Line]]
     """The evidence by experiment of the tier `evidence`."""
+    measured: pd.DataFrame
+    """The runs of that tier's experiment `evidence` on which it is measured. Empty if there are
+    none."""
     equations: pd.DataFrame
     """The table of the equations. Empty if there is none."""
 
-    def value(self, claim: str, digits: int = 2, sign: int = 1) -> str:
-        """The value of a claim with its interval; with `sign=-1`, of the opposite difference."""
+    def value(self, claim: str, digits: int = 2, scale: Scale = float) -> str:
+        """The value of a claim with its interval, each put through a rising function."""
         line = self.claims[claim]
         if line is None or line.value is None:
             return MISSING
-        if line.low is None or line.high is None:
-            return _number(sign * line.value, digits)
-        low, high = sorted((sign * line.low, sign * line.high))
-        return _interval(sign * line.value, low, high, digits)
+        low, high = (None if end is None else scale(end) for end in (line.low, line.high))
+        return _interval(scale(line.value), low, high, digits)
+
+    def correlation(self, claim: str) -> str:
+        """Of a claim whose value is Fisher's z."""
+        return self.value(claim, scale=tanh)
+
+    def odds(self, claim: str) -> str:
+        """The exponential of a log ratio."""
+        return self.value(claim, scale=exp)
 
     def verdict(self, claim: str) -> str:
         """The verdict as a word, marked."""
         line = self.claims[claim]
         return f"**{WORDS[Verdict.NOT_RUN if line is None else line.verdict]}**"
 
-    def seeds(self, claim: str) -> int:
-        """The number of seeds of a claim."""
+    def judged(self, claim: str) -> str:
+        """The verdict, with the value and the number of seeds if there are any."""
         line = self.claims[claim]
-        return line.seeds if line else 0
+        if line is None or line.value is None:
+            return self.verdict(claim)
+        return f"{self.verdict(claim)} ({self.value(claim)}, {plural(line.seeds, 'seed')})"
 
-    def correlation(self, claim: str) -> str:
-        """Of a claim whose value is Fisher's z."""
+    def seeds(self, claim: str) -> str:
+        """The number of seeds of a claim, with the noun."""
         line = self.claims[claim]
-        return MISSING if line is None or line.value is None else _number(tanh(line.value), 2)
+        return plural(line.seeds if line else 0, "seed")
 
-    def odds(self, claim: str) -> str:
-        """The exponential of a log ratio."""
+    def holds(self, *claims: str) -> bool:
+        """Whether all of these claims are reproduced."""
+        lines = [self.claims[claim] for claim in claims]
+        return all(line and line.verdict == Verdict.REPRODUCED for line in lines)
+
+    def tally(self, *claims: str) -> str:
+        """How many of these claims are reproduced."""
+        return f"{sum(self.holds(claim) for claim in claims)} of {len(claims)}"
+
+    def is_above_0(self, claim: str) -> bool:
+        """Whether the whole interval of a claim lies above 0."""
         line = self.claims[claim]
-        return MISSING if line is None or line.value is None else _number(exp(line.value), 2)
+        return bool(line and line.low is not None and line.low > 0)
+
+    def untrained(self, names: Mapping[str, str]) -> list[str]:
+        """The names of those of these claims that untrained networks meet too."""
+        lines = {claim: self.claims[claim] for claim in names}
+        return [names[claim] for claim, line in lines.items() if line and UNTRAINED in line.reason]
+
+    def limit(self, claim: str, scale: Scale = float, digits: int | None = None) -> str:
+        """The limit or margin of a claim of the paper, without its sign."""
+        value = scale(abs(_limit(next(c for c in self.paper.claims if c.id == claim))))
+        return f"{value:g}" if digits is None else number(value, digits)
+
+    def nats(self, claim: str) -> str:
+        """The limit of a claim in nats, with the unit."""
+        return plural(self.limit(claim), "nat")
+
+    def factor(self, claim: str) -> str:
+        """The limit of a claim on a log ratio, as a factor."""
+        return self.limit(claim, exp, 1)
+
+    def printed(self, name: str) -> list[str]:
+        """The numbers that the paper prints, in nats."""
+        return [number(value, 1) for value in self._printed(name)]
+
+    def excludes(self, claim: str, name: str) -> bool:
+        """Whether the interval of a claim excludes the number that the paper prints."""
+        line, (value, *_) = self.claims[claim], self._printed(name)
+        if line is None or line.low is None or line.high is None:
+            return False
+        return not line.low <= value <= line.high
+
+    def predicted(self, name: str) -> list[Judged]:
+        """The lines of the ledger on the numbers that the paper prints."""
+        values = self._printed(name)
+        ids = [f"{name}-{k + 1}" for k in range(len(values))] if len(values) > 1 else [name]
+        return [line for one in ids if (line := self.claims[one])]
+
+    def inside(self, name: str) -> int:
+        """How many of the paper's numbers lie in what our runs predict."""
+        return sum(
+            line.low <= value <= line.high
+            for line, value in zip(self.predicted(name), self._printed(name), strict=True)
+            if line.low is not None and line.high is not None
+        )
+
+    def _printed(self, name: str) -> list[float]:
+        return next(one for one in self.paper.numbers if one.id == name).values
 
     def narrower_without_pairing(self) -> str:
         """In how many differences of the paper's claims Welch's interval is the narrower one."""
@@ -84,13 +168,24 @@ class Numbers:
 
     def range_of(self, objective: str, n: int) -> str:
         """The smallest and the largest test bound of the main comparison."""
-        runs = self.paper
-        own = runs[
-            (runs["experiment"] == MAIN)
-            & (runs["objective"] == objective)
-            & (runs["latent_dim"] == n)
-        ]
-        return f"{_number(own['test_elbo'].min(), 1)} and {_number(own['test_elbo'].max(), 1)}"
+        own = self.results.of(MAIN, objective=objective, latent_dim=n)["test_elbo"]
+        return f"{number(own.min(), 1)} and {number(own.max(), 1)}"
+
+    def falls(self, objectives: list[str], n: int) -> list[Fall]:
+        """The largest fall of each run of the main comparison, the largest first."""
+        return largest_falls(self.results, MAIN, objective=objectives, latent_dim=n)
+
+    def sweep(self, experiment: str, axis: str, column: str, **settings: Any) -> Sweep | None:
+        """The mean of a column over seeds along an axis."""
+        return sweep(self.results, experiment, axis, column, **settings)
+
+    def largest_change(self, claim: str, digits: int, scale: Scale = float) -> str:
+        """Of a claim with a part for each value of an axis: the mean that is farthest from 0."""
+        line = self.claims[claim]
+        if line is None or not line.parts:
+            return MISSING
+        means = [pd.Series(part, dtype=float).mean(skipna=False) for part in line.parts.values()]
+        return number(scale(max(map(abs, means))), digits)
 
     def evidence(self, experiment: str, objective: str, n: int) -> Line | None:
         """What is known of the evidence of an objective."""
@@ -100,6 +195,19 @@ class Numbers:
             if (line.objective, line.n) == (objective, n)
         )
         return next(fits, None)
+
+    def gap(self, objective: str, n: int) -> str:
+        """By how much the bound lies below the evidence, with its interval, in nats."""
+        line = self.evidence("evidence", objective, n)
+        return line.gap if line else MISSING
+
+    def measured_seeds(self) -> str:
+        """The seeds on which the evidence is measured."""
+        return "" if self.measured.empty else ranges(self.measured["seed"].astype(int))
+
+    def measured_images(self) -> str:
+        """The number of test images on which the evidence is measured."""
+        return joined(f"{count:,.0f}" for count in sorted(set(self.measured["evidence_images"])))
 
     def equation(self, statistic: str, objective: str, n: int, state: str = "trained") -> str:
         """A statistic of the equations in the main comparison, with its interval."""
@@ -118,7 +226,13 @@ class Numbers:
         return _interval(row[f"{state}_mean"], None if pd.isna(low) else low, high)
 
 
-def write_reading(results: Results, evidence: Tier, page: Path, check: bool = False) -> list[Path]:
+def write_reading(
+    results: Results,
+    evidence: Tier,
+    page: Path,
+    check: bool = False,
+    paper_values: Path = PAPER_VALUES,
+) -> list[Path]:
     """Write the page.
 
     Args:
@@ -126,6 +240,7 @@ def write_reading(results: Results, evidence: Tier, page: Path, check: bool = Fa
         evidence: the tier `evidence`. Its results are beside those of the paper tier.
         page: the file to write.
         check: whether only to look if the file is not what it would be.
+        paper_values: the file with the paper's numbers and claims.
 
     Returns:
         The page, if it was not already so.
@@ -134,29 +249,56 @@ def write_reading(results: Results, evidence: Tier, page: Path, check: bool = Fa
     claims: dict[str, Judged | None] = {claim.id: None for claim in own_claims(evidence)}
     claims |= {line.id: line for line in read_ledger(results.layout.claims("json"))}
     lines: dict[str, list[Line]] = {}
-    equations = pd.DataFrame()
+    equations, measured = pd.DataFrame(), pd.DataFrame()
     if layout.runs.exists():
-        measured = load_results(layout.root)
-        own = read_ledger(layout.claims("json"))
+        found = load_results(layout.root)
         claims |= {
-            line.id: line for line in own if line.source == "own" or line.id.startswith("eq")
+            line.id: line
+            for line in read_ledger(layout.claims("json"))
+            if line.source == "own" or (line.id.startswith("eq") and not _decides(claims, line.id))
         }
-        lines = {one.name: lines_of(one, measured)[0] for one in evidence.experiments}
+        lines = {one.name: lines_of(one, found)[0] for one in evidence.experiments}
+        if COLUMNS["mean"] in found.runs:
+            measured = found.of("evidence")
+            measured = measured[measured[COLUMNS["mean"]].notna()]
         if layout.equation_table("csv").exists():
             equations = pd.read_csv(layout.equation_table("csv"))
-    numbers = Numbers(claims, results.runs, lines, equations)
-    distinct = int(results.runs["run_hash"].nunique())
-    planned = len({run.settings.digest for _, run in load_tier(results.layout.config).runs})
-    values = {"x": numbers, "runs": distinct, "planned": planned, "missing": MISSING}
+    paper = load_paper_values(paper_values)
+    numbers = Numbers(claims, paper, results, lines, measured, equations)
+    values = {
+        "x": numbers,
+        "runs": int(results.runs["run_hash"].nunique()),
+        "planned": len({run.settings.digest for _, run in results.tier.runs}),
+        "controls": Layout(results.layout.root.with_name(CONTROLS)).runs.exists(),
+        "binary": {
+            run.settings.objective: run.settings
+            for cell in evidence.experiment("objectives").cells
+            for run in cell.runs
+        },
+        "missing": MISSING,
+        "confidence": f"{CONFIDENCE:.0%}",
+        "exp": exp,
+        "joined": joined,
+        "number": number,
+        "plural": plural,
+        **of_sweeps(results),
+    }
     return write_page(page, render("reading.md", values), check)
 
 
+def _decides(claims: Mapping[str, Judged | None], claim: str) -> bool:
+    """Whether these have runs that bear on a claim."""
+    line = claims.get(claim)
+    return line is not None and line.verdict != Verdict.NOT_RUN
+
+
+def _limit(claim: Claim) -> float:
+    criteria = (claim.above, claim.below, claim.within, claim.exactly)
+    return next(criterion for criterion in criteria if criterion is not None)
+
+
 def _interval(value: float, low: float | None, high: float | None, digits: int = 2) -> str:
-    text = _number(value, digits)
+    text = number(value, digits)
     if low is None or high is None:
         return text
-    return f"{text} [{_number(low, digits)}, {_number(high, digits)}]"
-
-
-def _number(value: float, digits: int) -> str:
-    return f"{value:.{digits}f}".replace("-", "−")
+    return f"{text} [{number(low, digits)}, {number(high, digits)}]"
