@@ -49,7 +49,7 @@ paper: setup  ## run the paper's grid on MNIST
 publish: setup  ## publish the trained runs of the paper's grid: results/published, docs/results.md, README
 	test -d results/paper/runs || $(BIN)/vaebench import results/published/paper
 	VAEBENCH_FINISHED_ONLY=1 $(BIN)/snakemake --cores $(CORES)
-	$(BIN)/vaebench export --tier paper --out results/published/paper --unpacked
+	$(BIN)/vaebench export --tier paper --out results/published/paper --unpacked --thin
 	$(BIN)/vaebench verify --tier results/published/paper
 	$(BIN)/vaebench pages
 

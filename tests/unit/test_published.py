@@ -18,7 +18,7 @@ from vaebench.results.read import load_results
 from vaebench.sharing.archive import import_tier
 
 KEPT = Layout(PROJECT / PUBLISHED)
-MOST_BYTES = 80 * 1000**2
+MOST_BYTES = 40 * 1000**2
 TIERS = sorted(path.name for path in KEPT.root.parent.iterdir())
 
 
