@@ -30,9 +30,8 @@ def draw(results: Results, shown: Selection) -> Drawing:
                 ax.set_axis_off()
         place[0].set_ylabel(name)
         gain = row["eq6_train_gain"], row["eq6_test_gain"]
-        place[1].set_xlabel(
-            f"{gain[0]:+.1f} nats on training images, {gain[1]:+.1f} on test images"
-        )
+        text = f"{gain[0]:+.1f} nats on training images, {gain[1]:+.1f} on test images"
+        place[1].set_xlabel(text.replace("-", "−"))
     caption = (
         "The decoder over a grid of z at equal steps of the prior's cumulative probability: the "
         "network's mean (left), and the best decoder for the same encoder, the mean of all "

@@ -5,7 +5,7 @@ from matplotlib import pyplot as plt
 from matplotlib.ticker import NullFormatter
 
 from vaebench.figures.measured import groups, measured, nothing_measured
-from vaebench.figures.style import Drawing, first_seeds, objective_colours, runs_text
+from vaebench.figures.style import Drawing, first_seeds, listed, objective_colours, runs_text
 from vaebench.results.equations import equation_arrays
 from vaebench.results.read import Results, Selection
 
@@ -23,9 +23,11 @@ def draw(results: Results, shown: Selection) -> Drawing:
     figure, axes = plt.subplots(
         *(2, len(named)), figsize=(2.6 * len(named) + 0.6, 5.2), layout="constrained", squeeze=False
     )
+    images = set()
     for column, (name, own) in enumerate(named):
         row = own.iloc[0]
         arrays = equation_arrays(results.layout, row)
+        images.add(len(arrays["gap"]))
         colour = colours[row["objective"]]
         above, below = axes[:, column]
         gap, predicted = (np.maximum(arrays[key], LEAST) for key in ("gap", "gap_predicted"))
@@ -47,7 +49,8 @@ def draw(results: Results, shown: Selection) -> Drawing:
     axes[0, 0].set_ylabel("log p(x) (nats)")
     axes[1, 0].set_ylabel("gap by Eq. 18, averaged A (nats)")
     caption = (
-        "Above: the log evidence of test images (exact where a grid is possible, by annealed "
+        f"Above: the log evidence of {listed([f'{count:,}' for count in sorted(images)])} test "
+        "images (exact where a grid is possible, by annealed "
         "importance sampling elsewhere) against the evidence lower bound; on the grey line they "
         "are equal. Below: the gap between the two against the right side of Eq. 18, the "
         "divergence of two Gaussians with the same mean. Those below "

@@ -7,17 +7,15 @@ from typing import Any
 import pandas as pd
 from numpy.typing import NDArray
 
-from vaebench.errors import UserError
 from vaebench.experiment.equations import STATES
 from vaebench.experiment.grid import Experiment, Run
 from vaebench.paths import Layout
 from vaebench.reading.arrays import read_arrays
 from vaebench.reading.tables import read_table
-from vaebench.reading.thin import is_copy_of
+from vaebench.results.measured import checked
 from vaebench.results.read import AGAIN, Results
-from vaebench.runs.equations_record import EquationsRecord
-from vaebench.runs.record import RunRecord, read_as
-from vaebench.runs.sources import equations_digest
+from vaebench.runs.measures import EQUATIONS
+from vaebench.runs.record import RunRecord
 
 COLUMNS = ("experiment", "folder", "state", "statistic", "value", "arrays_digest", "refused")
 
@@ -28,25 +26,9 @@ def equation_rows(
     """The statistics of a run, after a check that they are of its weights, this code and this plan.
 
     Raises:
-        UserError: they are missing or are of something else.
+        UserError: as `results.measured.checked`.
     """
-    remedy = (
-        f"measure them with: vaebench equations --tier {layout.config} "
-        f"--experiment {experiment.name}"
-    )
-    path = layout.equations(experiment.name, run.folder)
-    found = read_as(EquationsRecord, path, remedy)
-    arrays = path.with_suffix(".npz")
-    agrees = {
-        "run": found.run_hash == record.run_hash,
-        "weights": found.weights == record.digests.weights,
-        "data": found.data == record.digests.data,
-        "sources": found.sources == equations_digest(),
-        "plan": found.plan == experiment.equations_plan,
-        "arrays": is_copy_of(arrays, found.arrays),
-    }
-    if others := [name for name, same in agrees.items() if not same]:
-        raise UserError(f"{path}: refused, made with other {', '.join(others)}; {remedy}")
+    found = checked(EQUATIONS, layout, experiment, run, record)
     key = {"experiment": experiment.name, "folder": run.folder.as_posix()}
     if found.equations is None:
         return [key | {"state": "", "statistic": "", "refused": found.refused}]

@@ -8,14 +8,13 @@ from typing import Any
 import pandas as pd
 from numpy.typing import NDArray
 
-from vaebench.errors import UserError
 from vaebench.experiment.grid import Experiment, Run
 from vaebench.paths import Layout
 from vaebench.reading.arrays import read_arrays
-from vaebench.reading.thin import is_copy_of
-from vaebench.runs.latent_record import Latent, LatentRecord
-from vaebench.runs.record import RunRecord, read_as
-from vaebench.runs.sources import latent_digest
+from vaebench.results.measured import checked
+from vaebench.runs.latent_record import Latent
+from vaebench.runs.measures import LATENT
+from vaebench.runs.record import RunRecord
 
 LATENT_COLUMNS = (
     *("rate", "information", "kl", "kl_held_out", "linear", "shape", "gaussian_gain"),
@@ -106,24 +105,9 @@ def checked_latent(
     """The columns of a run, after a check that they are of its weights, this code and this plan.
 
     Raises:
-        UserError: the record is missing or is of something else.
+        UserError: as `results.measured.checked`.
     """
-    remedy = (
-        f"measure it with: vaebench latent --tier {layout.config} --experiment {experiment.name}"
-    )
-    path = layout.latent(experiment.name, run.folder)
-    found = read_as(LatentRecord, path, remedy)
-    arrays = path.with_suffix(".npz")
-    agrees = {
-        "run": found.run_hash == record.run_hash,
-        "weights": found.weights == record.digests.weights,
-        "data": found.data == record.digests.data,
-        "sources": found.sources == latent_digest(),
-        "plan": found.plan == experiment.latent_plan,
-        "arrays": is_copy_of(arrays, found.arrays),
-    }
-    if others := [name for name, same in agrees.items() if not same]:
-        raise UserError(f"{path}: refused, made with other {', '.join(others)}; {remedy}")
+    found = checked(LATENT, layout, experiment, run, record)
     return latent_columns(found.latent)
 
 
