@@ -24,7 +24,8 @@ from vaebench.reading.thin import is_copy_of, left_out, thin, whole_digest
 from vaebench.results.read import load_results
 from vaebench.runs.record import read_record
 from vaebench.runs.store import get_run, run_folder
-from vaebench.sharing.archive import export_tier, import_tier, publish_tier
+from vaebench.sharing.adopt import adopt_runs
+from vaebench.sharing.archive import export_tier, import_tier
 from vaebench.verification.whole import verify_whole
 
 ARRAYS = {"codes": np.arange(6.0).reshape(3, 2), "kl": np.ones(2), "grid": np.zeros((9, 9))}
@@ -70,10 +71,23 @@ def test_a_question_for_what_was_left_out_is_an_error(tmp_path: Path) -> None:
         read_arrays(path, "", digest_bytes(b"other"))
 
 
-@pytest.fixture(autouse=True)
-def nothing_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The arrays of digits are, and would all stay."""
-    monkeypatch.setattr("vaebench.sharing.thin.SMALL", 200)
+@pytest.fixture(scope="module")
+def published(finished_tier: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A thin copy of the small tier. No array of it counts as small, since those of digits are."""
+    out = tmp_path_factory.mktemp("published") / "small"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vaebench.sharing.thin.SMALL", 200)
+        command = ["export", "--tier", str(finished_tier), "--out", str(out)]
+        made = CliRunner().invoke(app, [*command, "--unpacked", "--thin"])
+    assert made.exit_code == 0, made.output
+    assert [path.name for path in out.parent.iterdir()] == ["small"]
+    return out
+
+
+@pytest.fixture
+def kept(published: Path, tmp_path: Path) -> Layout:
+    """A copy of the thin copy, to be changed."""
+    return Layout(shutil.copytree(published, tmp_path / "kept" / "small"))
 
 
 def npz_files(root: Path) -> list[Path]:
@@ -81,29 +95,26 @@ def npz_files(root: Path) -> list[Path]:
 
 
 def test_a_thin_tier_is_whole_and_gives_its_figures_to_the_byte(
-    layout: Layout, tmp_path: Path
+    kept: Layout, layout: Layout, tmp_path: Path
 ) -> None:
-    folder = publish_tier(layout, tmp_path / "published" / "small", False, thin=True)
-    assert [path.name for path in folder.parent.iterdir()] == ["small"]
-    kept = Layout(folder)
-    thin_files = [path for path in npz_files(folder) if left_out(path.read_bytes())]
-    assert thin_files
-    assert verify(kept).thin == len(thin_files)
-    assert verify_whole(kept).problems == []
+    lacking = [path for path in npz_files(kept.root) if left_out(path.read_bytes())]
+    assert lacking
+    found = verify_whole(kept)
+    assert (found.problems, found.unproven, found.thin) == ([], [], len(lacking))
     for name in ("claims.json", "claims.md", "runs.parquet", "history.parquet"):
-        assert (folder / name).read_bytes() == (layout.root / name).read_bytes(), name
+        assert (kept.root / name).read_bytes() == (layout.root / name).read_bytes(), name
     # A further seed has no pictures; the first one has what the page shows.
-    for path in npz_files(folder):
+    for path in npz_files(kept.root):
         with np.load(path) as arrays:
             assert {"prior_std", "kl"} <= set(arrays)
             assert ("samples" in arrays) == ("seed~0" in str(path)), path
 
-    imported = import_tier(folder, tmp_path / "results", tmp_path / "store")
+    imported = import_tier(kept.root, tmp_path / "results", tmp_path / "store")
     results = load_results(imported.root)
     shutil.rmtree(imported.root / "figures")
     for name in results.tier.figures:
         draw_figure(results, name)
-    for path in sorted((folder / "figures").iterdir()):
+    for path in sorted((kept.root / "figures").iterdir()):
         assert (imported.root / "figures" / path.name).read_bytes() == path.read_bytes()
 
 
@@ -116,49 +127,48 @@ def test_the_page_shows_the_runs_of_which_arrays_are_there(layout: Layout) -> No
 
 
 def test_what_a_thin_import_left_in_the_store_is_completed_by_a_whole_one(
-    layout: Layout, tmp_path: Path
+    kept: Layout, layout: Layout, tmp_path: Path
 ) -> None:
     store = tmp_path / "store"
-    small = export_tier(layout, tmp_path / "thin.tar", False, thin=True)
-    whole = export_tier(layout, tmp_path / "whole.tar", False)
-    assert small.stat().st_size < whole.stat().st_size
     records = [read_record(path) for path in sorted((layout.root / "runs").rglob("metrics.json"))]
 
     def lacking() -> int:
         contents = [get_run(store, record.run_hash).arrays for record in records]
         return sum(bool(left_out(content)) for content in contents)
 
-    import_tier(small, tmp_path / "a", store)
+    adopt_runs(kept, store)
     assert lacking() > 0
-    import_tier(whole, tmp_path / "b", store)
+    adopt_runs(layout, store)
     assert lacking() == 0
     # And a thin one takes nothing away.
-    import_tier(small, tmp_path / "c", store)
+    adopt_runs(kept, store)
     assert lacking() == 0
 
 
-def test_a_thin_copy_of_another_file_is_refused(layout: Layout, tmp_path: Path) -> None:
-    folder = publish_tier(layout, tmp_path / "published" / "small", False, thin=True)
-    path = next(path for path in npz_files(folder) if left_out(path.read_bytes()))
+def test_a_thin_copy_of_another_file_is_refused(
+    kept: Layout, layout: Layout, tmp_path: Path
+) -> None:
+    path = next(path for path in npz_files(kept.root) if left_out(path.read_bytes()))
     with zipfile.ZipFile(path, "a") as archive:
         archive.comment = archive.comment.replace(archive.comment.split()[4], b"0" * 64)
     record = read_record(path.with_name("metrics.json"))
     assert not is_copy_of(path, record.digests.arrays)
-    assert any(str(path) in problem for problem in verify(Layout(folder)).problems)
-    imported = import_tier(layout.root, tmp_path / "results", tmp_path / "store")
+    assert any(str(path) in problem for problem in verify(kept).problems)
+    adopt_runs(layout, tmp_path / "store")
     stored = run_folder(tmp_path / "store", record.run_hash) / "arrays.npz"
     stored.write_bytes(path.read_bytes())
     with pytest.raises(UserError, match=r"arrays\.npz is not the file that its record names"):
         get_run(tmp_path / "store", record.run_hash)
-    assert verify(imported).problems == []
 
 
-def test_the_commands_say_so(layout: Layout, tmp_path: Path) -> None:
-    out = tmp_path / "small"
-    made = CliRunner().invoke(
-        app, ["export", "--tier", str(layout.root), "--out", str(out), "--unpacked", "--thin"]
-    )
-    assert made.exit_code == 0, made.output
-    said = CliRunner().invoke(app, ["verify", "--tier", str(out)])
+def test_an_archive_can_be_thin_and_verify_says_so(
+    finished_tier: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vaebench.sharing.thin.SMALL", 200)
+    small = export_tier(Layout(finished_tier), tmp_path / "thin.tar", False, thin=True)
+    whole = export_tier(Layout(finished_tier), tmp_path / "whole.tar", False)
+    assert small.stat().st_size < whole.stat().st_size
+    imported = import_tier(small, tmp_path / "results", tmp_path / "store")
+    said = CliRunner().invoke(app, ["verify", "--tier", str(imported.root)])
     assert said.exit_code == 0
     assert "files lack arrays that no figure, no claim and not the page needs" in said.output
