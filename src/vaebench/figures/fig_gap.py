@@ -33,7 +33,7 @@ def draw(results: Results, shown: Selection) -> Drawing:
         gap, predicted = (np.maximum(arrays[key], LEAST) for key in ("gap", "gap_predicted"))
         pairs = ((above, arrays["elbo"], arrays["log_p"]), (below, gap, predicted))
         for ax, x, y in pairs:
-            ax.scatter(x, y, s=7, alpha=0.6, linewidths=0, color=colour)
+            ax.scatter(x, y, s=7, alpha=0.6, linewidths=0, color=colour, rasterized=True)
             both = np.concatenate([x, y])
             ends = [both.min(), both.max()]
             ax.plot(ends, ends, color="0.6", linewidth=0.8, zorder=0)

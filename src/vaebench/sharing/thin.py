@@ -14,10 +14,12 @@ from vaebench.reading.arrays import noting
 from vaebench.reading.thin import thin
 from vaebench.results.read import Results, load_results
 
-SMALL = 10_000
-"""Arrays of at most so many bytes, such as a number for each of a thousand images, always stay."""
+SMALL = 5_000
+"""Arrays of at most so many bytes always stay."""
 OF_PRIOR = "prior_"
 """The beginning of the names of arrays that belong to the model. They always stay, too."""
+WHOLE = "evidence.npz"
+"""The log evidence of each image, which is a result itself, stays with all that belongs to it."""
 
 
 def thin_tier(layout: Layout, paper_values: Path) -> None:
@@ -66,5 +68,6 @@ def _shown(results: Results) -> Iterator[ShownRun]:
 def _always(path: Path) -> Iterator[str]:
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
-            if member.file_size <= SMALL or member.filename.startswith(OF_PRIOR):
+            is_of_model = member.filename.startswith(OF_PRIOR)
+            if path.name == WHOLE or is_of_model or member.file_size <= SMALL:
                 yield member.filename.removesuffix(".npy")

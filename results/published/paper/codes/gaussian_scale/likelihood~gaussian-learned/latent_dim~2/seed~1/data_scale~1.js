@@ -1,0 +1,1 @@
+vaebenchCodes("gaussian_scale-0c346247aafd",{"columns":8});
