@@ -207,8 +207,9 @@ def plural(count: int | str, noun: str) -> str:
 
 
 def number(value: float, digits: int) -> str:
-    """A number with this many decimals."""
-    return f"{value:.{digits}f}".replace("-", "−") if isfinite(value) else UNKNOWN
+    """A number with this many decimals, and without any from a thousand on."""
+    shown = 0 if abs(value) >= 1000 else digits
+    return f"{value:.{shown}f}".replace("-", "−") if isfinite(value) else UNKNOWN
 
 
 def _ends(values: "pd.Series[int] | Sequence[int]") -> str:
