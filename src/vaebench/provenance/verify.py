@@ -17,7 +17,7 @@ from vaebench.provenance.expected import expected_files, run_folders
 from vaebench.provenance.figure_metadata import figure_metadata
 from vaebench.provenance.manifest import listed_files, read_manifest
 from vaebench.provenance.sense import problems_of
-from vaebench.reading.thin import is_copy_of, left_out
+from vaebench.reading.thin import is_copy_of, is_thin
 from vaebench.runs.attestations import Level, check_attestations
 from vaebench.runs.measurement import MeasurementRecord
 from vaebench.runs.measures import MEASURES, Measure
@@ -71,7 +71,7 @@ def verify(layout: Layout, need_weights: bool = False) -> Verification:
         found.problems.append(str(error))
     found.problems += _check_files(layout, manifest, tier)
     arrays = (layout.root / name for name in manifest.files if name.endswith(".npz"))
-    found.thin = sum(path.is_file() and bool(left_out(path.read_bytes())) for path in arrays)
+    found.thin = sum(path.is_file() and is_thin(path) for path in arrays)
     records = _read_runs(layout, found)
     found.runs = len(records)
     _check_weights(layout, manifest, found, need_weights)

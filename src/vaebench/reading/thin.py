@@ -5,12 +5,13 @@ still counts as the file that the record names. Its own digest is in the manifes
 """
 
 import io
+import os
 import re
 import zipfile
 from collections.abc import Collection
 from pathlib import Path
 
-from vaebench.files import digest_bytes
+from vaebench.files import digest_bytes, digest_file
 
 _MARK = "vaebench: thin copy of {digest} without {names}"
 # The end of an archive has 22 bytes and a comment.
@@ -54,6 +55,23 @@ def left_out(content: bytes) -> list[str]:
     return [] if found is None else found[2].decode().split()
 
 
+def whole_digest_of(path: Path) -> str:
+    """As `whole_digest`, of a file of any size: no more than its end is in memory."""
+    found = _END.search(_end(path))
+    return digest_file(path) if found is None else found[1].decode()
+
+
+def is_thin(path: Path) -> bool:
+    """Whether a file is a thin copy. No more than its end is read."""
+    return _END.search(_end(path)) is not None
+
+
 def is_copy_of(path: Path, digest: str) -> bool:
     """Whether a file is there and has this digest, or is a thin copy of one that has."""
-    return path.exists() and whole_digest(path.read_bytes()) == digest
+    return path.exists() and whole_digest_of(path) == digest
+
+
+def _end(path: Path) -> bytes:
+    with path.open("rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - _LONGEST))
+        return file.read(_LONGEST)

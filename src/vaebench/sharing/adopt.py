@@ -12,13 +12,13 @@ from pathlib import Path
 
 from vaebench.errors import UserError
 from vaebench.experiment.tier import Tier, find_tier, load_tier
-from vaebench.files import digest_bytes, digest_file, write_atomically
+from vaebench.files import digest_file, write_atomically
 from vaebench.paths import TABLE_FORMATS, Layout
 from vaebench.progress import log
 from vaebench.provenance.manifest import read_manifest
 from vaebench.provenance.stages import code_digests
 from vaebench.provenance.verify import verify
-from vaebench.reading.thin import is_copy_of, left_out, whole_digest
+from vaebench.reading.thin import is_copy_of, is_thin, whole_digest_of
 from vaebench.runs.finished import AS_IT_IS, FINISHED_ONLY, is_partial
 from vaebench.runs.record import Manifest, RunRecord, read_record
 from vaebench.runs.sources import accepted_quality
@@ -99,13 +99,12 @@ def _complete(path: Path, stored: Path) -> None:
     """Put the whole of a file in place of its thin copy in the store, if `path` is the whole."""
     if not path.exists() or not stored.exists():
         return
-    content, there = path.read_bytes(), stored.read_bytes()
-    if left_out(there) and not left_out(content) and digest_bytes(content) == whole_digest(there):
-        write_atomically(stored, content)
+    if is_thin(stored) and digest_file(path) == whole_digest_of(stored):
+        write_atomically(stored, path.read_bytes())
 
 
 def _differ(one: Path, other: Path) -> bool:
-    return not is_copy_of(other, whole_digest(one.read_bytes()))
+    return not is_copy_of(other, whole_digest_of(one))
 
 
 def check_whole(layout: Layout, need_weights: bool = False) -> None:
