@@ -27,7 +27,7 @@ from vaebench.reporting.tables import write_tables
 from vaebench.results.collect import collect
 from vaebench.results.read import load_results
 
-FACES = ("fig07", "fig16", "fig17")
+FACES = ("fig07", "fig16", "fig17", "fig_faces")
 PAPER_VALUES = PROJECT / "config" / "paper_values.yaml"
 
 

@@ -3,15 +3,19 @@
 import io
 import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from tests.tiers import make_results
 from vaebench.cli import app
+from vaebench.data.registry import DATASETS
 from vaebench.errors import UserError
 from vaebench.evaluation.arrays import to_npz
 from vaebench.figures.draw import draw_figure
@@ -172,3 +176,44 @@ def test_an_archive_can_be_thin_and_verify_says_so(
     said = CliRunner().invoke(app, ["verify", "--tier", str(imported.root)])
     assert said.exit_code == 0
     assert "files lack arrays that no figure, no claim and not the page needs" in said.output
+
+
+def test_a_tier_with_images_of_people_is_published_without_any_image(
+    layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vaebench.sharing.thin.SMALL", 100_000)
+    monkeypatch.setitem(DATASETS, "digits", replace(DATASETS["digits"], is_public=False))
+    out = tmp_path / "published" / "small"
+    command = ["export", "--tier", str(layout.root), "--out", str(out), "--unpacked"]
+    for options, said in (
+        ((), "With --thin and without --weights, it is published without images"),
+        (("--thin", "--weights"), "With --thin and without --weights"),
+        (("--thin",), "fig13 shows images of digits, which may not be published"),
+    ):
+        refused = CliRunner().invoke(app, [*command, *options])
+        assert isinstance(refused.exception, UserError)
+        assert said in str(refused.exception)
+        assert not out.exists()
+
+    config = yaml.safe_load(layout.config.read_text())
+    config["figures"].remove("fig13")
+    layout.config.write_text(yaml.safe_dump(config, sort_keys=False))
+    for path in (layout.root / "figures").glob("fig13.*"):
+        path.unlink()
+    make_results(layout)
+    assert b"data:image/webp" in b"".join(p.read_bytes() for p in layout.codes.rglob("*.js"))
+    made = CliRunner().invoke(app, [*command, "--thin"])
+    assert made.exit_code == 0, made.output
+    published = Layout(out)
+    found = verify_whole(published)
+    assert (found.problems, found.unproven, found.thin) == ([], [], 4)
+    for path in npz_files(out):
+        with np.load(path) as arrays:
+            assert {"posterior_mean", "labels", "kl"} <= set(arrays), "what shows no image stays"
+            assert [name for name in arrays if arrays[name].dtype == np.uint8] == ["labels"]
+            assert all(arrays[name].size < 2 * 1797 + 1 for name in arrays)
+    images = [path.read_bytes().count(b"data:image/webp") for path in published.codes.rglob("*.js")]
+    assert images == [0, 0, 0, 0]
+    assert published.report.read_bytes().count(b"data:image/webp") == len(config["figures"])
+    imported = import_tier(out, tmp_path / "results", tmp_path / "store")
+    assert verify(imported).problems == []

@@ -71,16 +71,17 @@ def publish_tier(layout: Layout, folder: Path, weights: bool, thin: bool = False
         thin: whether to leave out arrays that nothing in the tier needs, see `sharing/thin.py`.
 
     Raises:
-        UserError: the tier is not whole or shows images that may not be published, or the folder
-            holds something else than a tier, or a tier with runs that this one lacks and still
-            plans.
+        UserError: the tier is not whole or shows images that may not be published (a thin copy of
+            such a tier has no images, and is refused only if a figure or a claim needs them), or
+            the folder holds something else than a tier, or a tier with runs that this one lacks and
+            still plans.
     """
     private = [name for name in datasets(load_tier(layout.config)) if not DATASETS[name].is_public]
-    if private:
+    if private and (weights or not thin):
         raise UserError(
             f"{layout.root} shows images of {', '.join(private)}, which may not be published: a "
-            "folder is meant for git. If the images of a dataset in a config may be published, set "
-            "`public: true` there"
+            "folder is meant for git. With --thin and without --weights, it is published without "
+            "images. If those of a dataset in a config may be published, set `public: true` there"
         )
     check_whole(layout, need_weights=weights)
     if folder.exists() and not (folder / MANIFEST).exists():
@@ -94,7 +95,7 @@ def publish_tier(layout: Layout, folder: Path, weights: bool, thin: bool = False
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".publish.") as scratch:
         if thin:
-            fresh = _thin_copy(layout, Path(scratch), weights)
+            fresh = _thin_copy(layout, Path(scratch), weights, private)
         else:
             fresh = Layout(Path(scratch) / layout.root.name)
             _copy(layout, fresh, weights)
@@ -152,11 +153,11 @@ def _header(name: str, path: Path) -> tarfile.TarInfo:
     return header
 
 
-def _thin_copy(there: Layout, folder: Path, weights: bool) -> Layout:
+def _thin_copy(there: Layout, folder: Path, weights: bool, private: Sequence[str] = ()) -> Layout:
     """A thin copy of a tier below a folder, checked as a tier that is exported."""
     copy = Layout(folder / there.root.name)
     _copy(there, copy, weights)
-    thin_tier(copy, OF_PAPER)
+    thin_tier(copy, OF_PAPER, private)
     check_whole(copy)
     return copy
 

@@ -1,0 +1,78 @@
+"""Bounds and spreads of the CelebA runs, without any image: what may be published of them."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+
+from vaebench.figures.curves import band_text, draw_curve
+from vaebench.figures.faces import NOTE
+from vaebench.figures.methods import Method, methods
+from vaebench.figures.style import PALETTE, Drawing, runs_text, show_settled, write_in
+from vaebench.results.read import Results, Selection
+
+SPREADS = {
+    "reconstructions": ("o", "reconstructions"),
+    "fitted": ("s", "samples, fitted prior"),
+    "standard": ("^", "samples, N(0, I)"),
+}
+"""Marker and name of what a pixel varies over, by the name that the run's array has it under."""
+OFFSET = 0.22
+
+
+def draw(results: Results, shown: Selection) -> Drawing:
+    """(a) held-out bound during training by method; (b) how much a pixel varies over images."""
+    rows, compared = shown.runs, methods(shown)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
+    _progress(left, results, rows, compared)
+    _spreads(right, results, rows, compared)
+    for ax, letter, text in (
+        (left, "a", "bound on held-out images"),
+        (right, "b", "variance of a pixel"),
+    ):
+        ax.set_title(f"({letter}) {text}", loc="left")
+        ax.spines[["top", "right"]].set_visible(False)
+    stds = set(rows.get("posterior_std", ()))
+    caption = (
+        f"(a) Bound on the held-out images during training, {band_text(rows)}; larger is better. "
+        "Dashed: the constant Σ of Eq. 2, which BILBO equals but for rounding. The vertical axis "
+        "leaves out the first steps. (b) The variance of a pixel over images, averaged over the "
+        "pixels, as a share of that over the held-out images themselves: over their "
+        "reconstructions, over samples from the prior that fits the training set best (Eq. 4), "
+        "and over samples from N(0, I). A point is a run. "
+        f"{NOTE if {0.1, 0.01} <= stds else ''}Shown: {runs_text(rows)}."
+    )
+    return Drawing(figure, caption, rows)
+
+
+def _progress(ax: Axes, results: Results, rows: pd.DataFrame, compared: Sequence[Method]) -> None:
+    for method in compared:
+        line = "--" if method.objective == "constant" else "-"
+        style = {"color": method.colour, "linestyle": line}
+        draw_curve(ax, results, method.of(rows), method.name, style)
+    ax.set_ylabel("test bound (nats)")
+    if not ax.lines:
+        write_in(ax, "all runs diverged")
+        return
+    show_settled([ax])
+    ax.legend(frameon=False, loc="lower right")
+
+
+def _spreads(ax: Axes, results: Results, rows: pd.DataFrame, compared: Sequence[Method]) -> None:
+    for place, method in enumerate(compared):
+        runs = method.of(rows)
+        for _, run in runs[runs["status"] == "completed"].iterrows():
+            arrays = results.arrays(run)
+            of_images = float(arrays["variation_inputs"])
+            for k, (name, (marker, _)) in enumerate(SPREADS.items()):
+                share = float(arrays[f"variation_{name}"]) / of_images
+                ax.plot(share, place + OFFSET * (k - 1), marker, color=PALETTE[k], markersize=5)
+    for k, (marker, text) in enumerate(SPREADS.values()):
+        ax.plot([], [], marker, color=PALETTE[k], markersize=5, label=text)
+    ax.axvline(1, color="0.7", linewidth=0.8, zorder=0)
+    ax.set(xlabel="share of that over the images", yticks=range(len(compared)))
+    ax.set_yticklabels([method.name for method in compared])
+    ax.set_xlim(left=0)
+    ax.set_ylim(len(compared) - 0.5, -0.5)
+    ax.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=len(SPREADS))
