@@ -17,6 +17,8 @@ from vaebench.yaml_text import read_yaml
 
 PIPELINE = Path("dvc.yaml")
 LOCK = Path("dvc.lock")
+DATA = "data"
+"""The stages of datasets. All others are of tiers."""
 
 
 def push(tiers: Sequence[str]) -> list[Path]:
@@ -42,7 +44,7 @@ def push(tiers: Sequence[str]) -> list[Path]:
         if tier not in known:
             raise UserError(f"{PIPELINE} has no tier '{tier}'; it has: {', '.join(known)}")
         check_whole(Layout.of(tier))
-    stages = [f"tier@{tier}" for tier in chosen] + _datasets(chosen)
+    stages = [*(stage for tier in chosen for stage in _stages_of(tier)), *_datasets(chosen)]
     dvc("commit", "--force", *stages)
     dvc("push", *stages)
     text = [LOCK, *(path for tier in chosen for path in _uncached(tier))]
@@ -74,7 +76,8 @@ def pull(tiers: Sequence[str], store: Path) -> list[Layout]:
         if tier not in there:
             raise UserError(f"{LOCK} does not record '{tier}'; it records: {', '.join(there)}")
     chosen = list(tiers) or there
-    dvc("pull", *(f"tier@{tier}" for tier in chosen))
+    wanted = [stage for tier in chosen for stage in _stages_of(tier)]
+    dvc("pull", *(stage for stage in wanted if stage in recorded))
     dvc("pull", *(stage for stage in _datasets(chosen) if stage in recorded))
     layouts = [Layout.of(tier) for tier in chosen]
     for layout in layouts:
@@ -108,16 +111,23 @@ def _tiers() -> list[str]:
     return tiers
 
 
+def _stages_of(tier: str) -> list[str]:
+    """The stages of a tier: what every tier has, and what only some have."""
+    groups = {name: group for name, group in _pipeline().items() if name != DATA}
+    return [f"{name}@{tier}" for name, group in groups.items() if tier in group["foreach"]]
+
+
 def _datasets(tiers: Sequence[str]) -> list[str]:
     """The stages of the datasets that these tiers train on. Their results must exist here."""
     names = [name for tier in tiers for name in datasets(load_tier(Layout.of(tier).config))]
-    return [f"data@{name}" for name in dict.fromkeys(names)]
+    return [f"{DATA}@{name}" for name in dict.fromkeys(names)]
 
 
 def _uncached(tier: str) -> list[Path]:
     """The outputs of a tier that are kept in git and not in DVC's cache."""
-    stage = _pipeline()["tier"]["do"]
-    entries = [*stage["outs"], *stage["metrics"]]
+    pipeline = _pipeline()
+    stages = [pipeline[stage.partition("@")[0]]["do"] for stage in _stages_of(tier)]
+    entries = [e for stage in stages for e in (*stage["outs"], *stage.get("metrics", []))]
     return [
         Path(name.replace("${item}", tier))
         for entry in entries
