@@ -217,3 +217,19 @@ def test_a_tier_with_images_of_people_is_published_without_any_image(
     assert published.report.read_bytes().count(b"data:image/webp") == len(config["figures"])
     imported = import_tier(out, tmp_path / "results", tmp_path / "store")
     assert verify(imported).problems == []
+
+
+@pytest.mark.parametrize("options", [(), ("--unpacked",)])
+def test_a_tier_with_a_plugin_of_a_relative_path_can_be_thin(
+    layout: Layout, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    (tmp_path / "mine.py").write_text("ANSWER = 42\n")
+    config = yaml.safe_load(layout.config.read_text())
+    layout.config.write_text(yaml.safe_dump({"plugins": ["../mine.py"]} | config, sort_keys=False))
+    make_results(layout)
+    out = tmp_path / "else" / "where" / "small"
+    command = ["export", "--tier", str(layout.root), "--out", str(out), "--thin", *options]
+    made = CliRunner().invoke(app, command)
+    assert made.exit_code == 0, made.exception
+    assert [path.name for path in out.parent.iterdir()] == ["small"]
+    assert not list(tmp_path.glob(".*"))

@@ -32,7 +32,7 @@ def write_manifest(layout: Layout, paper_values: Path) -> Path:
     manifest = Manifest(
         code=code_digests(tier.figures),
         paper_values=digest_file(paper_values),
-        tier=layout.root.name,
+        tier=tier.tier,
         environment=environment_digest(),
         files={
             name: digest_file(layout.root / name) for name in listed_files(layout) if name in wanted

@@ -8,7 +8,8 @@ import os
 import shutil
 import tarfile
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from vaebench.data.registry import DATASETS
@@ -47,9 +48,7 @@ def export_tier(layout: Layout, out: Path, weights: bool, thin: bool = False) ->
     check_whole(layout, need_weights=weights)
     out.parent.mkdir(parents=True, exist_ok=True)
     made = tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.")
-    with naming(out), made as folder:
-        if thin:
-            layout = _thin_copy(layout, Path(folder), weights)
+    with _shared(layout, weights, thin) as layout, naming(out), made as folder:
         manifest = read_manifest(layout)
         names = [MANIFEST, *manifest.files, *(manifest.weights if weights else [])]
         packed = Path(folder) / "archive"
@@ -93,12 +92,10 @@ def publish_tier(layout: Layout, folder: Path, weights: bool, thin: bool = False
             "store are not trained again)"
         )
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".publish.") as scratch:
-        if thin:
-            fresh = _thin_copy(layout, Path(scratch), weights, private)
-        else:
-            fresh = Layout(Path(scratch) / layout.root.name)
-            _copy(layout, fresh, weights)
+    scratch_folder = tempfile.TemporaryDirectory(dir=folder.parent, prefix=".publish.")
+    with _shared(layout, weights, thin, private) as shared, scratch_folder as scratch:
+        fresh = Layout(Path(scratch) / layout.root.name)
+        _copy(shared, fresh, weights)
         if folder.exists():
             os.replace(folder, Path(scratch) / "old")
         os.replace(fresh.root, folder)
@@ -153,13 +150,23 @@ def _header(name: str, path: Path) -> tarfile.TarInfo:
     return header
 
 
-def _thin_copy(there: Layout, folder: Path, weights: bool, private: Sequence[str] = ()) -> Layout:
-    """A thin copy of a tier below a folder, checked as a tier that is exported."""
-    copy = Layout(folder / there.root.name)
-    _copy(there, copy, weights)
-    thin_tier(copy, OF_PAPER, private)
-    check_whole(copy)
-    return copy
+@contextmanager
+def _shared(
+    layout: Layout, weights: bool, thin: bool, private: Sequence[str] = ()
+) -> Iterator[Layout]:
+    """A whole tier as it is shared: itself, or until `with` ends a thin copy.
+
+    The copy lies beside the tier, since its config may name files relative to its own folder.
+    """
+    if not thin:
+        yield layout
+        return
+    with tempfile.TemporaryDirectory(dir=layout.root.parent, prefix=".thin.") as folder:
+        copy = Layout(Path(folder))
+        _copy(layout, copy, weights)
+        thin_tier(copy, OF_PAPER, private)
+        check_whole(copy)
+        yield copy
 
 
 def _copy(there: Layout, layout: Layout, weights: bool) -> Manifest:
