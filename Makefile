@@ -40,7 +40,7 @@ setup: .venv/.installed  ## make the environment .venv from the lock
 	touch $@
 
 # In jobs of many runs: with so little to train, most of a job would be its start.
-smoke: setup  ## run the whole pipeline on the reduced grid, with embedded data
+smoke: setup  ## run the whole pipeline on small embedded data
 	$(BIN)/snakemake --cores $(CORES) --configfile config/smoke.yaml --default-resources runs_per_job=27
 
 paper: setup  ## run the paper's grid on MNIST
@@ -53,7 +53,7 @@ publish: setup  ## publish the trained runs of the paper's grid: results/publish
 	$(BIN)/vaebench verify --tier results/published/paper
 	$(BIN)/vaebench pages
 
-pages: setup  ## write docs/results.md, docs/controls.md, docs/questions.md and the README's results
+pages: setup  ## write the pages on results in docs/ and the README's results
 	$(BIN)/vaebench pages
 
 docs: setup  ## build the documentation as a site: site/index.html

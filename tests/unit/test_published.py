@@ -1,5 +1,6 @@
 """What the repository shows of tiers: whole, importable, and drawn from the runs beside it."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -66,7 +67,20 @@ def test_an_imported_tier_gives_figures_and_tables_to_the_byte(tier: str, tmp_pa
 def test_the_pages_are_what_the_results_give(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(PROJECT)
     results = load_results(PUBLISHED)
-    assert write_pages(results, Path("docs/results.md"), Path("README.md"), check=True) == []
+    evidence = (Layout(PUBLISHED.with_name("evidence")), Path("docs/evidence_results.md"))
+    readme = Path("README.md")
+    assert write_pages(results, Path("docs/results.md"), readme, True, evidence) == []
+    ledger = json.loads(evidence[0].claims("json").read_text())["claims"]
+    here = json.loads(Layout(PUBLISHED).claims("json").read_text())["claims"]
+    shown = {line["id"] for line in here if line["bears"]}
+    others = [
+        line["verdict"]
+        for line in ledger
+        if line["source"] == "paper" and line["bears"] and line["id"] not in shown
+    ]
+    said = " ".join(readme.read_text().split())
+    assert f"Of {len(others)} more, about its equations:" in said
+    assert f"**differs** {others.count('differs')}, " in said.partition("about its equations:")[2]
 
 
 def test_pages_say_what_was_not_run_and_follow_the_results(copy: Layout, tmp_path: Path) -> None:

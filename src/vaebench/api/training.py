@@ -17,6 +17,7 @@ from vaebench.data.registry import DATASETS
 from vaebench.errors import UserError
 from vaebench.execution.device import choose_device
 from vaebench.execution.session import Resources, Target, train_targets
+from vaebench.experiment.defaults import DEFAULTS, MLP_DEFAULTS
 from vaebench.experiment.grid import Experiment, Run, expand
 from vaebench.experiment.messages import describe
 from vaebench.experiment.settings import Settings
@@ -24,9 +25,6 @@ from vaebench.paths import DATA
 from vaebench.progress import show_log_lines
 from vaebench.runs.sources import source_digest
 
-DEFAULTS = {"network": "mlp", "batch_size": 300, "learning_rate": 0.001}
-"""Settings that need not be given, as for the command `vaebench train`."""
-MLP_DEFAULTS = {"hidden_units": 200, "hidden_layers": 3}
 SAVE_EVERY = 10
 
 

@@ -274,11 +274,6 @@ def parts_of(ledger: Sequence[Judged]) -> tuple[list[Judged], list[Judged], int]
     return of_paper, own, len(ledger) - len(of_paper) - len(own)
 
 
-def others_text(others: int) -> str:
-    """A sentence about the paper's claims that are not shown."""
-    return f"The paper's {others} other claims are about runs that this tier does not have."
-
-
 def verdict_counts(ledger: Sequence[Judged]) -> dict[str, int]:
     """The number of claims with each verdict."""
     return {verdict.value: sum(line.verdict == verdict for line in ledger) for verdict in Verdict}

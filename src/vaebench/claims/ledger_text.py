@@ -6,7 +6,7 @@ from statistics import median
 import pandas as pd
 
 from vaebench.claims.judge import Verdict
-from vaebench.claims.ledger import Judged, others_text, parts_of, verdict_counts
+from vaebench.claims.ledger import Judged, parts_of, verdict_counts
 from vaebench.plain_text import escape
 
 MARK = "†"
@@ -35,6 +35,14 @@ def to_markdown(tier: str, ledger: Sequence[Judged]) -> str:
     return text + (
         "Intervals are Student's t, of the mean over seeds, or predict a single run where the "
         f"paper prints one. The statistics:\n\n{notes}\n"
+    )
+
+
+def others_text(others: int) -> str:
+    """A sentence about the paper's claims that are not shown."""
+    return (
+        f"The paper's {others} other claims are about runs that this tier does not have, or "
+        "quantities that it does not measure."
     )
 
 

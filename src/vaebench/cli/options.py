@@ -31,9 +31,7 @@ CellOption = Annotated[
 ]
 RunsOption = Annotated[
     str | None,
-    typer.Option(
-        help="Only these runs of the given cell, such as 1-30. They are trained together."
-    ),
+    typer.Option(help="Only these runs of the given cell, such as 1-30."),
 ]
 StoreOption = Annotated[
     Path,

@@ -5,6 +5,7 @@ They depend on the plugins, so they are made when the command line is parsed.
 
 from collections.abc import Sequence
 from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import typer
 from typer.core import TyperCommand
 
 from vaebench.cli.app import parse_list
+from vaebench.experiment.defaults import MLP_DEFAULTS
 from vaebench.experiment.plugins import load_plugins
 from vaebench.experiment.settings import known_parameters
 from vaebench.parameters import Parameter
@@ -78,6 +80,8 @@ def _option(like: Any, name: str, parameter: Parameter) -> Any:
 
     option = copy(like)
     option.name, option.opts = name, [f"--{name.replace('_', '-')}"]
+    if name in MLP_DEFAULTS:
+        parameter = replace(parameter, default=MLP_DEFAULTS[name])
     option.help = f"{parameter.description} {parameter.range.capitalize()}; or a list."
     option.callback, option.expose_value = keep, False
     option.rich_help_panel = "Parameters of objectives, likelihoods, posteriors and networks"

@@ -169,7 +169,8 @@ def claims(
     paper_values: PaperValuesOption = PAPER_VALUES,
 ) -> None:
     """Judge the claims of the paper and of the tier's config by the runs of the tier."""
-    from vaebench.claims.ledger import others_text, parts_of
+    from vaebench.claims.ledger import parts_of
+    from vaebench.claims.ledger_text import others_text
     from vaebench.claims.write import write_ledger
     from vaebench.results.read import load_results
 
@@ -257,7 +258,8 @@ def pages(
     from vaebench.results.read import load_results
 
     results = load_results(find_layout(tier).root)
-    changed = write_pages(results, page, readme, check)
+    beside = (Layout(PUBLISHED.with_name(EVIDENCE)), Path("docs/evidence_results.md"))
+    changed = write_pages(results, page, readme, check, beside)
     if find_tier(EVIDENCE).exists():
         changed += write_reading(
             results, load_tier(find_tier(EVIDENCE)), Path("docs/reading.md"), check

@@ -39,6 +39,7 @@ from vaebench.data.described import dataset_of
 from vaebench.data.registry import DATASETS
 from vaebench.errors import UserError
 from vaebench.execution.slurm_job import job_deadline
+from vaebench.experiment.defaults import MLP_DEFAULTS
 from vaebench.experiment.grid import Experiment, expand
 from vaebench.experiment.jobs import chosen_blocks
 from vaebench.experiment.messages import describe
@@ -375,8 +376,7 @@ def _experiment(values: dict[str, Any], lists: dict[str, list[Any]]) -> Experime
     """
     settings = {name: value for name, value in values.items() if value is not None}
     if settings["network"] == "mlp":
-        defaults = {"hidden_units": 200, "hidden_layers": 3}
-        settings = {k: v for k, v in defaults.items() if k not in lists} | settings
+        settings = {k: v for k, v in MLP_DEFAULTS.items() if k not in lists} | settings
     axes = {name: list_ for name, list_ in lists.items() if len(list_) > 1 or name == "seed"}
     settings |= {name: list_[0] for name, list_ in lists.items() if name not in axes}
     packed = [name for name in axes if can_be_packed(name)]

@@ -48,8 +48,8 @@ class _Described(BaseModel):
     )
     public: bool = Field(
         False,
-        description="Whether images, and figures that show them, may be published with `make "
-        "publish`.",
+        description="Whether images, and figures that show them, may be published: `vaebench "
+        "export --unpacked` then writes them.",
     )
 
 

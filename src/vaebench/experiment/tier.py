@@ -29,8 +29,9 @@ class Execution(Strict):
     )
     threads: Annotated[int, Field(ge=1, le=MOST_THREADS)] = Field(
         1,
-        description="Threads of one training job on CPUs. Jobs share the cores given by --cores: "
-        "with 1 thread, as many jobs as cores run side by side.",
+        description="Threads of one training job of Snakemake on CPUs. Jobs share the cores given "
+        "by --cores: with 1 thread, as many jobs as cores run side by side. `vaebench run` has "
+        "`--threads`.",
     )
     save_every: Count = Field(
         10,

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from vaebench.claims.ledger import Judged, others_text, parts_of, verdict_counts
-from vaebench.claims.ledger_text import pairing_text, power_table, tests_text
+from vaebench.claims.ledger import Judged, parts_of, verdict_counts
+from vaebench.claims.ledger_text import others_text, pairing_text, power_table, tests_text
 from vaebench.errors import UserError
 from vaebench.experiment.figures import FIGURES
 from vaebench.files import read_content

@@ -2,9 +2,11 @@
 
 import os
 import re
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
+from vaebench.claims.ledger import parts_of, verdict_counts
 from vaebench.claims.ledger_text import POWER_TEXT, mark, survives_text
 from vaebench.errors import UserError
 from vaebench.files import has_text, write_atomically
@@ -14,6 +16,7 @@ from vaebench.reading.text import read_text
 from vaebench.reporting.content import Content, ShownFigure, content_of
 from vaebench.reporting.headline import headline_of
 from vaebench.reporting.markdown import render
+from vaebench.reporting.statements import read_ledger
 from vaebench.results.read import Results
 from vaebench.workflow.rules import DEFAULT_TIER
 
@@ -21,7 +24,13 @@ BEGIN, END = "<!-- results: begin; `make pages` writes this part -->", "<!-- res
 README_FIGURES = ("fig04",)
 
 
-def write_pages(results: Results, page: Path, readme: Path, check: bool = False) -> list[Path]:
+def write_pages(
+    results: Results,
+    page: Path,
+    readme: Path,
+    check: bool = False,
+    evidence: tuple[Layout, Path] | None = None,
+) -> list[Path]:
     """Write the page of results, and the part of the README between its marks.
 
     Args:
@@ -29,6 +38,7 @@ def write_pages(results: Results, page: Path, readme: Path, check: bool = False)
         page: the file to write; it refers to the figures by relative paths.
         readme: a file with a line `BEGIN` and a line `END`.
         check: whether only to look which files are not what they would be.
+        evidence: the published tier that judges claims on the paper's equations, and its page.
 
     Returns:
         The files that were not already so.
@@ -42,9 +52,10 @@ def write_pages(results: Results, page: Path, readme: Path, check: bool = False)
     if not found:
         raise UserError(f"{readme} lacks the lines '{BEGIN}' and '{END}' around what is written")
     content = content_of(results)
-    part = _render("readme.md", content, results.layout, readme.parent, page)
+    made = partial(_render, content=content, layout=results.layout, page=page, evidence=evidence)
+    part = made("readme.md", folder=readme.parent)
     wanted = {
-        page: _render("results.md", content, results.layout, page.parent, page),
+        page: made("results.md", folder=page.parent),
         readme: f"{before}{BEGIN}\n{part}{END}{after}",
     }
     changed = [path for path, new in wanted.items() if not has_text(path, new)]
@@ -54,7 +65,14 @@ def write_pages(results: Results, page: Path, readme: Path, check: bool = False)
     return changed
 
 
-def _render(template: str, content: Content, layout: Layout, folder: Path, page: Path) -> str:
+def _render(
+    template: str,
+    content: Content,
+    layout: Layout,
+    folder: Path,
+    page: Path,
+    evidence: tuple[Layout, Path] | None,
+) -> str:
     """A page as Markdown.
 
     Args:
@@ -63,6 +81,7 @@ def _render(template: str, content: Content, layout: Layout, folder: Path, page:
         layout: the tier's files.
         folder: the folder of the file that the text is for; links start there.
         page: the page of results, which the README links to.
+        evidence: the tier that judges claims on the paper's equations, and its page.
     """
 
     def link(path: Path) -> str:
@@ -84,9 +103,21 @@ def _render(template: str, content: Content, layout: Layout, folder: Path, page:
         "page": link(page),
         "command": _command(content.tier),
         "headline": headline_of(content.claims),
+        "evidence_page": link(evidence[1]) if evidence else "",
+        "evidence_counts": _counts_beside(content, evidence[0]) if evidence else {},
         "selected": [figure for figure in content.figures if figure.name in README_FIGURES],
     }
     return render(template, vars(content) | values, filters)
+
+
+def _counts_beside(content: Content, layout: Layout) -> dict[str, int]:
+    """The number of the paper's claims with each verdict that another tier judges beside these."""
+    path = layout.claims("json")
+    if not path.exists():
+        return {}
+    here = {line.id for line in content.claims}
+    of_paper, *_ = parts_of(read_ledger(path))
+    return verdict_counts([line for line in of_paper if line.id not in here])
 
 
 def _anchor(figure: ShownFigure) -> str:
