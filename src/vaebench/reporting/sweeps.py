@@ -171,17 +171,20 @@ def coverage(results: Results) -> list[Coverage]:
 
 
 def of_sweeps(results: Results) -> dict[str, object]:
-    """What the template says of missing runs, and of T = I and Fig. 8 at n = 2, by its name."""
-    at: dict[str, Any] = {"likelihood": "gaussian", "latent_dim": 2}
+    """What the template says of missing runs, of Fig. 8 at n = 2, and of T = I, by its name."""
+    low: dict[str, Any] = {"likelihood": "gaussian", "latent_dim": 2}
+    high = low | {"latent_dim": 100}
     places = coverage(results)
     of_fig08 = [p for p in places if p.n == 2 and p.experiment in OF_FIG08]
     return {
         "places": [place for place in places if place.trained < place.planned],
         "fig08_lacks": sum(place.planned - place.trained for place in of_fig08),
         "fig08_planned": sum(place.planned for place in of_fig08),
-        "units": units_in_use(results, "gaussian_scale", **at),
-        "units_seeds": seeds_of(results, "gaussian_scale", "data_scale", **at),
-        "collapsed": largest_collapsed(results, "gaussian_scale", **at),
+        "units": units_in_use(results, "gaussian_scale", **low),
+        "units_seeds": seeds_of(results, "gaussian_scale", "data_scale", **low),
+        "units_high": units_in_use(results, "gaussian_scale", **high),
+        "units_seeds_high": seeds_of(results, "gaussian_scale", "data_scale", **high),
+        "collapsed": largest_collapsed(results, "gaussian_scale", **low),
     }
 
 
