@@ -69,10 +69,23 @@ def test_the_config_of_the_page_is_accepted(tmp_path: Path) -> None:
 
 def test_the_page_lists_every_objective() -> None:
     table = PAGE.split("## The objectives that are here")[1]
-    named = dict(re.findall(r"^\| `([\w-]+)` \|.*\| (.*)\|$", table, re.MULTILINE))
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in table.splitlines()
+        if line.startswith("| `")
+    ]
+    named = {name.strip("`"): rest for name, _, *rest in rows}
     assert set(named) == set(OBJECTIVES)
     for name, objective in OBJECTIVES.items():
         own = set(objective.parameters)
         if "constant" in objective.posterior[0]:
             own |= {"posterior_std"}
-        assert set(re.findall(r"`(\w+)`", named[name])) == own
+        if objective.conditioning is not None:
+            own |= {"observed"}
+        parameters, choices = named[name]
+        assert set(re.findall(r"`(\w+)`", parameters)) == own
+        several = any(len(allowed) > 1 for allowed in (objective.posterior, objective.prior))
+        allowed = "; ".join(
+            ", ".join(f"`{one}`" for one in each) for each in (objective.posterior, objective.prior)
+        )
+        assert choices == (allowed if several else ""), name
