@@ -1,0 +1,1 @@
+vaebenchCodes("shared_variance-bbc6972756de",{"columns":8});
