@@ -40,7 +40,8 @@ if not SPECTRA.exists():
     SPECTRA = Path(__file__).parents[2] / CONFIGS / "spectra.yaml"
 SNAKEFILE = Path("workflow/Snakefile")
 """Where snakemake finds the workflow, in the project's folder."""
-FIGURE_FORMATS = ("svg", "png")
+VECTOR = "svg"
+FIGURE_FORMATS = (VECTOR, "png")
 TABLE_FORMATS = ("csv", "md")
 CLAIM_FORMATS = ("json", "md")
 

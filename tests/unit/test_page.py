@@ -255,7 +255,8 @@ def test_published_bounds_tell_the_verdicts_apart() -> None:
     content = content_of(results)
     cards = {card.id: card for card in cards_of(content.claims, content.figures)}
     bound = {claim.id: claim for claim in content.claims}["fig02-bound-1"]
-    assert bound.low is not None and bound.high is not None
+    assert bound.low is not None
+    assert bound.high is not None
     assert cards["fig02-bound-1"].interval == f"[−{-bound.low:.1f}, −{-bound.high:.1f}]"
     assert cards["fig05-bound-bilbo"].value != cards["fig02-bound-1"].value
     assert cards["fig02-bound-1"].figures == ["fig02", "fig05"]

@@ -24,11 +24,10 @@ from vaebench.reporting.sweeps import (
     coverage,
     joined,
     largest_falls,
-    ranges,
     sweep,
     units_in_use,
 )
-from vaebench.results.read import Results, load_results
+from vaebench.results.read import Results, load_results, ranges
 
 EVIDENCE = load_tier(PROJECT / "config" / "evidence.yaml")
 READ_ONCE = cache(load_paper_values)
@@ -328,6 +327,7 @@ def test_learned_t_is_told_once_it_is_judged(results: Results) -> None:
 
 def test_texts_of_lists() -> None:
     assert ranges([12, 0, 1, 2, 10, 11, 5]) == "0 to 2, 5, 10 to 12"
+    assert ranges([3, 0, 1]) == "0, 1, 3"
     assert joined(["a"]) == "a"
     assert joined(["a", "b", "c"]) == "a, b and c"
 

@@ -1,6 +1,7 @@
 """Thin copies: what they lack, what they still prove, and what is said where something lacks."""
 
 import io
+import re
 import shutil
 import zipfile
 from dataclasses import replace
@@ -113,12 +114,22 @@ def test_a_thin_tier_is_whole_and_gives_its_figures_to_the_byte(
             assert {"prior_std", "kl"} <= set(arrays)
             assert ("samples" in arrays) == ("seed~0" in str(path)), path
 
+    # Vector graphics are left out, and the page does not offer them.
+    figures = sorted(path.name for path in (layout.root / "figures").iterdir())
+    left = sorted(path.name for path in (kept.root / "figures").iterdir())
+    assert left == [name for name in figures if not name.endswith(".svg")]
+    offered = [
+        re.findall(r'href="figures/\w+\.svg"', of.report.read_text()) for of in (layout, kept)
+    ]
+    assert [len(each) for each in offered] == [len(figures) - len(left), 0]
+
     imported = import_tier(kept.root, tmp_path / "results", tmp_path / "store")
     results = load_results(imported.root)
     shutil.rmtree(imported.root / "figures")
     for name in results.tier.figures:
         draw_figure(results, name)
-    for path in sorted((kept.root / "figures").iterdir()):
+    assert sorted(path.name for path in (imported.root / "figures").iterdir()) == figures
+    for path in sorted((layout.root / "figures").iterdir()):
         assert (imported.root / "figures" / path.name).read_bytes() == path.read_bytes()
 
 

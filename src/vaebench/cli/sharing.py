@@ -187,7 +187,8 @@ def export(
         typer.Option(
             "--thin",
             help="Leave out arrays that no figure, no claim and not the page needs. The page keeps "
-            "the codes of one seed of each setting. What is left can be verified and drawn again. "
+            "the codes of one seed of each setting. Figures stay as PNG. What is left can be "
+            "verified, and drawn again with SVG. "
             "With --unpacked, images that may not be published are left out too.",
         ),
     ] = False,

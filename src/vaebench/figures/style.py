@@ -20,7 +20,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from vaebench.experiment.settings import AxisValue, format_value
-from vaebench.results.read import training_text
+from vaebench.results.read import ranges, training_text
 
 DPI = 120
 NAMED_RUNS = 4
@@ -114,7 +114,7 @@ def runs_text(rows: pd.DataFrame) -> str:
     first = rows.iloc[0]
     dims = "/".join(format_value(int(n)) for n in sorted(rows["latent_dim"].unique()))
     seeds = sorted(int(seed) for seed in rows["seed"].unique())
-    which = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {', '.join(map(str, seeds))}"
+    which = f"seed{'s' if len(seeds) > 1 else ''} {ranges(seeds)}"
     length = training_text(rows)
     likelihoods = "/".join(rows["likelihood"].unique())
     text = f"{first['dataset']}, {likelihoods} likelihood, n = {dims}, {length}, {which}"

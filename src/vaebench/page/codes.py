@@ -13,7 +13,7 @@ from vaebench.page.pictures import data_uri, sheet
 from vaebench.page.runs import ShownRun
 from vaebench.results.read import Results
 
-POINTS = 3000
+POINTS = 2000
 """The largest number of codes of a run that are shown: those of the first test images."""
 LEVELS = 65535
 """The coordinates of a code are stored in so many steps over their range."""

@@ -9,6 +9,7 @@ from PIL import Image
 from vaebench.files import read_content
 from vaebench.page.pictures import smallest_uri
 from vaebench.page.runs import ShownRun
+from vaebench.paths import VECTOR
 from vaebench.provenance.figure_metadata import AGAIN, LARGEST, figure_metadata
 from vaebench.reading.parsing import parsing
 from vaebench.reporting.content import ShownFigure
@@ -25,6 +26,8 @@ class Embedded:
     height: int
     code: str
     """The digest of the code that drew it."""
+    vector: bool
+    """Whether its vector graphics lie beside the page. In a thin copy they do not."""
     runs: list[ShownRun]
     """Those that it shows."""
 
@@ -51,6 +54,7 @@ def embedded_figures(
                 width=picture.width,
                 height=picture.height,
                 code=metadata["Code"][:12],
+                vector=results.layout.figure(figure.name, VECTOR).exists(),
                 runs=list(
                     {
                         run.run_hash: run for run in reversed(runs) if run.metrics_digest in records

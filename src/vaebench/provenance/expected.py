@@ -5,7 +5,7 @@ from pathlib import Path
 
 from vaebench.experiment.grid import Experiment, Run
 from vaebench.experiment.tier import Tier
-from vaebench.paths import CLAIM_FORMATS, FIGURE_FORMATS, TABLE_FORMATS, Layout
+from vaebench.paths import CLAIM_FORMATS, FIGURE_FORMATS, TABLE_FORMATS, VECTOR, Layout
 from vaebench.runs.finished import finished_runs
 from vaebench.runs.measures import MEASURES
 
@@ -37,6 +37,15 @@ def expected_files(tier: Tier, layout: Layout) -> set[str]:
     for experiment, run in trained:
         own += _of_run(experiment, run)
     return {path.as_posix() for path in own}
+
+
+def may_be_missing(name: str) -> bool:
+    """Whether a tier is whole without this file: thin copies lack the vector graphics of figures.
+
+    Args:
+        name: one of `expected_files`.
+    """
+    return Path(name).parent == _HERE.figure("", VECTOR).parent and name.endswith(f".{VECTOR}")
 
 
 def run_folders(tier: Tier) -> dict[str, Run]:

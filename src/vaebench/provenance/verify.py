@@ -13,7 +13,7 @@ from vaebench.experiment.tier import Tier, load_tier
 from vaebench.files import digest_bytes, digest_file
 from vaebench.paths import Layout
 from vaebench.provenance.account import read_comment, records_digest
-from vaebench.provenance.expected import expected_files, run_folders
+from vaebench.provenance.expected import expected_files, may_be_missing, run_folders
 from vaebench.provenance.figure_metadata import figure_metadata
 from vaebench.provenance.manifest import listed_files, read_manifest
 from vaebench.provenance.sense import problems_of
@@ -128,6 +128,8 @@ def _check_expected(layout: Layout, tier: Tier, manifest: Manifest) -> Iterator[
         )
     wanted, listed = expected_files(tier, layout), set(manifest.files)
     for name in sorted(wanted - listed - set(listed_files(layout))):
+        if may_be_missing(name):
+            continue
         yield (
             f"{layout.root / name}: missing, and {layout.config} asks for it: `snakemake --cores "
             f"all --configfile {quote(str(layout.config))}` makes it"

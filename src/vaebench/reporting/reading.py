@@ -24,11 +24,10 @@ from vaebench.reporting.sweeps import (
     number,
     of_sweeps,
     plural,
-    ranges,
     sweep,
 )
 from vaebench.results.intervals import CONFIDENCE
-from vaebench.results.read import Results, load_results
+from vaebench.results.read import Results, load_results, ranges
 
 WORDS = {
     Verdict.REPRODUCED: "reproduced",

@@ -188,16 +188,6 @@ def of_sweeps(results: Results) -> dict[str, object]:
     }
 
 
-def ranges(numbers: Iterable[int]) -> str:
-    """Whole numbers as ranges: `0 to 4, 10 to 12`."""
-    whole = sorted(set(numbers))
-    runs = [
-        [value for _, value in group]
-        for _, group in groupby(enumerate(whole), key=lambda pair: pair[1] - pair[0])
-    ]
-    return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
-
-
 def joined(texts: Iterable[str]) -> str:
     """A list in words: `a, b and c`."""
     *first, last = texts

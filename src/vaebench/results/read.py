@@ -1,7 +1,8 @@
 """Reads the collected results of a tier. Figures and tables are made from them only."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
@@ -131,3 +132,14 @@ def training_text(rows: pd.DataFrame) -> str:
         if counts:
             texts.append(f"{'/'.join(str(int(count)) for count in counts)} {unit}")
     return ", ".join(texts)
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """Whole numbers, three or more in a row as a range: `0 to 4, 10, 11`."""
+    whole = sorted(set(numbers))
+    runs = [
+        [value for _, value in group]
+        for _, group in groupby(enumerate(whole), key=lambda pair: pair[1] - pair[0])
+    ]
+    shown = [[f"{run[0]} to {run[-1]}"] if len(run) > 2 else map(str, run) for run in runs]
+    return ", ".join(chain.from_iterable(shown))

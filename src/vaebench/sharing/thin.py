@@ -13,7 +13,7 @@ from vaebench.errors import UserError
 from vaebench.extras import require
 from vaebench.files import write_atomically
 from vaebench.page.runs import ShownRun, shown_runs
-from vaebench.paths import Layout
+from vaebench.paths import VECTOR, Layout
 from vaebench.provenance.manifest import write_manifest
 from vaebench.reading.arrays import arrays_of, noting
 from vaebench.reading.thin import thin
@@ -32,7 +32,8 @@ def thin_tier(layout: Layout, paper_values: Path, private: Sequence[str] = ()) -
 
     What is needed is found by drawing all figures and judging all claims again. The page keeps the
     codes and samples of one run of each setting, the completed one with the smallest seed. It is
-    made again, and so is the manifest.
+    made again, and so is the manifest. Figures stay as PNG: their vector graphics take more space,
+    and anyone can draw them again.
 
     Args:
         layout: a copy of a tier. Its files change.
@@ -64,6 +65,8 @@ def thin_tier(layout: Layout, paper_values: Path, private: Sequence[str] = ()) -
         content = path.read_bytes()
         never = pictures_in(content, path) if private else set()
         write_atomically(path, thin(content, {*needed[path], *_always(path)} - never))
+    for name in results.tier.figures:
+        layout.figure(name, VECTOR).unlink()
     write_page(results)
     write_manifest(layout, paper_values)
 

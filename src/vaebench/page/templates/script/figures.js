@@ -5,9 +5,10 @@ for (const button of all(".enlarge")) {
     const figure = button.closest("figure"), small = one("img", figure), large = one("img", dialog);
     one("#zoomed-title").textContent = one("h3", figure).textContent;
     large.alt = small.alt;
-    // The sharp drawing lies beside the page; a page that was moved alone shows its own.
+    // The sharp drawing lies beside the page. A thin copy has none, and a page that was moved alone
+    // does not find it: they show the page's own.
     large.onerror = () => { large.onerror = null; large.src = small.src; };
-    large.src = `figures/${figure.id}.svg`;
+    large.src = figure.querySelector(".vector")?.getAttribute("href") ?? small.src;
     dialog.showModal();
   });
 }
