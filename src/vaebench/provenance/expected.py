@@ -39,13 +39,9 @@ def expected_files(tier: Tier, layout: Layout) -> set[str]:
     return {path.as_posix() for path in own}
 
 
-def may_be_missing(name: str) -> bool:
-    """Whether a tier is whole without this file: thin copies lack the vector graphics of figures.
-
-    Args:
-        name: one of `expected_files`.
-    """
-    return Path(name).parent == _HERE.figure("", VECTOR).parent and name.endswith(f".{VECTOR}")
+def vector_graphics(tier: Tier) -> set[str]:
+    """Those of a tier's `expected_files` that a thin copy lacks, all of them."""
+    return {_HERE.figure(name, VECTOR).as_posix() for name in tier.figures}
 
 
 def run_folders(tier: Tier) -> dict[str, Run]:

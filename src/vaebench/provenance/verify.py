@@ -13,7 +13,7 @@ from vaebench.experiment.tier import Tier, load_tier
 from vaebench.files import digest_bytes, digest_file
 from vaebench.paths import Layout
 from vaebench.provenance.account import read_comment, records_digest
-from vaebench.provenance.expected import expected_files, may_be_missing, run_folders
+from vaebench.provenance.expected import expected_files, run_folders, vector_graphics
 from vaebench.provenance.figure_metadata import figure_metadata
 from vaebench.provenance.manifest import listed_files, read_manifest
 from vaebench.provenance.sense import problems_of
@@ -127,9 +127,10 @@ def _check_expected(layout: Layout, tier: Tier, manifest: Manifest) -> Iterator[
             f"'{tier.tier}'"
         )
     wanted, listed = expected_files(tier, layout), set(manifest.files)
-    for name in sorted(wanted - listed - set(listed_files(layout))):
-        if may_be_missing(name):
-            continue
+    lacking = wanted - listed - set(listed_files(layout))
+    if (vectors := vector_graphics(tier)) <= lacking:
+        lacking -= vectors
+    for name in sorted(lacking):
         yield (
             f"{layout.root / name}: missing, and {layout.config} asks for it: `snakemake --cores "
             f"all --configfile {quote(str(layout.config))}` makes it"
