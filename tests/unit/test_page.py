@@ -6,6 +6,7 @@ import io
 import json
 import re
 import shutil
+from dataclasses import replace
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from PIL import Image
 from tests.conftest import PROJECT
 from vaebench.errors import UserError
 from vaebench.page import numbers
-from vaebench.page.answer import Column, Row, Table, answer_tables
+from vaebench.page.answer import DIFFERENCE, Column, Row, Table, answer_tables, cell
 from vaebench.page.assemble import write_page
 from vaebench.page.claims import cards_of
 from vaebench.page.codes import POINTS
@@ -116,6 +117,24 @@ def table(name: str, title: str = "test bound") -> Table:
         "mine", "", ["objective", "n"], [Column("test_elbo", title, "", True)],
         [Row([name, "2"], 3, 3, 0, False, found)], 0, True, "", None,
     )  # fmt: skip
+
+
+def test_one_narrow_interval_does_not_lengthen_a_column() -> None:
+    narrow, wide = (-2525.939270, 2.4e-5), (-28557.3033, 130694.7)
+    column = Column(DIFFERENCE, "", "", True)
+    rows = [
+        Row([], 3, 3, 0, False, {DIFFERENCE: Estimate(3, mean, 1.0, mean - half, mean + half)})
+        for mean, half in (narrow, wide, (-134.2, 1.0), (-130.0, 2.0), (0.016, 0.014))
+    ]
+    shown = [cell(replace(table(""), rows=rows), row, column) for row in rows]
+    assert shown == [
+        ("−2525.9", "[−2525.9, −2525.9]"),
+        ("−28557.3", "[−159252.0, 102137.4]"),
+        ("−134.2", "[−135.2, −133.2]"),
+        ("−130.0", "[−132.0, −128.0]"),
+        # Fewer decimals would round the lower end onto 0.
+        ("0.016", "[0.002, 0.030]"),
+    ]
 
 
 NASTY = r"a_b & 50% #1 {x} $y$ \cmd ~ ^ <b>|*c*`d`[e]"

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
+from statistics import median_high
 from typing import Any
 
 import pandas as pd
@@ -78,7 +79,9 @@ def answer_tables(results: Results, answers: Sequence[Answers]) -> list[Table]:
 def cell(table: Table, row: Row, column: Column) -> tuple[str, str]:
     """The text of a measure of a row, and that of its interval; empty if it has none.
 
-    A column has as many decimals as its narrowest interval justifies, so that its numbers align.
+    A column has as many decimals as the median of its intervals justifies, so that its numbers
+    align, and one run that repeats to six digits does not lengthen the others. A difference has
+    more where it would be rounded onto 0.
     """
     found = row.estimates.get(column.key)
     if found is None or not isfinite(found.mean):
@@ -86,16 +89,17 @@ def cell(table: Table, row: Row, column: Column) -> tuple[str, str]:
     digits = _decimals(table, column)
     if digits is None:
         return numbers.significant(found.mean, 3 if abs(found.mean) < 100 else 5), ""
+    if column.key == DIFFERENCE and isfinite(found.low):
+        digits = numbers.enough(digits, found.low, found.high, (0.0,))
     text = numbers.number(found.mean, digits)
     return text, numbers.interval(found.low, found.high, digits) if column.interval else ""
 
 
 def _decimals(table: Table, column: Column) -> int | None:
     """Of a column; None if it has no interval."""
-    limits = (0.0,) if column.key == DIFFERENCE else ()
     found = [row.estimates[column.key] for row in table.rows if column.key in row.estimates]
     wide = [one for one in found if isfinite(one.low) and one.low < one.high]
-    return max((numbers.decimals(one.low, one.high, limits) for one in wide), default=None)
+    return median_high(numbers.decimals(one.low, one.high) for one in wide) if wide else None
 
 
 def _table(results: Results, name: str, answers: Answers | None) -> Table:

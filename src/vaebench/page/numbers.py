@@ -24,7 +24,11 @@ def decimals(low: float | None, high: float | None, limits: Sequence[float] = ()
     if low is None or high is None or not isfinite(low) or not isfinite(high):
         return 2
     half = (high - low) / 2
-    digits = _digits(half) if half > 0 else 2
+    return enough(_digits(half) if half > 0 else 2, low, high, limits)
+
+
+def enough(digits: int, low: float, high: float, limits: Sequence[float]) -> int:
+    """So many decimals, or more where an end of the interval would be rounded onto a limit."""
     while digits < MOST and any(
         _side(round(end, digits), limit) != _side(end, limit)
         for end in (low, high)
