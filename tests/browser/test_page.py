@@ -39,6 +39,12 @@ def axe_finds(page: Page) -> list[str]:
     ]
 
 
+def figures_beside(file: Path) -> list[Path]:
+    """The images that a thin copy's page refers to. That of a whole tier needs none."""
+    folder = file.parent / "figures"
+    return [] if list(folder.glob("*.svg")) else sorted(folder.glob("*.png"))
+
+
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_loads_alone_and_anyone_can_read_it(
@@ -47,7 +53,7 @@ def test_it_loads_alone_and_anyone_can_read_it(
     with opened(browser, file, size, color_scheme=scheme) as shown:
         page = shown.page
         assert shown.complaints == []
-        assert shown.requests == []
+        assert set(shown.requests) <= {path.as_uri() for path in figures_beside(file)}
         assert overflow(page) <= 0
         assert page.locator("#curve-plot svg").is_visible()
         if scheme == "light":
@@ -86,9 +92,14 @@ def test_it_reads_without_its_script(browser: Browser, file: Path) -> None:
         assert not page.locator("#claim-search").is_visible()
 
 
-def test_moved_alone_it_keeps_its_figures(browser: Browser, file: Path, tmp_path: Path) -> None:
+def test_moved_without_its_codes_it_keeps_its_figures(
+    browser: Browser, file: Path, tmp_path: Path
+) -> None:
     alone = tmp_path / "index.html"
     shutil.copy(file, alone)
+    (tmp_path / "figures").mkdir()
+    for path in figures_beside(file):
+        shutil.copy(path, tmp_path / "figures")
     with opened(browser, alone, DESKTOP) as shown:
         page = shown.page
         loaded = "Promise.all([...document.querySelectorAll('#figures img')].map(async i => "

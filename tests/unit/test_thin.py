@@ -122,8 +122,20 @@ def test_a_thin_tier_is_whole_and_gives_its_figures_to_the_byte(
         re.findall(r'href="figures/\w+\.svg"', of.report.read_text()) for of in (layout, kept)
     ]
     assert [len(each) for each in offered] == [len(figures) - len(left), 0]
+    # The page of a whole tier has its figures in itself. That of a thin copy refers to the PNG.
+    for of, count in ((layout, 0), (kept, len(offered[0]))):
+        assert len(re.findall(r'<img src="figures/\w+\.png"', of.report.read_text())) == count
+    # Codes are shown of the first seed only.
+    shown = {path: len(path.read_bytes()) for path in kept.codes.rglob("*.js")}
+    assert all((size > 1000) == ("seed~0" in str(path)) for path, size in shown.items()), shown
 
-    imported = import_tier(kept.root, tmp_path / "results", tmp_path / "store")
+    store = tmp_path / "store"
+    imported = import_tier(kept.root, tmp_path / "results", store)
+    # Histories are packed in the copy, and whole again in the store.
+    for path in sorted((layout.root / "runs").rglob("metrics.json")):
+        copied, whole = kept.root / path.relative_to(layout.root), path.read_bytes()
+        assert len(copied.read_bytes()) < len(whole)
+        assert get_run(store, read_record(copied).run_hash).metrics == whole
     results = load_results(imported.root)
     shutil.rmtree(imported.root / "figures")
     for name in results.tier.figures:
@@ -225,7 +237,8 @@ def test_a_tier_with_images_of_people_is_published_without_any_image(
             assert all(arrays[name].size < 2 * 1797 + 1 for name in arrays)
     images = [path.read_bytes().count(b"data:image/webp") for path in published.codes.rglob("*.js")]
     assert images == [0, 0, 0, 0]
-    assert published.report.read_bytes().count(b"data:image/webp") == len(config["figures"])
+    assert b"data:image/webp" not in published.report.read_bytes()
+    assert published.report.read_bytes().count(b'<img src="figures/') == len(config["figures"])
     imported = import_tier(out, tmp_path / "results", tmp_path / "store")
     assert verify(imported).problems == []
 

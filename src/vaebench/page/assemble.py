@@ -16,12 +16,12 @@ from vaebench.data.registry import DATASETS
 from vaebench.files import write_atomically
 from vaebench.page import charts
 from vaebench.page.answer import answer_tables, cell
-from vaebench.page.bundle import vega_script
+from vaebench.page.bundle import packed_vega
 from vaebench.page.claims import Card, cards_of
 from vaebench.page.codes import PICTURES, write_codes
 from vaebench.page.copies import copies_of
 from vaebench.page.curves import METRICS, curves_of, t_quantiles
-from vaebench.page.figures import embedded_figures
+from vaebench.page.figures import figures_of_page
 from vaebench.page.runs import ShownRun, shown_runs
 from vaebench.reporting.content import content_of
 from vaebench.results.read import Results
@@ -43,7 +43,7 @@ def write_page(results: Results) -> Path:
     """Write the page of a tier from its collected runs, figures, tables and claims.
 
     The page is one file that needs no network and nothing beside it but the codes, which it loads
-    when a person asks for them. Equal results give equal bytes.
+    when a person asks for them, and in a thin copy the figures. Equal results give equal bytes.
 
     Raises:
         UserError: a figure, a table or the ledger is missing.
@@ -92,7 +92,7 @@ def write_page(results: Results) -> Path:
             cards=cards,
             counts=_counts(shown),
             power_text=POWER_TEXT.replace("*", ""),
-            figures=embedded_figures(results, content.figures, runs),
+            figures=figures_of_page(results, content.figures, runs),
             has_codes=any(has_codes.values()),
             without_codes=len(runs) - len(has_codes),
             hours=sum({run.run_hash: run.seconds for run in runs}.values()) / 3600,
@@ -100,7 +100,7 @@ def write_page(results: Results) -> Path:
             data=_json_for_html(data),
             style=Markup(_text("page.css")),
             script=Markup("\n".join(_text(f"script/{name}.js") for name in SCRIPTS)),
-            vega=Markup(vega_script()),
+            vega=packed_vega(),
         )
     )
     write_atomically(results.layout.report, page.encode())

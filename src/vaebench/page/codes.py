@@ -11,6 +11,7 @@ from scipy.special import ndtri
 from vaebench.files import write_atomically
 from vaebench.page.pictures import data_uri, sheet
 from vaebench.page.runs import ShownRun
+from vaebench.reading.thin import is_thin
 from vaebench.results.read import Results
 
 POINTS = 2000
@@ -28,14 +29,19 @@ PICTURES = {
 def write_codes(results: Results, runs: list[ShownRun]) -> dict[str, bool]:
     """Write the files of all runs, and remove those of others.
 
+    Of a thin copy, one run of each setting has what is shown, see `sharing/thin.py`. Of its other
+    runs only what claims need is left, and nothing is shown.
+
     Returns:
         For each run by its key, whether it has codes, which takes two latent dimensions. A run of
         which nothing is here to show is not in it.
     """
     has_codes, written = {}, set()
+    first = {run.key for run in first_of_settings(runs)}
     for run in runs:
         experiment, _, folder = run.facts["place"].partition("/")
-        content = codes_of(results, run)
+        is_whole = not is_thin(results.layout.run(experiment, folder) / "arrays.npz")
+        content = codes_of(results, run) if is_whole or run.key in first else {}
         if content.keys() & {*PICTURES, "points"}:
             has_codes[run.key] = "points" in content
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
@@ -46,6 +52,15 @@ def write_codes(results: Results, runs: list[ShownRun]) -> dict[str, bool]:
     for path in set(results.layout.codes.rglob("*.js")) - written:
         path.unlink()
     return has_codes
+
+
+def first_of_settings(runs: list[ShownRun]) -> list[ShownRun]:
+    """The completed run with the smallest seed of each setting of each experiment."""
+    found: dict[tuple[str, str], ShownRun] = {}
+    for run in sorted(runs, key=lambda run: run.seed):
+        if run.status == "completed":
+            found.setdefault((run.experiment, run.settings), run)
+    return list(found.values())
 
 
 def codes_of(results: Results, run: ShownRun) -> dict[str, Any]:

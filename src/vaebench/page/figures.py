@@ -1,4 +1,4 @@
-"""The figures of a tier inside its page, and what each was made from."""
+"""The figures that a page shows, and what each was made from."""
 
 import io
 from collections.abc import Sequence
@@ -17,11 +17,12 @@ from vaebench.results.read import Results
 
 
 @dataclass(frozen=True)
-class Embedded:
-    """A figure that the page holds."""
+class PageFigure:
+    """A figure of the page."""
 
     shown: ShownFigure
     uri: str
+    """The image itself, or its path from the page."""
     width: int
     height: int
     code: str
@@ -32,10 +33,14 @@ class Embedded:
     """Those that it shows."""
 
 
-def embedded_figures(
+def figures_of_page(
     results: Results, figures: Sequence[ShownFigure], runs: Sequence[ShownRun]
-) -> list[Embedded]:
-    """The figures, each with the runs that its file names."""
+) -> list[PageFigure]:
+    """The figures, each with the runs that its file names.
+
+    The page holds their images, so that it can be moved alone. In a thin copy, which has no vector
+    graphics either, it refers to the PNG files instead: each image is there once.
+    """
     found = []
     for figure in figures:
         path = results.layout.figure(figure.name, "png")
@@ -47,14 +52,15 @@ def embedded_figures(
             Image.open(io.BytesIO(content), formats=("PNG",)).verify()
             with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
                 picture = image.convert("RGB")
+        vector = results.layout.figure(figure.name, VECTOR).exists()
         found.append(
-            Embedded(
+            PageFigure(
                 shown=figure,
-                uri=smallest_uri(picture),
+                uri=smallest_uri(picture) if vector else f"figures/{path.name}",
                 width=picture.width,
                 height=picture.height,
                 code=metadata["Code"][:12],
-                vector=results.layout.figure(figure.name, VECTOR).exists(),
+                vector=vector,
                 runs=list(
                     {
                         run.run_hash: run for run in reversed(runs) if run.metrics_digest in records

@@ -10,14 +10,14 @@ import pandas as pd
 
 from vaebench.errors import UserError
 from vaebench.experiment.tier import Tier, load_tier
-from vaebench.files import digest_bytes, digest_file
+from vaebench.files import digest_file
 from vaebench.paths import Layout
 from vaebench.provenance.account import read_comment, records_digest
 from vaebench.provenance.expected import expected_files, run_folders, vector_graphics
 from vaebench.provenance.figure_metadata import figure_metadata
 from vaebench.provenance.manifest import listed_files, read_manifest
 from vaebench.provenance.sense import problems_of
-from vaebench.reading.thin import is_copy_of, is_thin
+from vaebench.reading.thin import is_copy_of, is_thin, whole_digest_of
 from vaebench.runs.attestations import Level, check_attestations
 from vaebench.runs.measurement import MeasurementRecord
 from vaebench.runs.measures import MEASURES, Measure
@@ -217,7 +217,7 @@ def _check_table(layout: Layout, records: dict[str, RunRecord]) -> Iterator[str]
         yield f"{layout.root / 'runs' / name}: {where}"
     for name in sorted(set(collected) & set(records)):
         folder = layout.root / "runs" / name
-        if digest_file(folder / "metrics.json") != collected[name]:
+        if whole_digest_of(folder / "metrics.json") != collected[name]:
             yield f"{folder / 'metrics.json'}: not the record that the table was collected from"
         if (folder / "evaluation.json").exists():
             try:
@@ -255,10 +255,7 @@ def _check_measured(
 
 def _check_figures(layout: Layout, records: dict[str, RunRecord]) -> Iterator[str]:
     """Check that each figure was drawn from the present runs of this tier."""
-    known = {
-        digest_bytes((layout.root / "runs" / name / "metrics.json").read_bytes())
-        for name in records
-    }
+    known = {whole_digest_of(layout.root / "runs" / name / "metrics.json") for name in records}
     arrays = {record.digests.arrays for record in records.values()}
     for path in sorted((layout.root / "figures").glob("*")):
         if path.suffix not in (".svg", ".png"):

@@ -40,7 +40,16 @@ def read_object(path: Path, remedy: str, limit: int = LARGEST) -> dict[str, Any]
     Raises:
         UserError: as `read_json`, or it holds something else.
     """
-    values = read_json(path, remedy, limit)
+    return parse_object(read_content(path, remedy, limit), path, remedy)
+
+
+def parse_object(content: bytes, path: Path, remedy: str) -> dict[str, Any]:
+    """As `read_object`, of a file's content.
+
+    Raises:
+        UserError: as `read_object`.
+    """
+    values = parse_json(content, path, remedy)
     if not isinstance(values, dict):
         end = f": {remedy}" if remedy else ""
         raise UserError(f"{path} holds a {type(values).__name__} where an object is expected{end}")

@@ -1,7 +1,8 @@
 """Thin copies of .npz files: some arrays are left out, and the file says which and of what.
 
 A record names the digest of the whole file. The comment of a thin copy has that digest, so that it
-still counts as the file that the record names. Its own digest is in the manifest of its tier.
+still counts as the file that the record names. Its own digest is in the manifest of its tier. Of a
+record, a thin copy is packed, see `reading/packed.py`.
 """
 
 import io
@@ -12,6 +13,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from vaebench.files import digest_bytes, digest_file
+from vaebench.reading import packed
 
 _MARK = "vaebench: thin copy of {digest} without {names}"
 # The end of an archive has 22 bytes and a comment.
@@ -46,7 +48,7 @@ def thin(content: bytes, keep: Collection[str]) -> bytes:
 def whole_digest(content: bytes) -> str:
     """The SHA-256 of a file; of a thin copy, that of the file that it is a copy of."""
     found = _END.search(content, max(0, len(content) - _LONGEST))
-    return digest_bytes(content) if found is None else found[1].decode()
+    return digest_bytes(packed.unpack(content)) if found is None else found[1].decode()
 
 
 def left_out(content: bytes) -> list[str]:
@@ -56,7 +58,9 @@ def left_out(content: bytes) -> list[str]:
 
 
 def whole_digest_of(path: Path) -> str:
-    """As `whole_digest`, of a file of any size: no more than its end is in memory."""
+    """As `whole_digest`, of a file of any size: of one with arrays, only its end is in memory."""
+    if path.suffix == ".json":
+        return whole_digest(path.read_bytes())
     found = _END.search(_end(path))
     return digest_file(path) if found is None else found[1].decode()
 

@@ -10,9 +10,9 @@ from vaebench.data.prepared import data_digest
 from vaebench.errors import UserError
 from vaebench.experiment.grid import Cell, Experiment, Run, expand
 from vaebench.experiment.tier import Tier
-from vaebench.files import digest_file, write_atomically
+from vaebench.files import write_atomically
 from vaebench.paths import DATA, Layout
-from vaebench.reading.thin import is_copy_of
+from vaebench.reading.thin import is_copy_of, whole_digest_of
 from vaebench.results.dependence import dependence_of
 from vaebench.results.equations import COLUMNS, equation_rows
 from vaebench.results.latent import checked_latent
@@ -229,7 +229,7 @@ def _row(layout: Layout, experiment: str, run: Run, record: RunRecord) -> dict[s
         "commit": record.worker.commit,
         "run_hash": record.run_hash,
         "attested": accepted_sources(record.run)[record.digests.sources].level,
-        "metrics_digest": digest_file(layout.run(experiment, run.folder) / "metrics.json"),
+        "metrics_digest": whole_digest_of(layout.run(experiment, run.folder) / "metrics.json"),
         "weights_digest": record.digests.weights,
         "arrays_digest": record.digests.arrays,
     }

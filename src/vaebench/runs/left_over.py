@@ -6,6 +6,7 @@ from pathlib import Path
 from vaebench.errors import UserError
 from vaebench.experiment.tier import Tier
 from vaebench.paths import Layout
+from vaebench.reading.packed import unpack
 from vaebench.runs.record import read_record
 from vaebench.runs.store import (
     EVALUATION,
@@ -85,7 +86,7 @@ def _keep(layout: Layout, folder: Path, store: Path) -> None:
     weights = layout.root / "weights" / folder.relative_to(layout.root / "runs")
     if not has_run(store, record.run_hash):
         content = next((path.read_bytes() for path in weights.glob("*.safetensors")), None)
-        written = (folder / "metrics.json").read_bytes()
+        written = unpack((folder / "metrics.json").read_bytes())
         put_run(store, FinishedRun(record, arrays.read_bytes(), content, written))
     kept = run_folder(store, record.run_hash)
     if (folder / EVALUATION).exists() and not kept_evaluation(store, record.run_hash).exists():

@@ -19,8 +19,9 @@ from pydantic import (
 
 from vaebench.errors import UserError
 from vaebench.experiment.settings import REGISTRIES, Name, Settings
-from vaebench.files import digest_bytes
-from vaebench.reading.text import read_object
+from vaebench.files import digest_bytes, read_content
+from vaebench.reading.packed import unpack
+from vaebench.reading.text import LARGEST, parse_object, read_object
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -322,7 +323,7 @@ def read_as(model: type[T], path: Path, remedy: str) -> T:
         UserError: it is missing, damaged or of another version. The text ends with the remedy.
     """
     try:
-        values = read_object(path, "")
+        values = parse_object(unpack(read_content(path, "", LARGEST)), path, "")
         if values.pop(CHECKSUM, None) != checksum(values):
             raise ValueError("damaged, or changed by hand: it has not the digest that it ends with")
         return model.model_validate(values)

@@ -18,6 +18,7 @@ from vaebench.progress import log
 from vaebench.provenance.manifest import read_manifest
 from vaebench.provenance.stages import code_digests
 from vaebench.provenance.verify import verify
+from vaebench.reading.packed import unpack
 from vaebench.reading.thin import is_copy_of, is_thin, whole_digest_of
 from vaebench.runs.finished import AS_IT_IS, FINISHED_ONLY, is_partial
 from vaebench.runs.record import Manifest, RunRecord, read_record
@@ -63,7 +64,8 @@ def adopt_runs(layout: Layout, store: Path) -> int:
                 continue  # A training here has all but ended.
             if not has_run(store, record.run_hash):
                 arrays = (path.parent / "arrays.npz").read_bytes()
-                put_run(store, FinishedRun(record, arrays, content, path.read_bytes()))
+                written = unpack(path.read_bytes())
+                put_run(store, FinishedRun(record, arrays, content, written))
                 new += 1
             other += _add_to_run(store, record, path.parent, content)
     if other:

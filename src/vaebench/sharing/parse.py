@@ -13,6 +13,7 @@ from vaebench.experiment.settings import Settings
 from vaebench.paths import Layout
 from vaebench.provenance.figure_metadata import figure_metadata
 from vaebench.provenance.sense import problems_of
+from vaebench.reading.packed import unpack
 from vaebench.reading.thin import left_out
 from vaebench.runs.measures import MEASURES
 from vaebench.runs.record import (
@@ -72,7 +73,7 @@ def check_contents(layout: Layout, manifest: Manifest) -> None:
 def _of_run(layout: Layout, name: str, manifest: Manifest) -> RunRecord:
     path = layout.root / name
     _check_size(path, LARGEST_RECORD)
-    check_depth(path.read_bytes(), DEEPEST, str(path))
+    check_depth(unpack(path.read_bytes()), DEEPEST, str(path))
     record = read_record(path)
     _refuse_nonsense(path, record)
     _named(lambda path: _check_arrays_of_run(path, record.run), path.with_name("arrays.npz"))

@@ -12,12 +12,13 @@ from vaebench.claims.write import write_ledger
 from vaebench.errors import UserError
 from vaebench.extras import require
 from vaebench.files import write_atomically
-from vaebench.page.runs import ShownRun, shown_runs
+from vaebench.page.runs import shown_runs
 from vaebench.paths import VECTOR, Layout
 from vaebench.provenance.manifest import write_manifest
 from vaebench.reading.arrays import arrays_of, noting
+from vaebench.reading.packed import pack
 from vaebench.reading.thin import thin
-from vaebench.results.read import Results, load_results
+from vaebench.results.read import load_results
 
 SMALL = 5_000
 """Arrays of at most so many bytes always stay."""
@@ -32,8 +33,9 @@ def thin_tier(layout: Layout, paper_values: Path, private: Sequence[str] = ()) -
 
     What is needed is found by drawing all figures and judging all claims again. The page keeps the
     codes and samples of one run of each setting, the completed one with the smallest seed. It is
-    made again, and so is the manifest. Figures stay as PNG: their vector graphics take more space,
-    and anyone can draw them again.
+    made again, and so is the manifest. Figures stay as PNG, which the page then refers to: their
+    vector graphics take more space, and anyone can draw them again. The histories in the records of
+    runs are packed, see `reading/packed.py`.
 
     Args:
         layout: a copy of a tier. Its files change.
@@ -48,7 +50,7 @@ def thin_tier(layout: Layout, paper_values: Path, private: Sequence[str] = ()) -
     require("figures")
     from vaebench.figures.draw import draw_figure
     from vaebench.page.assemble import write_page
-    from vaebench.page.codes import codes_of
+    from vaebench.page.codes import codes_of, first_of_settings
 
     results = load_results(layout.root)
     needed: dict[Path, set[str]] = defaultdict(set)
@@ -59,12 +61,14 @@ def thin_tier(layout: Layout, paper_values: Path, private: Sequence[str] = ()) -
         write_ledger(results, paper_values)
     if not private:
         with _needing(needed, "the page"):
-            for run in _shown(results):
+            for run in first_of_settings(shown_runs(results)):
                 codes_of(results, run)
     for path in sorted((layout.root / "runs").rglob("*.npz")):
         content = path.read_bytes()
         never = pictures_in(content, path) if private else set()
         write_atomically(path, thin(content, {*needed[path], *_always(path)} - never))
+    for path in sorted((layout.root / "runs").rglob("metrics.json")):
+        write_atomically(path, pack(path.read_bytes()))
     for name in results.tier.figures:
         layout.figure(name, VECTOR).unlink()
     write_page(results)
@@ -92,16 +96,6 @@ def _needing(
                 "config with another `tier:` and without it (its runs are not trained again), and "
                 "export that tier"
             )
-
-
-def _shown(results: Results) -> Iterator[ShownRun]:
-    """The completed run with the smallest seed of each setting of each experiment."""
-    completed = (run for run in shown_runs(results) if run.status == "completed")
-    seen = set()
-    for run in sorted(completed, key=lambda run: run.seed):
-        if (run.experiment, run.settings) not in seen:
-            seen.add((run.experiment, run.settings))
-            yield run
 
 
 def _always(path: Path) -> Iterator[str]:

@@ -13,8 +13,6 @@ function load(key) {
   });
 }
 
-const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-
 function pointsOf(content) {
   const steps = new Uint16Array(bytes(content.points).buffer), labels = bytes(content.labels);
   return Array.from(labels, (label, k) => ({

@@ -9,6 +9,7 @@ const element = (name, properties = {}, ...children) => {
   return made;
 };
 const isDark = matchMedia("(prefers-color-scheme: dark)");
+const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 const theme = () => (isDark.matches ? "dark" : "light");
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
