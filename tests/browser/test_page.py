@@ -274,7 +274,7 @@ def test_figures_open_in_a_dialog_and_say_what_they_were_made_from(
         sharp = file.parent / "figures" / "fig05.svg"
         own = figure.locator("img").get_attribute("src")
         large = "figures/fig05.svg" if sharp.exists() else own
-        assert dialog.locator("img").get_attribute("src") == large
+        assert str(dialog.locator("img").get_attribute("src")).endswith(str(large))
         assert axe_finds(page) == []
         page.keyboard.press("Escape")
         expect(dialog).not_to_be_visible()

@@ -1,1 +1,1 @@
-vaebenchCodes("objectives-077fea4c3fb0",{"columns":8});
+vaebenchCodes("objectives-077fea4c3fb0",{});

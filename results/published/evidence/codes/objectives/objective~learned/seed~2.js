@@ -1,1 +1,1 @@
-vaebenchCodes("objectives-4be26c893e1a",{"columns":8});
+vaebenchCodes("objectives-4be26c893e1a",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("scaling_control-7daf43f505d1",{"columns":8});
+vaebenchCodes("scaling_control-7daf43f505d1",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("scaling_control-cafc8ea264d3",{"columns":8});
+vaebenchCodes("scaling_control-cafc8ea264d3",{});

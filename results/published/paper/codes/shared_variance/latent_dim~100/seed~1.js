@@ -1,1 +1,1 @@
-vaebenchCodes("shared_variance-045cef956b4b",{"columns":8});
+vaebenchCodes("shared_variance-045cef956b4b",{});

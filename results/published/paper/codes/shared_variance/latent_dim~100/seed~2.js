@@ -1,1 +1,1 @@
-vaebenchCodes("shared_variance-bbc6972756de",{"columns":8});
+vaebenchCodes("shared_variance-bbc6972756de",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("shared_variance-173409c4089d",{"columns":8});
+vaebenchCodes("shared_variance-173409c4089d",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("shared_variance-c234fd254fa8",{"columns":8});
+vaebenchCodes("shared_variance-c234fd254fa8",{});

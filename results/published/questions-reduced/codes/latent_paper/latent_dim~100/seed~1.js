@@ -1,1 +1,1 @@
-vaebenchCodes("latent_paper-1b0a139f7afe",{"columns":8});
+vaebenchCodes("latent_paper-1b0a139f7afe",{});

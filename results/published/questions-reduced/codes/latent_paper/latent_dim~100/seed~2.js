@@ -1,1 +1,1 @@
-vaebenchCodes("latent_paper-58db142dcdf0",{"columns":8});
+vaebenchCodes("latent_paper-58db142dcdf0",{});

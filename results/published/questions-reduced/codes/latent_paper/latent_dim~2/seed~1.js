@@ -1,1 +1,1 @@
-vaebenchCodes("latent_paper-e1bd086f8c2c",{"columns":8});
+vaebenchCodes("latent_paper-e1bd086f8c2c",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("latent_paper-fde09d01f9ab",{"columns":8});
+vaebenchCodes("latent_paper-fde09d01f9ab",{});

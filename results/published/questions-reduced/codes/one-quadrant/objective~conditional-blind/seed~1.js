@@ -1,1 +1,1 @@
-vaebenchCodes("one-quadrant-804c2bdb6ec7",{"columns":8});
+vaebenchCodes("one-quadrant-804c2bdb6ec7",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("one-quadrant-d3c1b78458ec",{"columns":8});
+vaebenchCodes("one-quadrant-d3c1b78458ec",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("one-quadrant-ba0cd60dec37",{"columns":8});
+vaebenchCodes("one-quadrant-ba0cd60dec37",{});

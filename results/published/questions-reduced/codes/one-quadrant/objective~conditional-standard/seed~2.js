@@ -1,1 +1,1 @@
-vaebenchCodes("one-quadrant-cf37d86d3ab3",{"columns":8});
+vaebenchCodes("one-quadrant-cf37d86d3ab3",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("one-quadrant-60f8e76c8134",{"columns":8});
+vaebenchCodes("one-quadrant-60f8e76c8134",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("one-quadrant-e21bedca306f",{"columns":8});
+vaebenchCodes("one-quadrant-e21bedca306f",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("one-quadrant-09bffa46e178",{"columns":8});
+vaebenchCodes("one-quadrant-09bffa46e178",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("three-quadrants-98645659a0b9",{"columns":8});
+vaebenchCodes("three-quadrants-98645659a0b9",{});

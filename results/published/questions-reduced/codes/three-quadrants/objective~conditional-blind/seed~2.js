@@ -1,1 +1,1 @@
-vaebenchCodes("three-quadrants-6bb0a847db63",{"columns":8});
+vaebenchCodes("three-quadrants-6bb0a847db63",{});

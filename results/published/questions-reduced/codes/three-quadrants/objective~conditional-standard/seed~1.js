@@ -1,1 +1,1 @@
-vaebenchCodes("three-quadrants-3af0a553a489",{"columns":8});
+vaebenchCodes("three-quadrants-3af0a553a489",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("three-quadrants-187f043826d1",{"columns":8});
+vaebenchCodes("three-quadrants-187f043826d1",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("three-quadrants-6aa580a58ac6",{"columns":8});
+vaebenchCodes("three-quadrants-6aa580a58ac6",{});

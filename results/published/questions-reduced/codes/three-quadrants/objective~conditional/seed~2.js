@@ -1,1 +1,1 @@
-vaebenchCodes("three-quadrants-0faddb3af6f6",{"columns":8});
+vaebenchCodes("three-quadrants-0faddb3af6f6",{});

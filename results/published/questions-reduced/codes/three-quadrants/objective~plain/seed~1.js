@@ -1,1 +1,1 @@
-vaebenchCodes("three-quadrants-f45e171ac600",{"columns":8});
+vaebenchCodes("three-quadrants-f45e171ac600",{});

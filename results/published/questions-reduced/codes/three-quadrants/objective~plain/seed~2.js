@@ -1,1 +1,1 @@
-vaebenchCodes("three-quadrants-04ec6fcad63e",{"columns":8});
+vaebenchCodes("three-quadrants-04ec6fcad63e",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("two-quadrants-b56b5a12a20d",{"columns":8});
+vaebenchCodes("two-quadrants-b56b5a12a20d",{});

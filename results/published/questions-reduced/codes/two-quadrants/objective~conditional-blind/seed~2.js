@@ -1,1 +1,1 @@
-vaebenchCodes("two-quadrants-e1aff727d8a7",{"columns":8});
+vaebenchCodes("two-quadrants-e1aff727d8a7",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("two-quadrants-8b71324c3dc1",{"columns":8});
+vaebenchCodes("two-quadrants-8b71324c3dc1",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("two-quadrants-6474e297ae63",{"columns":8});
+vaebenchCodes("two-quadrants-6474e297ae63",{});

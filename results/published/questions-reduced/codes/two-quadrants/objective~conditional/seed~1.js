@@ -1,1 +1,1 @@
-vaebenchCodes("two-quadrants-9158e64b5d38",{"columns":8});
+vaebenchCodes("two-quadrants-9158e64b5d38",{});

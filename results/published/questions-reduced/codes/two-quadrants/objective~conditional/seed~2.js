@@ -1,1 +1,1 @@
-vaebenchCodes("two-quadrants-81c77637431f",{"columns":8});
+vaebenchCodes("two-quadrants-81c77637431f",{});

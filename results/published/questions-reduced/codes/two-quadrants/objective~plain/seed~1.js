@@ -1,1 +1,1 @@
-vaebenchCodes("two-quadrants-431a1a71a523",{"columns":8});
+vaebenchCodes("two-quadrants-431a1a71a523",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("two-quadrants-4d0ec9f720eb",{"columns":8});
+vaebenchCodes("two-quadrants-4d0ec9f720eb",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("evidence-e7209676df39",{"columns":8});
+vaebenchCodes("evidence-e7209676df39",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("evidence-3cd466a95ac1",{"columns":8});
+vaebenchCodes("evidence-3cd466a95ac1",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("evidence-73f8862daaec",{"columns":8});
+vaebenchCodes("evidence-73f8862daaec",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("evidence-06ca7f946c4d",{"columns":8});
+vaebenchCodes("evidence-06ca7f946c4d",{});

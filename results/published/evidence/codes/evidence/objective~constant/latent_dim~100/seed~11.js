@@ -1,1 +1,1 @@
-vaebenchCodes("evidence-3576003af1fe",{"columns":8});
+vaebenchCodes("evidence-3576003af1fe",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("evidence-22d32ca15aec",{"columns":8});
+vaebenchCodes("evidence-22d32ca15aec",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("evidence-b61449ffed52",{"columns":8});
+vaebenchCodes("evidence-b61449ffed52",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("evidence-8ef58f1e19ad",{"columns":8});
+vaebenchCodes("evidence-8ef58f1e19ad",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("posterior_variance-b61449ffed52",{"columns":8});
+vaebenchCodes("posterior_variance-b61449ffed52",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("baggins_information-fea3efcfc516",{"columns":8});
+vaebenchCodes("baggins_information-fea3efcfc516",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("baggins_scale-5c9fe846865c",{"columns":8});
+vaebenchCodes("baggins_scale-5c9fe846865c",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("baggins_scale-759e563e0cba",{"columns":8});
+vaebenchCodes("baggins_scale-759e563e0cba",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("baggins_scale-4b6664074436",{"columns":8});
+vaebenchCodes("baggins_scale-4b6664074436",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("baggins_scale-d27bf261f463",{"columns":8});
+vaebenchCodes("baggins_scale-d27bf261f463",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("baggins_scale-cccf4a0cdc69",{"columns":8});
+vaebenchCodes("baggins_scale-cccf4a0cdc69",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("baggins_scale-c39e059a4568",{"columns":8});
+vaebenchCodes("baggins_scale-c39e059a4568",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("baggins_scale-cac49c17ddd0",{"columns":8});
+vaebenchCodes("baggins_scale-cac49c17ddd0",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("baggins_scale-aa25de215ec2",{"columns":8});
+vaebenchCodes("baggins_scale-aa25de215ec2",{});

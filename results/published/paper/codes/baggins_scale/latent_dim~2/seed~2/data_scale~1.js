@@ -1,1 +1,1 @@
-vaebenchCodes("baggins_scale-419bc7c7f233",{"columns":8});
+vaebenchCodes("baggins_scale-419bc7c7f233",{});

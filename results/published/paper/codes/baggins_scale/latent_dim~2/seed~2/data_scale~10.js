@@ -1,1 +1,1 @@
-vaebenchCodes("baggins_scale-71facab67113",{"columns":8});
+vaebenchCodes("baggins_scale-71facab67113",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("baggins_scale-4322321c1e12",{"columns":8});
+vaebenchCodes("baggins_scale-4322321c1e12",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("constant_variance-9ddaf17f2d21",{"columns":8});
+vaebenchCodes("constant_variance-9ddaf17f2d21",{});

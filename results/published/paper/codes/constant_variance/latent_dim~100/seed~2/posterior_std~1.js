@@ -1,1 +1,1 @@
-vaebenchCodes("constant_variance-6d9140624ba2",{"columns":8});
+vaebenchCodes("constant_variance-6d9140624ba2",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("latent_scaling-69a28c66c5a2",{"columns":8});
+vaebenchCodes("latent_scaling-69a28c66c5a2",{});

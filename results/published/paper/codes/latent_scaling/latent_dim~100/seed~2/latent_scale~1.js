@@ -1,1 +1,1 @@
-vaebenchCodes("latent_scaling-9d31e0f8b5b6",{"columns":8});
+vaebenchCodes("latent_scaling-9d31e0f8b5b6",{});

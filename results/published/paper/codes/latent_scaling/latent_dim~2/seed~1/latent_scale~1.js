@@ -1,1 +1,1 @@
-vaebenchCodes("latent_scaling-168f339f283b",{"columns":8});
+vaebenchCodes("latent_scaling-168f339f283b",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("latent_scaling-f103088de92a",{"columns":8});
+vaebenchCodes("latent_scaling-f103088de92a",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("posterior_variance-9ddaf17f2d21",{"columns":8});
+vaebenchCodes("posterior_variance-9ddaf17f2d21",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("posterior_variance-3194ae643963",{"columns":8});
+vaebenchCodes("posterior_variance-3194ae643963",{});

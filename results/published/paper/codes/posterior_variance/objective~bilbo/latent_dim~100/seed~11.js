@@ -1,1 +1,1 @@
-vaebenchCodes("posterior_variance-e7209676df39",{"columns":8});
+vaebenchCodes("posterior_variance-e7209676df39",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("posterior_variance-3cd466a95ac1",{"columns":8});
+vaebenchCodes("posterior_variance-3cd466a95ac1",{});

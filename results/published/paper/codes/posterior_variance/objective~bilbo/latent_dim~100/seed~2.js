@@ -1,1 +1,1 @@
-vaebenchCodes("posterior_variance-6d9140624ba2",{"columns":8});
+vaebenchCodes("posterior_variance-6d9140624ba2",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("posterior_variance-ba822908feaf",{"columns":8});
+vaebenchCodes("posterior_variance-ba822908feaf",{});

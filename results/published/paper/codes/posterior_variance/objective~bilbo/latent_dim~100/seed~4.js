@@ -1,1 +1,1 @@
-vaebenchCodes("posterior_variance-b036f7dc5215",{"columns":8});
+vaebenchCodes("posterior_variance-b036f7dc5215",{});

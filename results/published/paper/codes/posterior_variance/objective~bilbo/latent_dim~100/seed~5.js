@@ -1,1 +1,1 @@
-vaebenchCodes("posterior_variance-50b0f04791a4",{"columns":8});
+vaebenchCodes("posterior_variance-50b0f04791a4",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("posterior_variance-4ba617b9276b",{"columns":8});
+vaebenchCodes("posterior_variance-4ba617b9276b",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("posterior_variance-bea3c2d84fc0",{"columns":8});
+vaebenchCodes("posterior_variance-bea3c2d84fc0",{});

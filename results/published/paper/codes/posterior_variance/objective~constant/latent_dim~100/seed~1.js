@@ -1,1 +1,1 @@
-vaebenchCodes("posterior_variance-dd710eaac672",{"columns":8});
+vaebenchCodes("posterior_variance-dd710eaac672",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("posterior_variance-3576003af1fe",{"columns":8});
+vaebenchCodes("posterior_variance-3576003af1fe",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("posterior_variance-22d32ca15aec",{"columns":8});
+vaebenchCodes("posterior_variance-22d32ca15aec",{});

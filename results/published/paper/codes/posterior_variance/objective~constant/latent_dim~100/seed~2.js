@@ -1,1 +1,1 @@
-vaebenchCodes("posterior_variance-460661baf68e",{"columns":8});
+vaebenchCodes("posterior_variance-460661baf68e",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("posterior_variance-e5c6a0b7a47e",{"columns":8});
+vaebenchCodes("posterior_variance-e5c6a0b7a47e",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("posterior_variance-64b12f730f03",{"columns":8});
+vaebenchCodes("posterior_variance-64b12f730f03",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("posterior_variance-69a28c66c5a2",{"columns":8});
+vaebenchCodes("posterior_variance-69a28c66c5a2",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("posterior_variance-e06aa820aa2d",{"columns":8});
+vaebenchCodes("posterior_variance-e06aa820aa2d",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("posterior_variance-8ef58f1e19ad",{"columns":8});
+vaebenchCodes("posterior_variance-8ef58f1e19ad",{});

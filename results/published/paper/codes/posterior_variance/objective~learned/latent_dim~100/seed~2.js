@@ -1,1 +1,1 @@
-vaebenchCodes("posterior_variance-9d31e0f8b5b6",{"columns":8});
+vaebenchCodes("posterior_variance-9d31e0f8b5b6",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("posterior_variance-696cd3f7e6d0",{"columns":8});
+vaebenchCodes("posterior_variance-696cd3f7e6d0",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("posterior_variance-b8268eb47a3a",{"columns":8});
+vaebenchCodes("posterior_variance-b8268eb47a3a",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("posterior_variance-a7af55b28189",{"columns":8});
+vaebenchCodes("posterior_variance-a7af55b28189",{});

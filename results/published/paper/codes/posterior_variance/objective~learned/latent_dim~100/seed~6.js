@@ -1,1 +1,1 @@
-vaebenchCodes("posterior_variance-f1d10bd7e0d7",{"columns":8});
+vaebenchCodes("posterior_variance-f1d10bd7e0d7",{});

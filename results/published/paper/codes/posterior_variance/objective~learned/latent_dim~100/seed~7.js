@@ -1,1 +1,1 @@
-vaebenchCodes("posterior_variance-078bfa296d96",{"columns":8});
+vaebenchCodes("posterior_variance-078bfa296d96",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("posterior_variance-fad46ab8173e",{"columns":8});
+vaebenchCodes("posterior_variance-fad46ab8173e",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("posterior_variance-e9009dfdb329",{"columns":8});
+vaebenchCodes("posterior_variance-e9009dfdb329",{});

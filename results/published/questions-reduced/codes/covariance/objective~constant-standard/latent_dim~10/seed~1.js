@@ -1,1 +1,1 @@
-vaebenchCodes("covariance-cadc31ff6ae6",{"columns":8});
+vaebenchCodes("covariance-cadc31ff6ae6",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("covariance-538f407362a1",{"columns":8});
+vaebenchCodes("covariance-538f407362a1",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("covariance-c270d75ca57b",{"columns":8});
+vaebenchCodes("covariance-c270d75ca57b",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("covariance-ef4807ea51f4",{"columns":8});
+vaebenchCodes("covariance-ef4807ea51f4",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("covariance-ca607ffa70ae",{"columns":8});
+vaebenchCodes("covariance-ca607ffa70ae",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("covariance-079fb8e8fb68",{"columns":8});
+vaebenchCodes("covariance-079fb8e8fb68",{});

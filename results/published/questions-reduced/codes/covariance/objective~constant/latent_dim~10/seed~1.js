@@ -1,1 +1,1 @@
-vaebenchCodes("covariance-b87eb8209441",{"columns":8});
+vaebenchCodes("covariance-b87eb8209441",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("covariance-47ad1d7568bc",{"columns":8});
+vaebenchCodes("covariance-47ad1d7568bc",{});

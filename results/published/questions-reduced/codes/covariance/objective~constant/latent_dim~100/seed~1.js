@@ -1,1 +1,1 @@
-vaebenchCodes("covariance-272f2e73c33e",{"columns":8});
+vaebenchCodes("covariance-272f2e73c33e",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("covariance-47269d1f53fb",{"columns":8});
+vaebenchCodes("covariance-47269d1f53fb",{});

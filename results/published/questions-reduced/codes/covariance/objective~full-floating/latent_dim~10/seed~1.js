@@ -1,1 +1,1 @@
-vaebenchCodes("covariance-0389b7b6b565",{"columns":8});
+vaebenchCodes("covariance-0389b7b6b565",{});

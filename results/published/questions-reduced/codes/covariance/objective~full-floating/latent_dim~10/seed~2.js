@@ -1,1 +1,1 @@
-vaebenchCodes("covariance-374cf6cb1184",{"columns":8});
+vaebenchCodes("covariance-374cf6cb1184",{});

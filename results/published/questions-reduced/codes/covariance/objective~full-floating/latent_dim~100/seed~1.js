@@ -1,1 +1,1 @@
-vaebenchCodes("covariance-3648d31889ce",{"columns":8});
+vaebenchCodes("covariance-3648d31889ce",{});

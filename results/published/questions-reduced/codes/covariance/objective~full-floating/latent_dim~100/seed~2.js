@@ -1,1 +1,1 @@
-vaebenchCodes("covariance-b53044800478",{"columns":8});
+vaebenchCodes("covariance-b53044800478",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("covariance-476d5c9a4a7e",{"columns":8});
+vaebenchCodes("covariance-476d5c9a4a7e",{});

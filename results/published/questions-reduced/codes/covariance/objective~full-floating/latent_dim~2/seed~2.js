@@ -1,1 +1,1 @@
-vaebenchCodes("covariance-3284609f9f84",{"columns":8});
+vaebenchCodes("covariance-3284609f9f84",{});

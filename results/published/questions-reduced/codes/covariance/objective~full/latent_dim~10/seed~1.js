@@ -1,1 +1,1 @@
-vaebenchCodes("covariance-898d898f0954",{"columns":8});
+vaebenchCodes("covariance-898d898f0954",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("covariance-763e2b8c48c8",{"columns":8});
+vaebenchCodes("covariance-763e2b8c48c8",{});

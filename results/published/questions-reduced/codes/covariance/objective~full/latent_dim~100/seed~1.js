@@ -1,1 +1,1 @@
-vaebenchCodes("covariance-4d4cd0a0307f",{"columns":8});
+vaebenchCodes("covariance-4d4cd0a0307f",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("covariance-5ddbb26a837c",{"columns":8});
+vaebenchCodes("covariance-5ddbb26a837c",{});

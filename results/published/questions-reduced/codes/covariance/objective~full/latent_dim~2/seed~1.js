@@ -1,1 +1,1 @@
-vaebenchCodes("covariance-5883f32c6a2a",{"columns":8});
+vaebenchCodes("covariance-5883f32c6a2a",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("covariance-b2ec27c06326",{"columns":8});
+vaebenchCodes("covariance-b2ec27c06326",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("covariance-cffe245c6f34",{"columns":8});
+vaebenchCodes("covariance-cffe245c6f34",{});

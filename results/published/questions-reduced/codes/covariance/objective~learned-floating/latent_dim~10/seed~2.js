@@ -1,1 +1,1 @@
-vaebenchCodes("covariance-ecc3ff9fd4df",{"columns":8});
+vaebenchCodes("covariance-ecc3ff9fd4df",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("covariance-7a0830c835bd",{"columns":8});
+vaebenchCodes("covariance-7a0830c835bd",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("covariance-ffcd1a63d61c",{"columns":8});
+vaebenchCodes("covariance-ffcd1a63d61c",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("covariance-1b0a139f7afe",{"columns":8});
+vaebenchCodes("covariance-1b0a139f7afe",{});

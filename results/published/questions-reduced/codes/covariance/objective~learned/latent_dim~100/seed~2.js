@@ -1,1 +1,1 @@
-vaebenchCodes("covariance-58db142dcdf0",{"columns":8});
+vaebenchCodes("covariance-58db142dcdf0",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("covariance-1c22307540f5",{"columns":8});
+vaebenchCodes("covariance-1c22307540f5",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("covariance-ff66905b9735",{"columns":8});
+vaebenchCodes("covariance-ff66905b9735",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("covariance-7b05bf4cb707",{"columns":8});
+vaebenchCodes("covariance-7b05bf4cb707",{});

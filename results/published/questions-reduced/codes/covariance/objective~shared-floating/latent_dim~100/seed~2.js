@@ -1,1 +1,1 @@
-vaebenchCodes("covariance-fd8df13008db",{"columns":8});
+vaebenchCodes("covariance-fd8df13008db",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("covariance-46546a7926b1",{"columns":8});
+vaebenchCodes("covariance-46546a7926b1",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("covariance-4c19bc3f93e5",{"columns":8});
+vaebenchCodes("covariance-4c19bc3f93e5",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("covariance-c82e22d6a51a",{"columns":8});
+vaebenchCodes("covariance-c82e22d6a51a",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("covariance-3390e6c8fa7a",{"columns":8});
+vaebenchCodes("covariance-3390e6c8fa7a",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("posterior_variance-1b0a139f7afe",{"columns":8});
+vaebenchCodes("posterior_variance-1b0a139f7afe",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("posterior_variance-58db142dcdf0",{"columns":8});
+vaebenchCodes("posterior_variance-58db142dcdf0",{});

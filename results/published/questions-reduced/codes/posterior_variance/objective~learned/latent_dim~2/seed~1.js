@@ -1,1 +1,1 @@
-vaebenchCodes("posterior_variance-e1bd086f8c2c",{"columns":8});
+vaebenchCodes("posterior_variance-e1bd086f8c2c",{});

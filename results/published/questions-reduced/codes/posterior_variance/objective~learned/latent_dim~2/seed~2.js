@@ -1,1 +1,1 @@
-vaebenchCodes("posterior_variance-fde09d01f9ab",{"columns":8});
+vaebenchCodes("posterior_variance-fde09d01f9ab",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("posterior_variance-dbe45f7d9ad5",{"columns":8});
+vaebenchCodes("posterior_variance-dbe45f7d9ad5",{});

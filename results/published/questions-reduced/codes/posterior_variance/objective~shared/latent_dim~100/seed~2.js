@@ -1,1 +1,1 @@
-vaebenchCodes("posterior_variance-b24fba0aacde",{"columns":8});
+vaebenchCodes("posterior_variance-b24fba0aacde",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("posterior_variance-c82e22d6a51a",{"columns":8});
+vaebenchCodes("posterior_variance-c82e22d6a51a",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("posterior_variance-3390e6c8fa7a",{"columns":8});
+vaebenchCodes("posterior_variance-3390e6c8fa7a",{});

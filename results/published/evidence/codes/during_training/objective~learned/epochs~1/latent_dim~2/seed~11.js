@@ -1,1 +1,1 @@
-vaebenchCodes("during_training-b7a89bf7394f",{"columns":8});
+vaebenchCodes("during_training-b7a89bf7394f",{});

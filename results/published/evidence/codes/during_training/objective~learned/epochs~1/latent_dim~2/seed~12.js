@@ -1,1 +1,1 @@
-vaebenchCodes("during_training-05bc4d18388f",{"columns":8});
+vaebenchCodes("during_training-05bc4d18388f",{});

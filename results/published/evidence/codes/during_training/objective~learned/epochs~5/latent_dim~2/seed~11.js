@@ -1,1 +1,1 @@
-vaebenchCodes("during_training-6cfed866d3d7",{"columns":8});
+vaebenchCodes("during_training-6cfed866d3d7",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("during_training-0d780441d55a",{"columns":8});
+vaebenchCodes("during_training-0d780441d55a",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("gaussian_scale-a56c00d1f410",{"columns":8});
+vaebenchCodes("gaussian_scale-a56c00d1f410",{});

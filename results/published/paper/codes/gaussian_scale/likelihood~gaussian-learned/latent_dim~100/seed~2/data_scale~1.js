@@ -1,1 +1,1 @@
-vaebenchCodes("gaussian_scale-f6ae8450116b",{"columns":8});
+vaebenchCodes("gaussian_scale-f6ae8450116b",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("gaussian_scale-0c346247aafd",{"columns":8});
+vaebenchCodes("gaussian_scale-0c346247aafd",{});

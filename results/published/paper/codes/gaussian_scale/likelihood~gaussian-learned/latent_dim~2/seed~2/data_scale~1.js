@@ -1,1 +1,1 @@
-vaebenchCodes("gaussian_scale-0557b0e149a6",{"columns":8});
+vaebenchCodes("gaussian_scale-0557b0e149a6",{});

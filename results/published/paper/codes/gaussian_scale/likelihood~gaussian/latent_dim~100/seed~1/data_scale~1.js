@@ -1,1 +1,1 @@
-vaebenchCodes("gaussian_scale-23ca146625b5",{"columns":8});
+vaebenchCodes("gaussian_scale-23ca146625b5",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("gaussian_scale-9877615750e3",{"columns":8});
+vaebenchCodes("gaussian_scale-9877615750e3",{});

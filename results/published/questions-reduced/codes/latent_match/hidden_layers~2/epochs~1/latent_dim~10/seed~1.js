@@ -1,1 +1,1 @@
-vaebenchCodes("latent_match-5646a7003593",{"columns":8});
+vaebenchCodes("latent_match-5646a7003593",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("latent_match-5d45264ef9bc",{"columns":8});
+vaebenchCodes("latent_match-5d45264ef9bc",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("latent_match-a5c15606031c",{"columns":8});
+vaebenchCodes("latent_match-a5c15606031c",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("latent_match-920662df7aaa",{"columns":8});
+vaebenchCodes("latent_match-920662df7aaa",{});

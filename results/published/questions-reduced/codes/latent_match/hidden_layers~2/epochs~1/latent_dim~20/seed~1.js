@@ -1,1 +1,1 @@
-vaebenchCodes("latent_match-394958789775",{"columns":8});
+vaebenchCodes("latent_match-394958789775",{});

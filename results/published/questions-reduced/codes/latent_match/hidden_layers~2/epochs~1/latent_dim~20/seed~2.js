@@ -1,1 +1,1 @@
-vaebenchCodes("latent_match-2b4c116104a9",{"columns":8});
+vaebenchCodes("latent_match-2b4c116104a9",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("latent_match-1f0093b3d11f",{"columns":8});
+vaebenchCodes("latent_match-1f0093b3d11f",{});

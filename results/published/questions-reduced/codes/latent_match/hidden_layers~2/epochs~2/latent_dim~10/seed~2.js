@@ -1,1 +1,1 @@
-vaebenchCodes("latent_match-0a9b2cec2fa2",{"columns":8});
+vaebenchCodes("latent_match-0a9b2cec2fa2",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("latent_match-b86746722466",{"columns":8});
+vaebenchCodes("latent_match-b86746722466",{});

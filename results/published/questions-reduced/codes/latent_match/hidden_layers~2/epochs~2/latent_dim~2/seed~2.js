@@ -1,1 +1,1 @@
-vaebenchCodes("latent_match-89e8bd9e8d1b",{"columns":8});
+vaebenchCodes("latent_match-89e8bd9e8d1b",{});

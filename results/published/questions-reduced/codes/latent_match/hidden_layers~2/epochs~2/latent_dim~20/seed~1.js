@@ -1,1 +1,1 @@
-vaebenchCodes("latent_match-cf9eea7b4168",{"columns":8});
+vaebenchCodes("latent_match-cf9eea7b4168",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("latent_match-cc8979afdce1",{"columns":8});
+vaebenchCodes("latent_match-cc8979afdce1",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("latent_match-0fa7122e2b45",{"columns":8});
+vaebenchCodes("latent_match-0fa7122e2b45",{});

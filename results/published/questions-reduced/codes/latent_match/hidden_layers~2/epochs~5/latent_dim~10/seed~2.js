@@ -1,1 +1,1 @@
-vaebenchCodes("latent_match-777fa2b9c732",{"columns":8});
+vaebenchCodes("latent_match-777fa2b9c732",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("latent_match-99fd0c33c9e0",{"columns":8});
+vaebenchCodes("latent_match-99fd0c33c9e0",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("latent_match-df3991eac248",{"columns":8});
+vaebenchCodes("latent_match-df3991eac248",{});

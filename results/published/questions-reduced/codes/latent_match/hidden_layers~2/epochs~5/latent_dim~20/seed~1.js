@@ -1,1 +1,1 @@
-vaebenchCodes("latent_match-b12ad51eabb4",{"columns":8});
+vaebenchCodes("latent_match-b12ad51eabb4",{});

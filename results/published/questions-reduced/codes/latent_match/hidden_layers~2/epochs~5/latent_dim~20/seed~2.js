@@ -1,1 +1,1 @@
-vaebenchCodes("latent_match-dfe965c2e275",{"columns":8});
+vaebenchCodes("latent_match-dfe965c2e275",{});

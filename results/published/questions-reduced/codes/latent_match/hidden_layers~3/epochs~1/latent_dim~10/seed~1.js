@@ -1,1 +1,1 @@
-vaebenchCodes("latent_match-8573901dc146",{"columns":8});
+vaebenchCodes("latent_match-8573901dc146",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("latent_match-3c0efc1d9564",{"columns":8});
+vaebenchCodes("latent_match-3c0efc1d9564",{});

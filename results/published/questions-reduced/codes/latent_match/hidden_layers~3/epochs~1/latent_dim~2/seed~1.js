@@ -1,1 +1,1 @@
-vaebenchCodes("latent_match-f1300e433c53",{"columns":8});
+vaebenchCodes("latent_match-f1300e433c53",{});

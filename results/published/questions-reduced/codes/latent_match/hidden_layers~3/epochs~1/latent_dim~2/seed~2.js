@@ -1,1 +1,1 @@
-vaebenchCodes("latent_match-d8779f76fcad",{"columns":8});
+vaebenchCodes("latent_match-d8779f76fcad",{});

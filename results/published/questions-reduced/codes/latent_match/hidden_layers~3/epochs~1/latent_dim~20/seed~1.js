@@ -1,1 +1,1 @@
-vaebenchCodes("latent_match-e2f41857bd67",{"columns":8});
+vaebenchCodes("latent_match-e2f41857bd67",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("latent_match-897664279b49",{"columns":8});
+vaebenchCodes("latent_match-897664279b49",{});

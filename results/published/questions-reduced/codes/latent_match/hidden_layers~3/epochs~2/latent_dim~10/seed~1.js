@@ -1,1 +1,1 @@
-vaebenchCodes("latent_match-91a24c6feec2",{"columns":8});
+vaebenchCodes("latent_match-91a24c6feec2",{});

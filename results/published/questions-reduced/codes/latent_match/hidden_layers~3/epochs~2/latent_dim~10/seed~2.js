@@ -1,1 +1,1 @@
-vaebenchCodes("latent_match-4e25530b5b9b",{"columns":8});
+vaebenchCodes("latent_match-4e25530b5b9b",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("latent_match-7d38b29d8180",{"columns":8});
+vaebenchCodes("latent_match-7d38b29d8180",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("latent_match-5b5fa286668e",{"columns":8});
+vaebenchCodes("latent_match-5b5fa286668e",{});

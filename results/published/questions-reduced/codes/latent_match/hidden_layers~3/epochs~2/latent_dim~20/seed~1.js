@@ -1,1 +1,1 @@
-vaebenchCodes("latent_match-512dc5f0ea11",{"columns":8});
+vaebenchCodes("latent_match-512dc5f0ea11",{});

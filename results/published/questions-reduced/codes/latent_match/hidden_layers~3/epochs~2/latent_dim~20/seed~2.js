@@ -1,1 +1,1 @@
-vaebenchCodes("latent_match-3c1cf5b029e8",{"columns":8});
+vaebenchCodes("latent_match-3c1cf5b029e8",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("latent_match-0cfabacd0f41",{"columns":8});
+vaebenchCodes("latent_match-0cfabacd0f41",{});

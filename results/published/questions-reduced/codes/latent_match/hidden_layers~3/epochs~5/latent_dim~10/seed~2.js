@@ -1,1 +1,1 @@
-vaebenchCodes("latent_match-05b46b633f80",{"columns":8});
+vaebenchCodes("latent_match-05b46b633f80",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("latent_match-f56443ce7aa6",{"columns":8});
+vaebenchCodes("latent_match-f56443ce7aa6",{});

@@ -1,1 +1,1 @@
-vaebenchCodes("latent_match-a976d9b6e10b",{"columns":8});
+vaebenchCodes("latent_match-a976d9b6e10b",{});

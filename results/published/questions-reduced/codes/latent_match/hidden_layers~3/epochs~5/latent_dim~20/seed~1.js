@@ -1,1 +1,1 @@
-vaebenchCodes("latent_match-f426c151f5c0",{"columns":8});
+vaebenchCodes("latent_match-f426c151f5c0",{});

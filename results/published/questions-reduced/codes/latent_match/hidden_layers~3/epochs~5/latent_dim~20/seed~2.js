@@ -1,1 +1,1 @@
-vaebenchCodes("latent_match-05c146591836",{"columns":8});
+vaebenchCodes("latent_match-05c146591836",{});
