@@ -23,6 +23,7 @@ from vaebench.page.assemble import write_page
 from vaebench.paths import Layout
 from vaebench.quality import classifier as classifiers
 from vaebench.quality.evaluate import EvaluationTarget, evaluate_runs, make_classifier
+from vaebench.reporting.faces import write_faces
 from vaebench.reporting.tables import write_tables
 from vaebench.results.collect import collect
 from vaebench.results.read import load_results
@@ -101,6 +102,7 @@ def test_every_figure_table_and_claim_of_the_reduced_grid(
         groups = len(results.of(experiment.name)) // 2
         assert len(lines) == 2 + groups + 2  # its last line says what made it
         assert ("KID" in lines[0]) == experiment.sample_quality
+    _faces_in_words(tier, layout, tmp_path / "celeba.md")
     for line in write_ledger(results, PAPER_VALUES):
         # The paper's numbers are of MNIST, two seeds have no spread and no correlation, and hardly
         # trained codes may collapse.
@@ -118,6 +120,26 @@ def test_every_figure_table_and_claim_of_the_reduced_grid(
     assert page.count('<figure id="fig') == len(tier.figures)
     assert "fluctuates up and down" in page
     _stale_measures_are_refused(tier, layout)
+
+
+def _faces_in_words(tier: Tier, layout: Layout, page: Path) -> None:
+    """The page on CelebA has a line for each method, with means of the runs' own numbers."""
+    assert write_faces(tier, layout, page) == [page]
+    assert write_faces(tier, layout, page) == []
+    runs = load_results(layout.root).of("celeba")
+    lines = [line.split(" | ") for line in page.read_text().splitlines() if "posterior_std" in line]
+    assert len(lines) == 6
+    for line in lines:
+        objective, std = line[0].removeprefix("| ").split(", posterior_std ")
+        own = runs[(runs["objective"] == objective) & (runs["posterior_std"] == float(std))]
+        assert line[1] == "2"
+        for column, cell in (("test_elbo", line[2]), ("fitted_prior_trace", line[6])):
+            mean = cell.split(" [")[0].replace("−", "-")
+            rounded = 0.51 * 10.0 ** -len(mean.partition(".")[2])
+            assert float(mean) == pytest.approx(own[column].mean(), abs=rounded), column
+    assert f"![Bounds and spreads of the CelebA runs]({layout.figure('fig_faces', 'png')}" in (
+        page.read_text().replace("](", f"]({page.parent}/")
+    )
 
 
 def _weights_are_checked(targets: list[EvaluationTarget], layout: Layout, root: Path) -> None:

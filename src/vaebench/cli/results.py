@@ -23,7 +23,8 @@ CONTROLS = "controls"
 QUESTIONS = "questions"
 EVIDENCE = "evidence"
 PEERS = "peers"
-"""The tier whose page `pages` writes beside that of the published one."""
+FACES = "celeba-10k-numbers"
+"""The tiers whose pages `pages` writes beside that of the published one."""
 PaperValuesOption = Annotated[Path, typer.Option(help="The paper's numbers and claims.")]
 
 
@@ -245,12 +246,13 @@ def pages(
     """Write docs/results.md and the README's part on results from a published tier.
 
     It also writes docs/reading.md, and docs/controls.md, docs/questions.md,
-    docs/evidence_results.md and docs/ranking.md, if the configs of their tiers are there, from
-    what is published of them. Reduced runs of the questions are shown until the whole ones are
-    published.
+    docs/evidence_results.md, docs/ranking.md and docs/celeba.md, if the configs of their tiers are
+    there, from what is published of them. Reduced runs of the questions are shown until the whole
+    ones are published.
     """
     from vaebench.reporting.controls import write_controls
     from vaebench.reporting.evidence import write_evidence
+    from vaebench.reporting.faces import write_faces
     from vaebench.reporting.published import write_pages
     from vaebench.reporting.questions import write_questions
     from vaebench.reporting.ranking import write_ranking
@@ -269,6 +271,7 @@ def pages(
         (_shown_questions(), "questions", write_questions),
         (EVIDENCE, "evidence_results", write_evidence),
         (PEERS, "ranking", write_ranking),
+        (FACES, "celeba", write_faces),
     ):
         if (config := find_tier(name)).exists():
             layout = Layout(PUBLISHED.with_name(name))

@@ -1,6 +1,5 @@
 """docs/ranking.md: objectives ranked by evidence, on each dataset of the tier `peers`."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,14 +7,14 @@ import pandas as pd
 
 from vaebench.claims.paper import own_claims
 from vaebench.experiment.grid import Experiment
-from vaebench.experiment.settings import format_value
 from vaebench.experiment.tier import Tier
 from vaebench.paths import Layout
 from vaebench.reporting.markdown import picture, render, write_page
+from vaebench.reporting.methods import methods_of
 from vaebench.reporting.statements import Row, ledger_of, rows_of
 from vaebench.results.intervals import Estimate, estimate
 from vaebench.results.ranking import Place, ranking
-from vaebench.results.read import Results, load_results, select, varying
+from vaebench.results.read import Results, load_results
 
 COLUMN = "evidence_mean"
 BESIDE = {
@@ -97,23 +96,9 @@ def _measured(experiment: Experiment, results: Results | None) -> pd.DataFrame:
 def _lines(experiment: Experiment, runs: pd.DataFrame) -> list[Line]:
     if runs.empty:
         return []
-    own = {name: rows for name, rows in _methods(experiment, runs) if not rows.empty}
+    own = {name: rows for name, rows in methods_of(experiment, runs) if not rows.empty}
     places = ranking({name: rows.set_index("seed")[COLUMN] for name, rows in own.items()})
     return [_line(place, own[place.method]) for place in places]
-
-
-def _methods(experiment: Experiment, runs: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """The runs of each method, which is an objective with what else varies but the seed."""
-    axes = varying(experiment)
-    kinds = runs[axes].astype(object).drop_duplicates()
-    for kind in kinds.itertuples(index=False):
-        settings = {k: None if pd.isna(v) else v for k, v in zip(axes, kind, strict=True)}
-        texts = [
-            str(value) if axis == "objective" else f"{axis} {format_value(value)}"
-            for axis, value in settings.items()
-            if value is not None
-        ]
-        yield ", ".join(texts), select(runs, **settings)
 
 
 def _line(place: Place, rows: pd.DataFrame) -> Line:
