@@ -1,0 +1,1 @@
+vaebenchCodes("baggins_information-0012f730435a",{});

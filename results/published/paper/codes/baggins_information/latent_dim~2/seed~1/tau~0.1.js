@@ -1,0 +1,1 @@
+vaebenchCodes("baggins_information-c405ddc12c5e",{});

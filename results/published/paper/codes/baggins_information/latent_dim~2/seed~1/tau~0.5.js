@@ -1,0 +1,1 @@
+vaebenchCodes("baggins_information-87e5271c0809",{});

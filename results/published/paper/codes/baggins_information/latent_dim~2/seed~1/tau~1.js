@@ -1,0 +1,1 @@
+vaebenchCodes("baggins_information-594107b1a3ca",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("baggins_information-00ccd945ec23",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("baggins_information-216b066d85c7",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("baggins_information-017464b03816",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("baggins_information-7ab43fd6ebdd",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("baggins_information-09d3510cdb69",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("baggins_information-f94f655dcbae",{});

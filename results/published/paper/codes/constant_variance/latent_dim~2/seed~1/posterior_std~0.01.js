@@ -1,0 +1,1 @@
+vaebenchCodes("constant_variance-7d4840edb182",{});

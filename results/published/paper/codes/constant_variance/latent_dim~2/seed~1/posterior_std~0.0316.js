@@ -1,0 +1,1 @@
+vaebenchCodes("constant_variance-993fc651c0b5",{});

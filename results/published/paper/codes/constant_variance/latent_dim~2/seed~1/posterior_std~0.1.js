@@ -1,0 +1,1 @@
+vaebenchCodes("constant_variance-ae35ccfe9006",{});

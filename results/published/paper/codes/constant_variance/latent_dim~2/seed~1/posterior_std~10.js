@@ -1,0 +1,1 @@
+vaebenchCodes("constant_variance-2d42113a8559",{});

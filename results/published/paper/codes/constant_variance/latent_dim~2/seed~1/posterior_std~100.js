@@ -1,0 +1,1 @@
+vaebenchCodes("constant_variance-5fc371004f2c",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("constant_variance-9504852c473c",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("constant_variance-dce3f42185ba",{});

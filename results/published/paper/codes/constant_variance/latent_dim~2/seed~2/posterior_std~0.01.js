@@ -1,0 +1,1 @@
+vaebenchCodes("constant_variance-2fdc56525bae",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("constant_variance-b789b00dd163",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("constant_variance-a928a3b19dc9",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("constant_variance-cc2824ce4f1a",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("constant_variance-33c37ed8c92d",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("constant_variance-e8697ddec86d",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("constant_variance-89fa0dd872cf",{});

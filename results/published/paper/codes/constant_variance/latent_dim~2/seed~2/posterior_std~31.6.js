@@ -1,0 +1,1 @@
+vaebenchCodes("constant_variance-e3d3164e2e26",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("scaling_control-23c0fec980e3",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("scaling_control-94f138d17d44",{});
