@@ -19,7 +19,6 @@ from PIL import Image
 
 from tests.conftest import PROJECT
 from vaebench.errors import UserError
-from vaebench.page import numbers
 from vaebench.page.answer import DIFFERENCE, Column, Row, Table, answer_tables, cell
 from vaebench.page.assemble import write_page
 from vaebench.page.claims import cards_of
@@ -28,6 +27,7 @@ from vaebench.page.copies import latex_escape, to_csv, to_latex, to_markdown
 from vaebench.page.curves import curves_of, t_quantiles
 from vaebench.page.drawing import Region, interval_drawing, region_of
 from vaebench.paths import PUBLISHED, Layout
+from vaebench.reporting import numbers
 from vaebench.reporting.content import content_of
 from vaebench.results.intervals import Estimate, estimate
 from vaebench.results.read import load_results

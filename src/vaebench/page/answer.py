@@ -10,7 +10,7 @@ import pandas as pd
 
 from vaebench.experiment.comparison import Comparison, comparison_of
 from vaebench.experiment.settings import format_value
-from vaebench.page import numbers
+from vaebench.reporting import numbers
 from vaebench.reporting.answers import Answers
 from vaebench.results.compare import paired_difference
 from vaebench.results.intervals import Estimate, estimate

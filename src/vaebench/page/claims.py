@@ -9,8 +9,8 @@ from markupsafe import Markup
 from vaebench.claims.judge import Verdict
 from vaebench.claims.ledger import Judged
 from vaebench.claims.ledger_text import mark, survives_text
-from vaebench.page import numbers
 from vaebench.page.drawing import Region, interval_drawing, region_of
+from vaebench.reporting import numbers
 from vaebench.reporting.content import ShownFigure
 
 ORDER = (

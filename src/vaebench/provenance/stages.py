@@ -96,5 +96,6 @@ def report_digest() -> str:
         "provenance/trace.py",
         "reporting/answers.py",
         "reporting/content.py",
+        "reporting/numbers.py",
         "reporting/text.py",
     )

@@ -9,8 +9,8 @@ import pandas as pd
 from vaebench.claims.ledger import Judged, parts_of
 from vaebench.claims.ledger_text import mark, survives_text, tests_text
 from vaebench.experiment.tier import Tier
-from vaebench.page import numbers
 from vaebench.paths import Layout
+from vaebench.reporting import numbers
 from vaebench.reporting.markdown import picture, render, write_page
 from vaebench.reporting.methods import methods_of
 from vaebench.reporting.statements import read_ledger

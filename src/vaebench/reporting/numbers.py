@@ -1,4 +1,4 @@
-"""How the page writes numbers: as many decimals as their interval justifies."""
+"""How pages write numbers: as many decimals as their interval justifies."""
 
 from collections.abc import Sequence
 from math import floor, isfinite, log10
