@@ -8,6 +8,7 @@ import pandas as pd
 
 from vaebench.claims.ledger import Judged, parts_of
 from vaebench.claims.ledger_text import mark, survives_text, tests_text
+from vaebench.experiment.grid import Experiment
 from vaebench.experiment.tier import Tier
 from vaebench.paths import Layout
 from vaebench.reporting import numbers
@@ -69,7 +70,7 @@ def write_faces(tier: Tier, layout: Layout, page: Path, check: bool = False) -> 
         "runs": len(runs),
         "planned": sum(len(cell.runs) for cell in experiment.cells),
         "columns": [*COLUMNS.values(), *SPREADS.values()],
-        "lines": [] if results is None else _lines(results, tier),
+        "lines": [] if results is None else _lines(results, experiment),
         "claims": claims,
         "tests": tests_text(claims),
         "picture": picture(layout, FIGURE, page.parent),
@@ -88,8 +89,7 @@ def _claims(layout: Layout) -> list[Judged]:
     return list(parts_of(read_ledger(path))[0]) if path.exists() else []
 
 
-def _lines(results: Results, tier: Tier) -> list[Line]:
-    experiment = tier.experiment(EXPERIMENT)
+def _lines(results: Results, experiment: Experiment) -> list[Line]:
     found = []
     for method, rows in methods_of(experiment, results.of(experiment.name)):
         whole = rows[rows["status"] == "completed"]
