@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import yaml
@@ -130,7 +131,8 @@ def make(tmp_path_factory: pytest.TempPathFactory, data_root: Path) -> Make:
     def make_cluster(
         *experiments: dict[str, Any], execution: object = None, **variables: str
     ) -> Cluster:
-        root = tmp_path_factory.mktemp("cluster")
+        # A name of its own: Slurm's log may know jobs of an earlier pytest in `cluster0`.
+        root = tmp_path_factory.mktemp(f"cluster-{uuid4().hex}")
         copy_project(root)
         shutil.copytree(data_root, root / "data")
         tier = {
@@ -164,12 +166,17 @@ def trained_here(cluster: Cluster, runs_per_job: int, folder: Path) -> dict[str,
 
 @pytest.fixture(scope="session")
 def epochs_in(make: Make, tmp_path_factory: pytest.TempPathFactory) -> Callable[[float], int]:
-    """How many epochs of the packs below this machine trains in so many seconds."""
-    few = 200
+    """How many epochs of the packs below this machine trains in so many seconds, not compiled."""
+    few = 100
     cluster = make(long(few, 2))
-    started = time.monotonic()
-    trained_here(cluster, 2, tmp_path_factory.mktemp("speed"))
-    each = (time.monotonic() - started) / few
+
+    def time_once(attempt: int) -> float:
+        started = time.monotonic()
+        trained_here(cluster, 2, tmp_path_factory.mktemp(f"speed{attempt}"))
+        return time.monotonic() - started
+
+    # The faster of two, since other work on this machine can only slow one down.
+    each = min(map(time_once, range(2))) / few
     return lambda seconds: int(seconds / each)
 
 
