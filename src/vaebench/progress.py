@@ -101,8 +101,8 @@ class TrainingProgress:
             size: the number of these units between two evaluations.
         """
         self._label, self._intervals, self._unit, self._size = label, intervals, unit, size
-        self._started = self._line_printed = time.monotonic()
-        self._first: int | None = None
+        self._line_printed = time.monotonic()
+        self._first: tuple[int, float] | None = None
         self._bar: Callable[[int, str], None] | None = None
         self._close: Callable[[], None] = lambda: None
         if sys.stderr.isatty():
@@ -133,19 +133,19 @@ class TrainingProgress:
             return
         now = time.monotonic()
         if self._first is None:
-            self._first = number - 1
-        last = number == self._intervals
-        if (
-            not last
-            and number > self._first + 1
-            and now - self._line_printed < SECONDS_BETWEEN_LINES
-        ):
+            # The first interval may hold what is done once, such as compiling: it tells nothing of
+            # the time that is left.
+            self._first = (number, now)
+            left = ""
+        elif number < self._intervals and now - self._line_printed < SECONDS_BETWEEN_LINES:
             return
+        else:
+            first, since = self._first
+            seconds = (now - since) / (number - first) * (self._intervals - number)
+            left = f"{_duration(seconds)} left"
         self._line_printed = now
-        left = (now - self._started) / (number - self._first) * (self._intervals - number)
-        shown = ", ".join(part for part in (text, f"{_duration(left)} left") if part)
-        counted = f"{number * self._size}/{self._intervals * self._size}"
-        log.info(f"[{self._label}] {self._unit} {counted}, {shown}")
+        counted = f"{self._unit} {number * self._size}/{self._intervals * self._size}"
+        log.info(f"[{self._label}] {', '.join(part for part in (counted, text, left) if part)}")
 
     def _open_bar(self) -> None:
         from rich.console import Console

@@ -111,7 +111,7 @@ def test_a_job_stops_itself_before_its_wall_time_and_goes_on_with_a_longer_one(
 ) -> None:
     """Each attempt has a minute more than the one before."""
     # The first job has some 45 of its 60 seconds for training. Long training is compiled, which may
-    # make it three times as fast, and it takes no time where an earlier test left the compiled step.
+    # make it three times as fast; it compiles nothing where an earlier test did.
     epochs = epochs_in(200)
     cluster = make(long(epochs, 2), execution=SELDOM, VAEBENCH_SLURM_MINUTES="1")
     local = make(long(epochs, 2))
