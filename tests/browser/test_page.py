@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -184,14 +186,23 @@ def test_the_answer_is_copied(browser: Browser, file: Path) -> None:
         assert latex.count("\\\\\n") == rows + 1
 
 
+@contextmanager
+def redrawn(page: Page) -> Iterator[None]:
+    """What is done in here draws the curves again; wait until they are drawn."""
+    page.wait_for_function("document.querySelector('#curve-plot').view")
+    page.evaluate("document.querySelector('#curve-plot').view.former = true")
+    yield
+    page.wait_for_function("!document.querySelector('#curve-plot').view.former")
+
+
 def test_curves_follow_what_is_chosen(browser: Browser, file: Path) -> None:
     history = pd.read_parquet(file.parent / "history.parquet")
     runs = pd.read_parquet(file.parent / "runs.parquet")
     with opened(browser, file, DESKTOP) as shown:
         page = shown.page
-        page.locator("#curve-experiment").select_option("posterior_variance")
-        page.locator("#curve-n").select_option("2")
-        page.wait_for_timeout(300)
+        for place, value in (("experiment", "posterior_variance"), ("n", "2")):
+            with redrawn(page):
+                page.locator(f"#curve-{place}").select_option(value)
         ours = runs[(runs["experiment"] == "posterior_variance") & (runs["latent_dim"] == 2)]
         assert page.locator("#curve-groups button").count() == ours["objective"].nunique()
         view = "document.querySelector('#curve-plot').view"
@@ -214,17 +225,17 @@ def test_curves_follow_what_is_chosen(browser: Browser, file: Path) -> None:
         # The first epochs lie below what is drawn, unless they are asked for.
         first = min(row["value"] for row in rows)
         settled = page.evaluate(f"{view}.scale('y').domain()")
-        page.locator("#curve-range").select_option("all")
-        page.wait_for_timeout(300)
+        with redrawn(page):
+            page.locator("#curve-range").select_option("all")
         whole = page.evaluate(f"{view}.scale('y').domain()")
         assert whole[0] <= first
         assert settled[0] > whole[0]
-        page.locator("#curve-mode").select_option("seeds")
-        page.wait_for_timeout(300)
+        with redrawn(page):
+            page.locator("#curve-mode").select_option("seeds")
         lines = page.evaluate(f"{view}.data('lines').map(row => row.group + row.seed)")
         assert len(set(lines)) == len(ours)
-        page.locator("#curve-groups button").first.click()
-        page.wait_for_timeout(300)
+        with redrawn(page):
+            page.locator("#curve-groups button").first.click()
         fewer = page.evaluate(f"{view}.data('lines').map(row => row.group + row.seed)")
         assert len(set(fewer)) < len(set(lines))
         for metric in ("rate", "distortion", "gap"):
@@ -245,12 +256,15 @@ def test_codes_are_loaded_when_they_are_asked_for(browser: Browser, file: Path) 
         canvas.scroll_into_view_if_needed()
         box = canvas.bounding_box()
         assert box is not None
-        for shift in (0, 4):
-            page.mouse.move(box["x"] + box["width"] / 2 + shift, box["y"] + box["height"] / 2)
-            page.wait_for_timeout(200)
-        expect(panel.locator(".code-at")).to_contain_text(re.compile(r"z = \(.*decoder’s image"))
         ink = "[...document.querySelector('#code-a .under canvas').getContext('2d')"
         ink += ".getImageData(0, 0, 112, 112).data].some((x, k) => k % 4 === 3 && x > 0)"
+        # The canvas may be there before it listens, and the images after it does.
+        for shift in range(50):
+            page.mouse.move(box["x"] + box["width"] / 2 + shift % 5, box["y"] + box["height"] / 2)
+            page.wait_for_timeout(200)
+            if page.evaluate(ink):
+                break
+        expect(panel.locator(".code-at")).to_contain_text(re.compile(r"z = \(.*decoder’s image"))
         assert page.evaluate(ink)
         assert panel.locator(".code-sheets img").count() >= 1
         panel.locator(".code-labels button").first.click()

@@ -4,12 +4,13 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -58,12 +59,21 @@ def one_node() -> Iterator[None]:
         subprocess.run([ONE_NODE, "down"], check=True, capture_output=True)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def plain_steps() -> Iterator[None]:
+    """Steps are not compiled: that would make training three times as fast as it is estimated."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VAEBENCH_COMPILE", "never")
+        yield
+
+
 @dataclass(frozen=True)
 class Cluster:
     """A copy of the project whose default tier is small, started as users start it."""
 
     root: Path
     variables: dict[str, str]
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def environment(self) -> dict[str, str]:
         site = {"VAEBENCH_SLURM_MEMORY": "2000", "VAEBENCH_SLURM_MINUTES": "10"}
@@ -73,11 +83,22 @@ class Cluster:
         """The command that users run, with more arguments, such as a target."""
         snakemake = str(Path(sys.executable).parent / "snakemake")
         with (self.root / "snakemake.log").open("a") as log:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 [snakemake, "--cores", "all", "--profile", "slurm", *more],
                 cwd=self.root, env=self.environment(), text=True, stdout=log, stderr=log,
                 start_new_session=True,
             )  # fmt: skip
+        self.started.append(process)
+        return process
+
+    def stop(self) -> None:
+        """End what a test that failed has left, so that the next one has the machine."""
+        for process in self.started:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        if jobs := self.running():
+            command("scancel", *jobs)
 
     def finish(self, process: subprocess.Popen[str]) -> str:
         """Wait for its end; returns what all snakemakes here printed."""
@@ -125,7 +146,23 @@ Make = Callable[..., Cluster]
 
 
 @pytest.fixture(scope="session")
-def make(tmp_path_factory: pytest.TempPathFactory, data_root: Path) -> Make:
+def clusters() -> list[Cluster]:
+    """What `make` has made for the test that runs."""
+    return []
+
+
+@pytest.fixture(autouse=True)
+def nothing_goes_on(clusters: list[Cluster]) -> Iterator[None]:
+    yield
+    for cluster in clusters:
+        cluster.stop()
+    clusters.clear()
+
+
+@pytest.fixture(scope="session")
+def make(
+    tmp_path_factory: pytest.TempPathFactory, data_root: Path, clusters: list[Cluster]
+) -> Make:
     """A small project: experiments that replace settings or axes of one, and variables."""
 
     def make_cluster(
@@ -146,7 +183,8 @@ def make(tmp_path_factory: pytest.TempPathFactory, data_root: Path) -> Make:
         }
         text = yaml.safe_dump(json.loads(json.dumps(tier)), sort_keys=False)
         (root / "config" / "paper.yaml").write_text(text)
-        return Cluster(root, variables)
+        clusters.append(Cluster(root, variables))
+        return clusters[-1]
 
     return make_cluster
 
@@ -166,7 +204,7 @@ def trained_here(cluster: Cluster, runs_per_job: int, folder: Path) -> dict[str,
 
 @pytest.fixture(scope="session")
 def epochs_in(make: Make, tmp_path_factory: pytest.TempPathFactory) -> Callable[[float], int]:
-    """How many epochs of the packs below this machine trains in so many seconds, not compiled."""
+    """How many epochs of the packs below this machine trains in so many seconds, undisturbed."""
     few = 100
     cluster = make(long(few, 2))
 

@@ -15,6 +15,7 @@ from vaebench.api.model import floats_prior
 from vaebench.api.run import PRIORS, Prior
 from vaebench.data.prepared import Arrays
 from vaebench.data.registry import DATASETS
+from vaebench.errors import UserError
 from vaebench.objectives import OBJECTIVES
 from vaebench.paths import Layout
 from vaebench.runs.record import checksum, read_record
@@ -95,6 +96,17 @@ def test_training_into_the_same_folder_again_trains_nothing(
     again = vaebench.train(SETTINGS, [0, 1], out=out, data=data_root, device="cpu")
     assert "2 of 2 runs are trained already" in capsys.readouterr().err
     assert [one.record for one in again] == [one.record for one in trained]
+
+
+def test_a_folder_with_runs_of_other_settings_is_refused(
+    trained: list[vaebench.TrainedRun], data_root: Path
+) -> None:
+    assert trained[0].folder is not None
+    out = trained[0].folder.parent
+    other = SETTINGS | {"objective": "learned"}
+    with pytest.raises(UserError, match="objective is bilbo there, and learned here"):
+        vaebench.train(other, [2], out=out, data=data_root, device="cpu")
+    assert not (out / "seed~2").exists()
 
 
 def test_settings_metrics_and_history(trained: list[vaebench.TrainedRun]) -> None:

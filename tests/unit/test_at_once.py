@@ -17,7 +17,7 @@ from vaebench.files import digest_file, naming
 def start(data_root: Path, out: Path, store: Path) -> subprocess.Popen[str]:
     command = [
         *(sys.executable, "-m", "vaebench", "train", "--objective", "bilbo", "--seeds", "0,1"),
-        *("--epochs", "3", "--hidden-units", "16", "--hidden-layers", "1", "--batch-size", "50"),
+        *("--epochs", "100", "--hidden-units", "16", "--hidden-layers", "1", "--batch-size", "50"),
         *("--out", str(out), "--store", str(store), "--data", str(data_root)),
     ]
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -31,17 +31,24 @@ def test_a_stopped_process_is_named_and_loses_nothing(tmp_path: Path, data_root:
     """Two trainings of one run, of two folders with one store; SIGSTOP holds the first one."""
     store = tmp_path / "store"
     first = start(data_root, tmp_path / "a", store)
+
+    def held() -> int:
+        """The number of locks with the name of their holder."""
+        return sum(path.stat().st_size > 0 for path in (store / "locks").glob("*.lock"))
+
     deadline = time.monotonic() + 120
-    while not any((store / "locks").glob("*.lock")):
+    while held() < 2:
         assert time.monotonic() < deadline
+        assert first.poll() is None
         time.sleep(0.005)
-    time.sleep(0.2)  # It takes the locks of both runs.
     first.send_signal(signal.SIGSTOP)
-    second = start(data_root, tmp_path / "b", store)
-    assert second.stderr is not None
-    line = next(line for line in second.stderr if "waiting" in line)
+    try:
+        second = start(data_root, tmp_path / "b", store)
+        assert second.stderr is not None
+        line = next((line for line in second.stderr if "waiting" in line), "it did not wait")
+    finally:
+        first.send_signal(signal.SIGCONT)
     assert f"waiting: process {first.pid} on {platform.node()} works on one of these runs" in line
-    first.send_signal(signal.SIGCONT)
     for process in (first, second):
         text = process.communicate(timeout=300)[1]
         assert process.returncode == 0, text

@@ -16,6 +16,7 @@ from scipy import stats
 from tests.made_results import PAPER, claim, made, parts_of
 from vaebench.claims.judge import Verdict
 from vaebench.claims.ledger import judge_claim
+from vaebench.claims.ledger_text import mark, to_markdown
 from vaebench.claims.paper import PaperValues, load_paper_values, own_claims
 from vaebench.claims.printed import runs_with
 from vaebench.claims.registry import compute, describe, load_statistics
@@ -272,6 +273,25 @@ def test_verdicts_on_other_training_than_the_papers_are_marked() -> None:
     theirs: dict[str, Any] = {"dataset": "digits", "epochs": 20}
     for training, same in ((theirs, True), (theirs | {"epochs": 200}, False)):
         assert judge_claim(results, claim(above=0.0), [training]).as_in_paper == same
+
+
+def test_claims_that_were_written_when_runs_had_been_seen_are_marked() -> None:
+    """Where other runs than the paper's decide, none of them had been seen."""
+    results = with_differences([1.0, 1.1, 1.2])
+    late = claim(above=0.0, after_seeing=True)
+    theirs: dict[str, Any] = {"dataset": "digits", "epochs": 20}
+    for training, sign, said in (
+        (theirs, "‡", "is on a claim that was written, or changed, when some of its runs"),
+        (theirs | {"epochs": 200}, "†", "rests on runs that were not trained as in the paper"),
+    ):
+        line = judge_claim(results, late, [training])
+        assert mark(line) == f" {sign}"
+        text = to_markdown("small", [line])
+        assert f"1 verdict {said}" in text
+        assert f"**reproduced** {sign}" in text
+    assert mark(judge_claim(results, claim(above=0.0), [theirs])) == ""
+    line = judge_claim(results, late, [theirs])
+    assert mark(line.model_copy(update={"verdict": Verdict.NOT_RUN})) == ""
 
 
 def test_runs_that_differ_in_more_than_their_seed_are_not_paired() -> None:

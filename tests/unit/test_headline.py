@@ -19,7 +19,8 @@ def ledger() -> list[Judged]:
     """The published claims that the table or the sentences are made from."""
     claims = json.loads(Layout(PROJECT / PUBLISHED).claims("json").read_text())["claims"]
     used = {one for _, ids in ROWS for one in ids}
-    return [Judged.model_validate_json(json.dumps(c)) for c in claims if c["id"] in used]
+    lines = [Judged.model_validate_json(json.dumps(c)) for c in claims if c["id"] in used]
+    return [line.model_copy(update={"after_seeing": False}) for line in lines]
 
 
 def changed(**changes: dict[str, Any]) -> Headline:
@@ -81,7 +82,16 @@ def test_what_was_not_run_is_said_and_no_claims_give_no_answer() -> None:
     assert "at n = 2 and not measured at n = 100" in found.sentences[0]
     lead = next(row for row in found.rows if "larger test bound" in row.statement)
     assert lead.high == "**not run**"
-    assert headline_of([]) == Headline([], ("low n", "high n"), [])
+    assert headline_of([]) == Headline([], ("low n", "high n"), [], "")
+
+
+def test_a_claim_that_was_written_when_runs_had_been_seen_is_marked() -> None:
+    assert changed().marked == ""
+    found = changed(fig04b_bilbo={"after_seeing": True})
+    lead = next(row for row in found.rows if "larger test bound" in row.statement)
+    assert lead.high.startswith("**reproduced** ‡ ")
+    assert "‡" not in lead.low
+    assert found.marked == "‡"
 
 
 def test_a_difference_of_logarithms_is_a_factor() -> None:

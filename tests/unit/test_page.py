@@ -237,8 +237,8 @@ def test_equal_results_give_equal_bytes_wherever_they_lie(layout: Layout, tmp_pa
     for file in files:
         assert (other / "codes" / file).read_bytes() == (layout.codes / file).read_bytes()
     text = page.read_text()
-    for secret in (str(tmp_path), str(PROJECT), str(Path.home())):
-        assert secret not in text.replace('"/root"', "")
+    for secret in (str(tmp_path), str(PROJECT), f"{Path.home()}/"):
+        assert len(secret) < 4 or secret not in text
     assert not re.search(r'(?:src|href)="(?:https?:)?//', text)
 
 

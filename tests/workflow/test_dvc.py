@@ -239,8 +239,14 @@ def test_s3_makes_the_round_trip(origin: Clone, s3: str, monkeypatch: pytest.Mon
     pushed = here.vaebench("push", "--tier", "smoke")
     assert pushed.returncode == 0, pushed.stdout + pushed.stderr
     there = here.clone("receiver")
-    shutil.rmtree(origin.root.parent / "home" / ".local")  # nothing comes from the folder
-    pulled = there.vaebench("pull")
+    # Nothing comes from the folder.
+    folder = origin.root.parent / "home" / ".local"
+    away = folder.rename(folder.with_name("away"))
+    try:
+        pulled = there.vaebench("pull")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        away.rename(folder)
     assert pulled.returncode == 0, pulled.stdout + pulled.stderr
     assert there.planned() == set()
     assert there.figures() == origin.figures()

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -31,7 +32,7 @@ def start_long(root: Path, data_root: Path) -> tuple[Project, subprocess.Popen[s
     return project, process
 
 
-def wait_until(reached: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+def wait_until(reached: Callable[[], bool], process: subprocess.Popen[Any]) -> None:
     """Until something is so, while the process runs."""
     limit = time.monotonic() + 120
     while not reached():
@@ -65,12 +66,14 @@ def test_run_beside_snakemake_waits_and_trains_nothing_twice(
     os.killpg(first.pid, signal.SIGSTOP)
     command = [sys.executable, "-m", "vaebench", "run", "--tier", "tiny.yaml"]
     log = tmp_path / "log"
-    with log.open("w") as file:
-        second = subprocess.Popen(
-            command, cwd=tmp_path, env=project.environment(), stdout=file, stderr=file, text=True
-        )
-    wait_until(lambda: "waiting: process" in log.read_text(), second)
-    os.killpg(first.pid, signal.SIGCONT)
+    try:
+        with log.open("w") as file:
+            second = subprocess.Popen(
+                command, cwd=tmp_path, env=project.environment(), stdout=file, stderr=file
+            )
+        wait_until(lambda: "waiting: process" in log.read_text(), second)
+    finally:
+        os.killpg(first.pid, signal.SIGCONT)
     output = first.communicate(timeout=600)[0]
     assert first.returncode == 0, output
     assert second.wait(timeout=600) == 0, log.read_text()
@@ -85,7 +88,11 @@ def test_a_second_snakemake_is_told_who_works_here_and_changes_nothing(
 ) -> None:
     project, first = start_long(tmp_path, data_root)
     wait_until(lambda: any((tmp_path / ".snakemake" / "locks").glob("*")), first)
-    second = project.snakemake()
+    os.killpg(first.pid, signal.SIGSTOP)
+    try:
+        second = project.snakemake()
+    finally:
+        os.killpg(first.pid, signal.SIGCONT)
     text = second.stdout + second.stderr
     assert second.returncode != 0
     assert f'another snakemake is running here: {{"pid": {first.pid}, "host"' in text

@@ -16,6 +16,7 @@ from vaebench.data.prepared import manifest_path, prepare
 from vaebench.data.registry import DATASETS
 from vaebench.errors import UserError
 from vaebench.execution.device import choose_device
+from vaebench.execution.out_folder import check_out
 from vaebench.execution.session import Resources, Target, train_targets
 from vaebench.experiment.defaults import DEFAULTS, MLP_DEFAULTS
 from vaebench.experiment.grid import Experiment, Run, expand
@@ -82,7 +83,8 @@ def train(
         The trained run. With `seeds`, a list with one run for each seed.
 
     Raises:
-        UserError: a setting is refused, the data cannot be fetched, or the device is not available.
+        UserError: a setting is refused, the folder has runs of other settings, the data cannot be
+            fetched, or the device is not available.
         KeyboardInterrupt: training was interrupted.
     """
     runs = _plan(settings, seeds)
@@ -95,7 +97,11 @@ def train(
         def scratch() -> Path:
             return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vaebench-")))
 
-        folder = scratch() if out is None else Path(out)
+        if out is None:
+            folder = scratch()
+        else:
+            folder = Path(out)
+            check_out(folder, runs)
         root = _ensure_data(runs[0].settings.dataset, Path(data), scratch)
         places = [folder / run.folder for run in runs]
         targets = [

@@ -72,6 +72,8 @@ class Judged(Strict):
     as_in_paper: bool
     """Whether these runs were trained as in the paper. If not, the verdict says nothing about the
     paper's claim."""
+    after_seeing: bool = False
+    """Whether the claim was written when some of these runs had been seen."""
     source: Literal["paper", "own"] = "paper"
     """Whose claim it is: the paper's, or one of the tier's config."""
     bears: bool = True
@@ -196,6 +198,7 @@ def judge_claim(
         reason=reason,
         runs="" if used is None else _runs_text(used),
         as_in_paper=used is not None and _as_in_paper(used, trainings),
+        after_seeing=claim.after_seeing,
         source="own" if own else "paper",
         bears=bears or own,
     )

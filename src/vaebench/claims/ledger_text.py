@@ -1,6 +1,6 @@
 """The ledger in words: its tables in Markdown, and what it says of tests, pairing and power."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from statistics import median
 
 import pandas as pd
@@ -9,23 +9,33 @@ from vaebench.claims.judge import Verdict
 from vaebench.claims.ledger import Judged, parts_of, verdict_counts
 from vaebench.plain_text import escape
 
-MARK = "†"
+OTHER_TRAINING = "†"
+AFTER_SEEING = "‡"
+MARKS = {
+    OTHER_TRAINING: (
+        "rests on runs that were not trained as in the paper (another dataset, other epochs, "
+        "another n), and does not decide its claim",
+        "rest on runs that were not trained as in the paper (another dataset, other epochs, "
+        "another n), and do not decide its claims",
+    ),
+    AFTER_SEEING: (
+        "is on a claim that was written, or changed, when some of its runs had been seen; they "
+        "count",
+        "are on claims that were written, or changed, when some of their runs had been seen; "
+        "these count",
+    ),
+}
+"""What each mark says of a verdict, and of several."""
 
 
 def to_markdown(tier: str, ledger: Sequence[Judged]) -> str:
     """The ledger as Markdown: the paper's claims that the tier bears on, and the tier's own."""
     of_paper, own, others = parts_of(ledger)
-    marked = sum(mark(line) != "" for line in of_paper)
     text = f"# Claims, tier `{tier}`\n\n"
     if own:
-        text += f"## Of the tier's config\n\n{_counts(own)}. {tests_text(own)}\n\n{_table(own)}\n\n"
+        text += f"## Of the tier's config\n\n{_section(own)}"
     if of_paper:
-        text += (
-            f"## Of the paper\n\n{_counts(of_paper)}. {tests_text(of_paper)} {marked} verdicts are "
-            f"marked ({MARK}): they rest on runs that were not trained as in the paper (another "
-            "dataset, other epochs, another n), and do not decide its claims.\n\n"
-            f"{_table(of_paper)}\n\n"
-        )
+        text += f"## Of the paper\n\n{_section(of_paper)}"
     if others:
         text += f"{others_text(others)}\n\n"
     powers = power_table([*own, *of_paper])
@@ -46,8 +56,12 @@ def others_text(others: int) -> str:
     )
 
 
-def tests_text(lines: Sequence[Judged]) -> str:
-    """How many claims are tested, and how many verdicts survive a correction for that number."""
+def verdicts_text(lines: Sequence[Judged]) -> str:
+    """How many claims are tested, how many verdicts survive a correction, and what marks mean."""
+    return " ".join([_tests_text(lines), *_marks_texts(lines)])
+
+
+def _tests_text(lines: Sequence[Judged]) -> str:
     tested = [line for line in lines if line.p is not None]
     decided = [line for line in tested if line.verdict != Verdict.INCONCLUSIVE]
     if not decided:
@@ -58,6 +72,13 @@ def tests_text(lines: Sequence[Judged]) -> str:
         f"{survivors['BH']} survive Benjamini and Hochberg's correction for {len(tested)} tests, "
         f"and {survivors['Holm']} survive Holm's, which is stricter."
     )
+
+
+def _marks_texts(lines: Sequence[Judged]) -> Iterator[str]:
+    signs = "".join(mark(line) for line in lines)
+    for sign, meaning in MARKS.items():
+        if count := signs.count(sign):
+            yield f"{count} verdict{'s' * (count > 1)} {meaning[count > 1]} ({sign})."
 
 
 def pairing_text(lines: Sequence[Judged]) -> str:
@@ -113,9 +134,16 @@ def survives_text(line: Judged) -> str:
 
 
 def mark(line: Judged) -> str:
-    """The mark of a verdict on the paper whose runs were not trained as in it. Empty for others."""
-    is_free = line.as_in_paper or line.source == "own" or line.verdict == Verdict.NOT_RUN
-    return "" if is_free else f" {MARK}"
+    """The mark of a verdict, after a space: see `MARKS`. Empty for a verdict without one."""
+    if line.verdict == Verdict.NOT_RUN:
+        return ""
+    if line.source == "paper" and not line.as_in_paper:
+        return f" {OTHER_TRAINING}"
+    return f" {AFTER_SEEING}" if line.after_seeing else ""
+
+
+def _section(lines: Sequence[Judged]) -> str:
+    return f"{_counts(lines)}. {verdicts_text(lines)}\n\n{_table(lines)}\n\n"
 
 
 def _counts(lines: Sequence[Judged]) -> str:

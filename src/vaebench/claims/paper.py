@@ -73,6 +73,11 @@ class Claim(Strict):
         description="The claim, in our words; {n} stands for the latent dimension of the runs."
     )
     paper: str = Field("", description="What the paper gives, where it is a number.")
+    after_seeing: bool = Field(
+        False,
+        description="Whether the claim was written, or its criterion changed, when some of the "
+        "runs that decide it had been seen. These runs count in the verdict, which is marked.",
+    )
     statistic: str
     arguments: dict[str, AxisValue] = Field(default_factory=dict)
     unit: str

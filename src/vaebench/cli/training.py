@@ -31,13 +31,13 @@ from vaebench.cli.options import (
     ensure_data,
     make_resources,
 )
-from vaebench.cli.out_folder import check_out
 from vaebench.cli.parameter_options import CommandWithParameters, given_parameters
 from vaebench.cli.say import say
 from vaebench.cli.summary import show_bounds, show_next_command
 from vaebench.data.described import dataset_of
 from vaebench.data.registry import DATASETS
 from vaebench.errors import UserError
+from vaebench.execution.out_folder import check_out
 from vaebench.execution.slurm_job import job_deadline
 from vaebench.experiment.defaults import MLP_DEFAULTS
 from vaebench.experiment.grid import Experiment, expand
@@ -207,7 +207,7 @@ def train(
     experiment = _experiment(values, lists)
     cells = expand(experiment)
 
-    check_out(out, cells)
+    check_out(out, [run for cell in cells for run in cell.runs])
     ensure_data(dataset, data, [])
     resources = make_resources(
         device or "auto",

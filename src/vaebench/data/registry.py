@@ -204,7 +204,7 @@ DATASETS: dict[str, Dataset] = {
         is_public=False,
     ),
     "celeba-10k": Dataset(
-        "the first 10,000 CelebA faces at half size, 9,000 + 1,000 images of 64x64 in colour",
+        "the first 10,000 CelebA faces, 9,000 + 1,000 images of 64x64 in colour",
         of_module("celeba"),
         "04fe392a6f83489e451a9dd1279cf26b92b8519156223d8e09354ddbb812aafe",
         is_labelled=False,

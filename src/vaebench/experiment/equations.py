@@ -32,9 +32,10 @@ class EquationsPlan(BaseModel):
         500, description="Training and test images for the closed-form decoder, of each."
     )
     temperatures: Count = Field(
-        100, description="T of annealing, for more than two latent dimensions."
+        100,
+        description="The number of densities of annealing, for more than two latent dimensions.",
     )
-    chains: Count = Field(8, description="C of annealing.")
+    chains: Count = Field(8, description="The number of chains of annealing.")
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(0, description="Of the random numbers.")
 
 

@@ -27,8 +27,8 @@ class EvidencePlan(BaseModel):
         description="How many test images are measured, from the first. Default: 10,000 on a grid "
         "and 1,000 by annealing, or all if there are fewer.",
     )
-    temperatures: Count = Field(200, description="T: the number of densities of annealing.")
-    chains: Count = Field(8, description="C: the number of chains of annealing.")
+    temperatures: Count = Field(200, description="The number of densities of annealing.")
+    chains: Count = Field(8, description="The number of chains of annealing.")
     draws: Annotated[int, Field(ge=25, le=10_000_000)] = Field(
         5000,
         description="Draws of z for each image, for the importance weighted bounds beside "

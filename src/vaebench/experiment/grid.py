@@ -58,8 +58,8 @@ class Override(Strict):
     """Settings that hold for a part of an experiment in place of the shared ones."""
 
     when: dict[str, AxisValue] = Field(
-        description="Values on axes that make jobs. The override applies to runs that have all of "
-        "them.",
+        description="Values on axes that are not under `packed`. The override applies to runs "
+        "that have all of them.",
         min_length=1,
         json_schema_extra=NAMES_A_SETTING,
     )

@@ -41,18 +41,18 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow", strict=True)
 
-    dataset: Name = Field(description="Name of the dataset, see data/.")
-    likelihood: Name = Field(description="Likelihood p(x|z), see likelihoods.py.")
-    objective: Name = Field(description="Training objective, see objectives/.")
+    dataset: Name = Field(description="Name of the dataset: one of those below, or your own.")
+    likelihood: Name = Field(description="Likelihood p(x|z): one of those below, or your own.")
+    objective: Name = Field(description="Training objective: one of those below, or your own.")
     posterior: Name | None = Field(
         None,
-        description="Family of posteriors q(z|x), see families.py. Only for objectives that allow "
-        "several. Default: their first one.",
+        description="Family of posteriors q(z|x): one of those below. Only for objectives that "
+        "allow several. Default: their first one.",
     )
     prior: Name | None = Field(
         None,
-        description="Family of priors p(z), see families.py. Only for objectives that allow "
-        "several. Default: their first one.",
+        description="Family of priors p(z): one of those below. Only for objectives that "
+        "allow several. Default: their first one.",
     )
     latent_dim: int = Field(ge=1, le=100_000, description="Latent dimension n.")
     latent_scale: Positive = Field(
@@ -60,7 +60,9 @@ class Settings(BaseModel):
         description="c: a fixed factor on the codes of the encoder. The decoder's input is "
         "divided by it (Fig. 8).",
     )
-    network: Name = Field(description="Network of encoder and decoder, see models/.")
+    network: Name = Field(
+        description="Network of encoder and decoder: one of those below, or your own."
+    )
     precision: Literal["float32", "tf32", "bfloat16"] = Field(
         "float32",
         description="The precision of the layers. bfloat16 and tf32 are faster and give other "

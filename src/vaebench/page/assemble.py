@@ -96,7 +96,7 @@ def write_page(results: Results) -> Path:
             has_codes=any(has_codes.values()),
             without_codes=len(runs) - len(has_codes),
             hours=sum({run.run_hash: run.seconds for run in runs}.values()) / 3600,
-            different=len({run.run_hash for run in runs}),
+            places=len(runs),
             data=_json_for_html(data),
             style=Markup(_text("page.css")),
             script=Markup("\n".join(_text(f"script/{name}.js") for name in SCRIPTS)),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from vaebench.claims.ledger import Judged, parts_of, verdict_counts
-from vaebench.claims.ledger_text import others_text, pairing_text, power_table, tests_text
+from vaebench.claims.ledger_text import others_text, pairing_text, power_table, verdicts_text
 from vaebench.errors import UserError
 from vaebench.experiment.figures import FIGURES
 from vaebench.files import read_content
@@ -70,6 +70,7 @@ class Content:
 
     tier: str
     runs: int
+    """How many different runs are trained. Several experiments may have one."""
     planned: int
     machines: list[str]
     """A line for each kind of device: how many runs it trained, and how long."""
@@ -83,7 +84,8 @@ class Content:
     counts: dict[str, int]
     """How many of them have each verdict."""
     tests: str
-    """How many of them are tested, and how many verdicts survive a correction for that number."""
+    """How many of them are tested, how many verdicts survive a correction for that number, and what
+    marks mean."""
     own_claims: list[Judged]
     """The claims of the tier's config."""
     own_tests: str
@@ -108,8 +110,8 @@ def content_of(results: Results) -> Content:
     claims, own, others = parts_of(read_ledger(results.layout.claims("json")))
     return Content(
         tier=results.tier.tier,
-        runs=len(results.runs),
-        planned=len(results.tier.runs),
+        runs=results.runs["run_hash"].nunique(),
+        planned=len({run.settings.digest for _, run in results.tier.runs}),
         machines=list(_machines(results.runs)),
         attested=[
             f"{count} run{'s rest' if count > 1 else ' rests'} on an attestation ({level}): other "
@@ -121,9 +123,9 @@ def content_of(results: Results) -> Content:
         experiments=[_experiment(results, e.name) for e in results.tier.experiments],
         claims=claims,
         counts=verdict_counts(claims),
-        tests=tests_text(claims),
+        tests=verdicts_text(claims),
         own_claims=own,
-        own_tests=tests_text(own),
+        own_tests=verdicts_text(own),
         pairing=pairing_text([*own, *claims]),
         power=power_table([*own, *claims]),
         others=others_text(others) if others else "",

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from vaebench.claims.ledger import Judged, parts_of
-from vaebench.claims.ledger_text import mark, survives_text, tests_text
+from vaebench.claims.ledger_text import mark, survives_text, verdicts_text
 from vaebench.experiment.grid import Experiment
 from vaebench.experiment.tier import Tier
 from vaebench.paths import Layout
@@ -72,7 +72,7 @@ def write_faces(tier: Tier, layout: Layout, page: Path, check: bool = False) -> 
         "columns": [*COLUMNS.values(), *SPREADS.values()],
         "lines": [] if results is None else _lines(results, experiment),
         "claims": claims,
-        "tests": tests_text(claims),
+        "tests": verdicts_text(claims),
         "picture": picture(layout, FIGURE, page.parent),
     }
     filters: dict[str, Callable[..., str]] = {

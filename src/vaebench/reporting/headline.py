@@ -11,6 +11,7 @@ from math import exp
 
 from vaebench.claims.judge import Verdict
 from vaebench.claims.ledger import Judged
+from vaebench.claims.ledger_text import AFTER_SEEING, mark
 
 Pair = tuple[str | None, str | None]
 """The ids of a claim at the low and at the high latent dimension. None where there is no claim."""
@@ -21,7 +22,7 @@ TRAINING: Pair = ("beside-fig04a-bilbo-training", "beside-fig04b-bilbo-training"
 OVERFITTING: Pair = ("beside-fig04a-bilbo-gap", "beside-fig04b-bilbo-gap")
 
 ROWS: tuple[tuple[str, Pair], ...] = (
-    ("BILBO is no detriment to the test bound", NO_DETRIMENT),
+    ("BILBO costs less than 1 nat of the test bound", NO_DETRIMENT),
     ("BILBO reaches a larger test bound than learned variances", LEAD),
     (
         "Learned variances lag behind BILBO during training",
@@ -88,6 +89,8 @@ class Headline:
     dims: tuple[str, str]
     """The low and the high latent dimension, such as `n = 2`."""
     rows: list[Row]
+    marked: str
+    """The mark of rows whose claim was written when runs had been seen. Empty if none has it."""
 
 
 def headline_of(claims: Sequence[Judged]) -> Headline:
@@ -111,7 +114,8 @@ def headline_of(claims: Sequence[Judged]) -> Headline:
             _decided(pair(NO_DETRIMENT), (low, high), dims),
             _on_the_training_set(pair(TRAINING), pair(OVERFITTING), dims),
         ]
-    return Headline(sentences, dims, rows)
+    marked = any(AFTER_SEEING in cell for row in rows for cell in (row.low, row.high))
+    return Headline(sentences, dims, rows, AFTER_SEEING * marked)
 
 
 def _on_the_test_set(lead: Sequence[Judged | None], dims: Sequence[str]) -> str:
@@ -181,7 +185,7 @@ def _cell(claim: Judged | None) -> str:
     if claim is None:
         return "–"
     value = f" {_value(claim)}" if claim.value is not None else ""
-    return f"**{claim.verdict}**{value}"
+    return f"**{claim.verdict}**{mark(claim)}{value}"
 
 
 def _criterion(claims: Sequence[Judged | None]) -> str:
@@ -189,9 +193,8 @@ def _criterion(claims: Sequence[Judged | None]) -> str:
     limit = _limit(claim)
     if limit is None or not claim.unit.startswith("log "):
         return f"{claim.expects} {claim.unit}".replace("-", "−")
-    kind = "within a factor of" if claim.expects.startswith("within") else claim.expects.split()[0]
     what = claim.unit.removeprefix("log ")
-    return f"{kind} {exp(limit):.2g}, {what}"
+    return f"{claim.expects.split()[0]} a factor of {exp(limit):.2g}, {what}"
 
 
 def _limit(claim: Judged) -> float | None:

@@ -209,7 +209,7 @@ def _covariance(ledger: Ledger) -> list[str]:
     if pays:
         said.append(f"It gains more than 1 nat at n = {', '.join(pays)}.")
     if stops:
-        said.append(f"It does not at n = {', '.join(stops)}.")
+        said.append(f"It gains less at n = {', '.join(stops)}.")
     if unsure := _dims(ledger, "full-bound", dims, Verdict.INCONCLUSIVE):
         said.append(f"Whether it gains more than 1 nat is undecided at n = {', '.join(unsure)}.")
     for prefix, text, unit in (

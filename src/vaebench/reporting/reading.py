@@ -109,6 +109,16 @@ class Numbers:
         line = self.claims[claim]
         return bool(line and line.low is not None and line.low > 0)
 
+    def apart_from_0(self, *claims: str) -> list[str]:
+        """Those of these claims whose interval excludes 0."""
+        lines = {claim: self.claims[claim] for claim in claims}
+        return [
+            claim
+            for claim, line in lines.items()
+            if line and line.low is not None and line.high is not None
+            if not line.low <= 0 <= line.high
+        ]
+
     def untrained(self, names: Mapping[str, str]) -> list[str]:
         """The names of those of these claims that untrained networks meet too."""
         lines = {claim: self.claims[claim] for claim in names}

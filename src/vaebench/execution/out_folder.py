@@ -1,29 +1,28 @@
-"""Checks that the folder of `vaebench train` has no runs of other settings."""
+"""Checks that the folder that runs are trained into has no runs of other settings."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from vaebench.errors import UserError
-from vaebench.experiment.grid import Cell, Run
+from vaebench.experiment.grid import Run
 from vaebench.experiment.settings import AxisValue, Settings
 from vaebench.runs.record import read_record
 
 
-def check_out(out: Path, cells: Sequence[Cell]) -> None:
-    """Check that every run in a folder is of these cells, or differs only in what its path says.
+def check_out(out: Path, runs: Sequence[Run]) -> None:
+    """Check that every run in a folder is one of these, or differs only in what its path says.
 
     So more seeds, or more values on another axis, can be added to the runs that are there. A record
     that cannot be read is ignored.
 
     Args:
         out: the folder for the results. It need not exist.
-        cells: the runs that are to be written there.
+        runs: the runs that are to be written there.
 
     Raises:
         UserError: a run there has other settings. The text names it, the setting and both values.
     """
-    runs = [run for cell in cells for run in cell.runs]
-    planned = {out / run.folder: run for run in runs}
+    wanted, planned = list(runs), {out / run.folder: run for run in runs}
     for folder in _folders_of_runs(out):
         try:
             there = read_record(folder / "metrics.json").run.given()
@@ -34,14 +33,14 @@ def check_out(out: Path, cells: Sequence[Cell]) -> None:
         if same_place is not None:
             compared, free = [same_place], set[str]()
         else:
-            compared, free = runs, set(axes)
+            compared, free = wanted, set(axes)
         found = min((_differing(there, run, free) for run in compared), key=len)
         if found:
             name, here = found[0]
             raise UserError(
                 f"{folder} holds a run of other settings: {name} is {there.get(name, 'not given')} "
-                f"there, and {here} here. Give another --out, or remove {out} (its runs stay in "
-                "the store)"
+                f"there, and {here} here. Give another folder (--out), or remove {out} (`vaebench "
+                "train` keeps its runs in the store)"
             )
 
 
