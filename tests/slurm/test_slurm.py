@@ -63,7 +63,7 @@ def test_a_job_has_the_threads_of_the_config_and_the_gpu_of_the_site(make: Make)
 def test_jobs_that_were_cancelled_requeued_drained_or_preempted_go_on(
     make: Make, epochs_in: Epochs, tmp_path: Path
 ) -> None:
-    cluster = make(long(epochs_in(60), 2, 3), execution=SELDOM, VAEBENCH_SLURM_RUNS="2")
+    cluster = make(long(epochs_in(45), 2, 3), execution=SELDOM, VAEBENCH_SLURM_RUNS="2")
     process, node = cluster.start("collect"), command("hostname", "-s")
     cluster.wait_for(" epoch 1/", logs=2)
     cancelled, requeued = sorted(cluster.running())
@@ -111,7 +111,7 @@ def test_a_job_stops_itself_before_its_wall_time_and_goes_on_with_a_longer_one(
 ) -> None:
     """Each attempt has a minute more than the one before."""
     # The first job has some 45 of its 60 seconds for training.
-    epochs = epochs_in(120)
+    epochs = epochs_in(100)
     cluster = make(long(epochs, 2), execution=SELDOM, VAEBENCH_SLURM_MINUTES="1")
     local = make(long(epochs, 2))
     beside = vaebench(local.root, "run", "--tier", "paper", "--threads", "1").start()
