@@ -39,24 +39,63 @@ def draw_curve(
         label: their name in the legend. An empty one is left out of it.
         style: options of `Axes.plot`, with a `color`.
     """
+    draw_bounds(ax, bounds_of(results, rows), label, style)
+
+
+def draw_lead(
+    ax: Axes,
+    results: Results,
+    rows: pd.DataFrame,
+    minus: pd.DataFrame,
+    label: str,
+    style: dict[str, Any],
+) -> None:
+    """As `draw_curve`, of the bound minus that of other runs at the same seed and place.
+
+    Args:
+        ax: where to draw.
+        results: the tier's results.
+        rows: the runs.
+        minus: the other runs, one for each seed.
+        label: the name of the difference in the legend.
+        style: options of `Axes.plot`, with a `color`.
+    """
+    ours, theirs = bounds_of(results, rows), bounds_of(results, minus)
+    unit = _unit(ours)
+    both = ours.merge(theirs[["seed", unit, "test_elbo"]], on=["seed", unit], suffixes=("", "_of"))
+    both["test_elbo"] -= both["test_elbo_of"]
+    draw_bounds(ax, both, label, style)
+
+
+def bounds_of(results: Results, rows: pd.DataFrame) -> pd.DataFrame:
+    """The history of the completed runs among these, with their seeds."""
     completed = rows[rows["status"] == "completed"]
-    history = results.history.merge(completed[RUNS_KEY])
-    # Training that is counted in steps has no epochs.
-    unit = "epoch" if history["epoch"].notna().any() else "step"
+    return results.history.merge(completed[[*RUNS_KEY, "seed"]])
+
+
+def draw_bounds(ax: Axes, history: pd.DataFrame, label: str, style: dict[str, Any]) -> None:
+    """Draw the mean of `test_elbo` over the runs of a history, with a band or the single runs."""
+    unit = _unit(history)
     points = history.groupby(unit)["test_elbo"]
     if not len(points):
         return
+    runs = history.groupby(RUNS_KEY, sort=False)
     curve = pd.DataFrame([vars(estimate(values.tolist())) for _, values in points])
     places = np.array([place for place, _ in points], dtype=int)
     ax.plot(places, curve["mean"], label=label or None, **style)
-    if len(completed) >= LEAST_FOR_A_BAND:
+    if len(runs) >= LEAST_FOR_A_BAND:
         band = {"color": style["color"], "alpha": 0.2, "linewidth": 0}
         ax.fill_between(places, curve["low"], curve["high"], **band)
-    elif len(completed) > 1:
-        for _, run in history.groupby(RUNS_KEY, sort=False):
+    elif len(runs) > 1:
+        for _, run in runs:
             run = run.sort_values(unit)
             thin = {**style, "linewidth": 0.6, "alpha": 0.6}
             ax.plot(run[unit].astype(int), run["test_elbo"], **thin)
     ax.set_xlabel(unit)
     if places.max() <= FEW_EPOCHS:
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _unit(history: pd.DataFrame) -> str:
+    """What places are counted in: training that is counted in steps has no epochs."""
+    return "epoch" if history["epoch"].notna().any() else "step"
