@@ -68,8 +68,9 @@ def test_the_pages_are_what_the_results_give(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.chdir(PROJECT)
     results = load_results(PUBLISHED)
     evidence = (Layout(PUBLISHED.with_name("evidence")), Path("docs/evidence_results.md"))
+    faces = (Layout(PUBLISHED.with_name("celeba-10k-numbers")), Path("docs/celeba.md"))
     readme = Path("README.md")
-    assert write_pages(results, Path("docs/results.md"), readme, True, evidence) == []
+    assert write_pages(results, Path("docs/results.md"), readme, True, evidence, faces) == []
     ledger = json.loads(evidence[0].claims("json").read_text())["claims"]
     here = json.loads(Layout(PUBLISHED).claims("json").read_text())["claims"]
     shown = {line["id"] for line in here if line["bears"]}
@@ -81,6 +82,10 @@ def test_the_pages_are_what_the_results_give(monkeypatch: pytest.MonkeyPatch) ->
     said = " ".join(readme.read_text().split())
     assert f"Of {len(others)} more, about its equations:" in said
     assert f"**differs** {others.count('differs')}, " in said.partition("about its equations:")[2]
+    of_faces = json.loads(faces[0].claims("json").read_text())["claims"]
+    judged = {line["id"] for line in of_faces if line["bears"] and line["verdict"] != "not run"}
+    lacking = {line["id"] for line in here if line["verdict"] == "not run"}
+    assert f"{len(judged & lacking)} of those that are not run are judged [on the first 10,000" in said
 
 
 def test_pages_say_what_was_not_run_and_follow_the_results(copy: Layout, tmp_path: Path) -> None:

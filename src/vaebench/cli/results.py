@@ -260,8 +260,11 @@ def pages(
     from vaebench.results.read import load_results
 
     results = load_results(find_layout(tier).root)
-    beside = (Layout(PUBLISHED.with_name(EVIDENCE)), Path("docs/evidence_results.md"))
-    changed = write_pages(results, page, readme, check, beside)
+    evidence, faces = (
+        (Layout(PUBLISHED.with_name(name)), Path(f"docs/{target}.md"))
+        for name, target in ((EVIDENCE, "evidence_results"), (FACES, "celeba"))
+    )
+    changed = write_pages(results, page, readme, check, evidence, faces)
     if find_tier(EVIDENCE).exists():
         changed += write_reading(
             results, load_tier(find_tier(EVIDENCE)), Path("docs/reading.md"), check

@@ -6,7 +6,8 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
-from vaebench.claims.ledger import parts_of, verdict_counts
+from vaebench.claims.judge import Verdict
+from vaebench.claims.ledger import Judged, parts_of, verdict_counts
 from vaebench.claims.ledger_text import POWER_TEXT, mark, survives_text
 from vaebench.errors import UserError
 from vaebench.files import has_text, write_atomically
@@ -22,6 +23,8 @@ from vaebench.workflow.rules import DEFAULT_TIER
 
 BEGIN, END = "<!-- results: begin; `make pages` writes this part -->", "<!-- results: end -->"
 README_FIGURES = ("fig04",)
+Beside = tuple[Layout, Path]
+"""Another tier, published or not, and its page."""
 
 
 def write_pages(
@@ -29,7 +32,8 @@ def write_pages(
     page: Path,
     readme: Path,
     check: bool = False,
-    evidence: tuple[Layout, Path] | None = None,
+    evidence: Beside | None = None,
+    faces: Beside | None = None,
 ) -> list[Path]:
     """Write the page of results, and the part of the README between its marks.
 
@@ -38,7 +42,8 @@ def write_pages(
         page: the file to write; it refers to the figures by relative paths.
         readme: a file with a line `BEGIN` and a line `END`.
         check: whether only to look which files are not what they would be.
-        evidence: the published tier that judges claims on the paper's equations, and its page.
+        evidence: the tier that judges claims on the paper's equations, and its page.
+        faces: the tier that judges claims on CelebA, and its page.
 
     Returns:
         The files that were not already so.
@@ -52,7 +57,9 @@ def write_pages(
     if not found:
         raise UserError(f"{readme} lacks the lines '{BEGIN}' and '{END}' around what is written")
     content = content_of(results)
-    made = partial(_render, content=content, layout=results.layout, page=page, evidence=evidence)
+    made = partial(
+        _render, content=content, layout=results.layout, page=page, evidence=evidence, faces=faces
+    )
     part = made("readme.md", folder=readme.parent)
     wanted = {
         page: made("results.md", folder=page.parent),
@@ -71,7 +78,8 @@ def _render(
     layout: Layout,
     folder: Path,
     page: Path,
-    evidence: tuple[Layout, Path] | None,
+    evidence: Beside | None,
+    faces: Beside | None,
 ) -> str:
     """A page as Markdown.
 
@@ -82,6 +90,7 @@ def _render(
         folder: the folder of the file that the text is for; links start there.
         page: the page of results, which the README links to.
         evidence: the tier that judges claims on the paper's equations, and its page.
+        faces: the tier that judges claims on CelebA, and its page.
     """
 
     def link(path: Path) -> str:
@@ -105,6 +114,8 @@ def _render(
         "headline": headline_of(content.claims),
         "evidence_page": link(evidence[1]) if evidence else "",
         "evidence_counts": _counts_beside(content, evidence[0]) if evidence else {},
+        "faces_page": link(faces[1]) if faces else "",
+        "faces_count": _judged_beside(content, faces[0]) if faces else 0,
         "selected": [figure for figure in content.figures if figure.name in README_FIGURES],
     }
     return render(template, vars(content) | values, filters)
@@ -112,12 +123,22 @@ def _render(
 
 def _counts_beside(content: Content, layout: Layout) -> dict[str, int]:
     """The number of the paper's claims with each verdict that another tier judges beside these."""
-    path = layout.claims("json")
-    if not path.exists():
-        return {}
     here = {line.id for line in content.claims}
-    of_paper, *_ = parts_of(read_ledger(path))
-    return verdict_counts([line for line in of_paper if line.id not in here])
+    found = [line for line in _of_paper(layout) if line.id not in here]
+    return verdict_counts(found) if found else {}
+
+
+def _judged_beside(content: Content, layout: Layout) -> int:
+    """How many of the paper's claims that are not run here have runs in another tier."""
+    lacking = {line.id for line in content.claims if line.verdict == Verdict.NOT_RUN}
+    judged = {line.id for line in _of_paper(layout) if line.verdict != Verdict.NOT_RUN}
+    return len(lacking & judged)
+
+
+def _of_paper(layout: Layout) -> list[Judged]:
+    """The paper's claims that a published tier bears on. None if it is not published."""
+    path = layout.claims("json")
+    return list(parts_of(read_ledger(path))[0]) if path.exists() else []
 
 
 def _anchor(figure: ShownFigure) -> str:
