@@ -44,7 +44,7 @@ def made(
 ) -> Watched:
     common: dict[str, Any] = {
         "latent_dim": 2, "status": "completed", "test_active_units": 2, "dataset": "digits",
-        "epochs": 20, "steps": None, "likelihood": "bernoulli",
+        "epochs": 20, "steps": None, "likelihood": "bernoulli", "network": "mlp",
     }  # fmt: skip
     filled = [common | {"folder": str(k), "run_hash": str(k)} | r for k, r in enumerate(rows)]
     results = Made(Layout(Path("nowhere")), tier, pd.DataFrame(filled), pd.DataFrame(history or []))

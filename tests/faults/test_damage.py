@@ -1,7 +1,9 @@
 """Full disks, folders that cannot be written, flipped bytes, two at once."""
 
+import os
 import random
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
@@ -168,12 +170,31 @@ def test_a_flipped_bit_is_never_accepted(tmp_path: Path, data_root: Path, count:
     count("flipped bits", flips)
 
 
+def read_until(process: subprocess.Popen[str], words: str) -> str:
+    """What a process says up to the line with these words."""
+    assert process.stdout is not None
+    said = ""
+    for line in process.stdout:
+        said += line
+        if words in line:
+            return said
+    raise AssertionError(said)
+
+
 def test_two_trainings_of_one_pack_at_once_train_it_once(
     tmp_path: Path, data_root: Path, count: Count
 ) -> None:
     command = train(tmp_path, data_root, epochs=60, batch_size=20)
-    first, second = command.start(), command.start()
-    texts = [process.communicate(timeout=300)[0] for process in (first, second)]
+    first = command.start()
+    texts = [read_until(first, "training 2 runs together"), ""]
+    os.killpg(first.pid, signal.SIGSTOP)
+    try:
+        second = command.start()
+        texts[1] = read_until(second, "waiting: ")
+    finally:
+        os.killpg(first.pid, signal.SIGCONT)
+    for k, process in enumerate((first, second)):
+        texts[k] += process.communicate(timeout=300)[0]
     assert [first.returncode, second.returncode] == [0, 0], texts
     assert sum("training 2 runs together" in text for text in texts) == 1
     assert sum("waiting: " in text for text in texts) == 1

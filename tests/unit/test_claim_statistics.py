@@ -210,7 +210,7 @@ def faces() -> Watched:
     arrays = {}
     for seed in (0, 1):
         base = {"experiment": "celeba", "seed": seed, "latent_dim": 16, "dataset": "faces",
-                "likelihood": "gaussian-coordinate"}  # fmt: skip
+                "likelihood": "gaussian-coordinate", "network": "conv"}  # fmt: skip
         level = 1000.0 * seed
         learned = {"objective": "learned", "folder": f"learned/{seed}", "posterior_std": None}
         error = 0.01 * (1 + seed)
@@ -235,6 +235,9 @@ def faces() -> Watched:
                 for name in ("reconstructions", "standard", "fitted")
             }
             rows.append(base | more | bounds)
+            more = {"objective": "constant", "folder": f"{std}/constant/{seed}"}
+            lower = {name: bounds[name] - 3 * seed for name in ("test_elbo", "train_objective")}
+            rows.append(base | bounds | {"posterior_std": std} | more | lower)
     return made(rows, arrays=arrays)
 
 
@@ -248,6 +251,16 @@ def test_faces_are_compared_with_the_standard_elbo_at_the_same_seed() -> None:
         NotRun, match=r"'celeba' has no runs with .*, objective bilbo, posterior_std 3"
     ):
         values_of("faces_bound_difference", faces(), posterior_std=3.0)
+
+
+def test_one_objective_in_two_forms_is_compared_at_the_same_std_and_seed() -> None:
+    for name in ("faces_forms_bound", "faces_forms_loss"):
+        assert values_of(name, faces(), posterior_std=0.1) == pytest.approx([0, 3])
+
+
+def test_claims_on_constant_stds_take_none_of_celeba() -> None:
+    with pytest.raises(NotRun):
+        values_of("matching_std_is_best", faces(), n="high")
 
 
 def test_variation_is_that_of_samples_over_that_of_reconstructions() -> None:

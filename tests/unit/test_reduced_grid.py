@@ -133,7 +133,7 @@ def _faces_in_words(tier: Tier, layout: Layout, page: Path) -> None:
         objective, std = line[0].removeprefix("| ").split(", posterior_std ")
         own = runs[(runs["objective"] == objective) & (runs["posterior_std"] == float(std))]
         assert line[1] == "2"
-        for column, cell in (("test_elbo", line[2]), ("fitted_prior_trace", line[6])):
+        for column, cell in (("test_elbo", line[2]), ("fitted_prior_trace", line[7])):
             mean = cell.split(" [")[0].replace("−", "-")
             rounded = 0.51 * 10.0 ** -len(mean.partition(".")[2])
             assert float(mean) == pytest.approx(own[column].mean(), abs=rounded), column

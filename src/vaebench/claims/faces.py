@@ -5,7 +5,7 @@ from math import log
 import numpy as np
 import pandas as pd
 
-from vaebench.claims.needs import FACES
+from vaebench.claims.needs import FACES, FACES_FORMS
 from vaebench.claims.registry import Values, statistic
 from vaebench.claims.select import Watched, by_seed, paired, runs_of
 
@@ -24,6 +24,22 @@ def faces_loss_difference(results: Watched, posterior_std: float) -> Values:
     at the same seed, in nats: minus the difference of their losses.
     """
     return _minus_learned(results, posterior_std, "train_objective")
+
+
+@statistic
+def faces_forms_bound(results: Watched, posterior_std: float) -> Values:
+    """Final bound on the held-out images of BILBO at this std minus that of the constant variance,
+    at the same seed, in nats: one objective in two forms.
+    """
+    return _minus_constant(results, posterior_std, "test_elbo")
+
+
+@statistic
+def faces_forms_loss(results: Watched, posterior_std: float) -> Values:
+    """Final objective on the training images of BILBO at this std minus that of the constant
+    variance, at the same seed, in nats: one objective in two forms.
+    """
+    return _minus_constant(results, posterior_std, "train_objective")
 
 
 @statistic
@@ -98,6 +114,13 @@ def prior_trace_follows_std(results: Watched, posterior_std: float) -> Values:
 
 def _minus_learned(results: Watched, posterior_std: float, column: str) -> Values:
     return {"": paired(*_pair(results, posterior_std, column))}
+
+
+def _minus_constant(results: Watched, posterior_std: float, column: str) -> Values:
+    std = posterior_std
+    bilbo = runs_of(results, FACES_FORMS, None, objective="bilbo", posterior_std=std)
+    constant = runs_of(results, FACES_FORMS, None, objective="constant", posterior_std=std)
+    return {"": paired(by_seed(bilbo, column), by_seed(constant, column))}
 
 
 def _pair(results: Watched, posterior_std: float, column: str) -> "list[pd.Series[float]]":

@@ -73,7 +73,7 @@ class Judged(Strict):
     """Whether these runs were trained as in the paper. If not, the verdict says nothing about the
     paper's claim."""
     after_seeing: bool = False
-    """Whether the claim was written when some of these runs had been seen."""
+    """Whether the claim was written when runs had been seen that decide it here."""
     source: Literal["paper", "own"] = "paper"
     """Whose claim it is: the paper's, or one of the tier's config."""
     bears: bool = True
@@ -150,6 +150,7 @@ def judge_number(results: Results, number: Number) -> list[Judged]:
                 seeds=len(found.finals),
                 runs=_runs_text(rows),
                 as_in_paper=bool(found.finals),
+                after_seeing=number.after_seeing and bool(found.finals),
                 bears=bears,
             )
         )
@@ -181,6 +182,7 @@ def judge_claim(
         bears = bears or (bears_on_all and not isinstance(lacking, NotMeasured))
         reason = str(lacking)
     used = pd.concat(watched.used).drop_duplicates("run_hash") if watched.used else None
+    as_in_paper = used is not None and _as_in_paper(used, trainings)
     line = Judged(
         id=claim.id,
         place=claim.place,
@@ -197,8 +199,8 @@ def judge_claim(
         verdict=Verdict.NOT_RUN,
         reason=reason,
         runs="" if used is None else _runs_text(used),
-        as_in_paper=used is not None and _as_in_paper(used, trainings),
-        after_seeing=claim.after_seeing,
+        as_in_paper=as_in_paper,
+        after_seeing=claim.after_seeing and (own or as_in_paper),
         source="own" if own else "paper",
         bears=bears or own,
     )

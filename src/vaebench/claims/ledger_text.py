@@ -65,13 +65,17 @@ def _tests_text(lines: Sequence[Judged]) -> str:
     tested = [line for line in lines if line.p is not None]
     decided = [line for line in tested if line.verdict != Verdict.INCONCLUSIVE]
     if not decided:
-        return f"{len(tested)} are tested, and none is decided." if tested else "None is tested."
+        return f"{_are(len(tested))} tested, and none is decided." if tested else "None is tested."
     survivors = {name: sum(name in line.survives for line in decided) for name in ("Holm", "BH")}
     return (
-        f"{len(tested)} are tested, and {len(decided)} of them decided. Of these verdicts, "
-        f"{survivors['BH']} survive Benjamini and Hochberg's correction for {len(tested)} tests, "
+        f"{_are(len(tested))} tested, and {len(decided)} decided. Of these verdicts, "
+        f"{survivors['BH']} survive Benjamini and Hochberg's correction for the number of tests, "
         f"and {survivors['Holm']} survive Holm's, which is stricter."
     )
+
+
+def _are(count: int) -> str:
+    return f"{count} {'is' if count == 1 else 'are'}"
 
 
 def _marks_texts(lines: Sequence[Judged]) -> Iterator[str]:

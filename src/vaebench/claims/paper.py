@@ -44,11 +44,22 @@ def in_full(settings: Mapping[str, AxisValue], known: Container[str]) -> dict[st
 RunSettings = Annotated[dict[str, AxisValue], AfterValidator(_check_settings)]
 
 
+AfterSeeing = Annotated[
+    bool,
+    Field(
+        description="Whether this was written or changed when some of the runs that decide it had "
+        "been seen. They count in the verdict, which is marked. (Other runs than the paper's "
+        "decide without a mark.)"
+    ),
+]
+
+
 class Number(Strict):
     """Bounds that the paper prints for single runs, or a difference of two."""
 
     id: Name
     place: str
+    after_seeing: AfterSeeing = False
     settings: RunSettings = Field(
         description="The settings of the runs that the number speaks of; it is compared with, and "
         "shown beside, runs that have all of these."
@@ -73,11 +84,7 @@ class Claim(Strict):
         description="The claim, in our words; {n} stands for the latent dimension of the runs."
     )
     paper: str = Field("", description="What the paper gives, where it is a number.")
-    after_seeing: bool = Field(
-        False,
-        description="Whether the claim was written, or its criterion changed, when some of the "
-        "runs that decide it had been seen. These runs count in the verdict, which is marked.",
-    )
+    after_seeing: AfterSeeing = False
     statistic: str
     arguments: dict[str, AxisValue] = Field(default_factory=dict)
     unit: str

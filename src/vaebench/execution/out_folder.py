@@ -22,7 +22,7 @@ def check_out(out: Path, runs: Sequence[Run]) -> None:
     Raises:
         UserError: a run there has other settings. The text names it, the setting and both values.
     """
-    wanted, planned = list(runs), {out / run.folder: run for run in runs}
+    planned = {out / run.folder: run for run in runs}
     for folder in _folders_of_runs(out):
         try:
             there = read_record(folder / "metrics.json").run.given()
@@ -31,10 +31,9 @@ def check_out(out: Path, runs: Sequence[Run]) -> None:
         axes = [part.partition("~")[0] for part in folder.relative_to(out).parts]
         same_place = planned.get(folder)
         if same_place is not None:
-            compared, free = [same_place], set[str]()
+            found = _differing(there, same_place, set())
         else:
-            compared, free = wanted, set(axes)
-        found = min((_differing(there, run, free) for run in compared), key=len)
+            found = min((_differing(there, run, set(axes)) for run in runs), key=len)
         if found:
             name, here = found[0]
             raise UserError(

@@ -56,21 +56,22 @@ def draw_lead(
         ax: where to draw.
         results: the tier's results.
         rows: the runs.
-        minus: the other runs, one for each seed.
+        minus: the other runs, one for each seed and latent dimension.
         label: the name of the difference in the legend.
         style: options of `Axes.plot`, with a `color`.
     """
     ours, theirs = bounds_of(results, rows), bounds_of(results, minus)
     unit = _unit(ours)
-    both = ours.merge(theirs[["seed", unit, "test_elbo"]], on=["seed", unit], suffixes=("", "_of"))
+    on = ["latent_dim", "seed", unit]
+    both = ours.merge(theirs[[*on, "test_elbo"]], on=on, suffixes=("", "_of"))
     both["test_elbo"] -= both["test_elbo_of"]
     draw_bounds(ax, both, label, style)
 
 
 def bounds_of(results: Results, rows: pd.DataFrame) -> pd.DataFrame:
-    """The history of the completed runs among these, with their seeds."""
+    """The history of the completed runs among these, with their latent dimensions and seeds."""
     completed = rows[rows["status"] == "completed"]
-    return results.history.merge(completed[[*RUNS_KEY, "seed"]])
+    return results.history.merge(completed[[*RUNS_KEY, "latent_dim", "seed"]])
 
 
 def draw_bounds(ax: Axes, history: pd.DataFrame, label: str, style: dict[str, Any]) -> None:

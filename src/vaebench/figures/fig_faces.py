@@ -42,13 +42,14 @@ def draw(results: Results, shown: Selection) -> Drawing:
     stds = set(rows.get("posterior_std", ()))
     caption = (
         f"(a) Bound on the held-out images during training, {band_text(rows)}; larger is better. "
-        "Dashed: the constant Σ of Eq. 2, which BILBO equals but for rounding. The vertical axis "
-        "leaves out the first steps. (b) The difference from the standard ELBO (learned Σ) at the "
-        f"same seed. The vertical axis is linear between −{LINEAR} and {LINEAR} (grey), and "
+        "Dashed: the constant Σ of Eq. 2, which BILBO equals but for rounding, which training "
+        "amplifies. The vertical axis leaves out the first steps. (b) The bound minus that of the "
+        "standard ELBO (learned Σ) at the same seed. The vertical axis is linear between "
+        f"−{LINEAR} and {LINEAR}, the margin within which bounds are called comparable (grey), and "
         "logarithmic beyond. (c) The variance of a pixel over images, averaged over the "
         "pixels, as a share of that over the held-out images themselves: over their "
         "reconstructions, over samples from the prior that fits the training set best (Eq. 4), "
-        "and over samples from N(0, I). A point is a run. "
+        "and, for learned Σ, over samples from N(0, I). A point is a run. "
         f"{NOTE if {0.1, 0.01} <= stds else ''}Shown: {runs_text(rows)}."
     )
     return Drawing(figure, caption, rows)
@@ -59,7 +60,7 @@ def _progress(ax: Axes, results: Results, rows: pd.DataFrame, compared: Sequence
         line = "--" if method.objective == "constant" else "-"
         style = {"color": method.colour, "linestyle": line}
         draw_curve(ax, results, method.of(rows), method.name, style)
-    ax.set_ylabel("test bound (nats)")
+    ax.set_ylabel("bound (nats)")
     if not ax.lines:
         write_in(ax, "all runs diverged")
         return
@@ -70,13 +71,13 @@ def _progress(ax: Axes, results: Results, rows: pd.DataFrame, compared: Sequence
 def _lead(ax: Axes, results: Results, rows: pd.DataFrame, compared: Sequence[Method]) -> None:
     standard = [method.of(rows) for method in compared if method.objective == STANDARD]
     for method in compared:
-        if method.objective != STANDARD and len(standard) == 1:
+        if len(standard) == 1 and method.objective != STANDARD:
             line = "--" if method.objective == "constant" else "-"
             style = {"color": method.colour, "linestyle": line}
             draw_lead(ax, results, method.of(rows), standard[0], method.name, style)
-    ax.set_ylabel("difference of test bounds (nats)")
+    ax.set_ylabel("difference of bounds (nats)")
     if not ax.lines:
-        write_in(ax, "no runs of one seed")
+        write_in(ax, "no run of the standard ELBO\nto compare with")
         return
     ax.axhspan(-LINEAR, LINEAR, color="0.93", zorder=0)
     ax.axhline(0, color="0.7", linewidth=0.8, zorder=0)
@@ -86,12 +87,15 @@ def _lead(ax: Axes, results: Results, rows: pd.DataFrame, compared: Sequence[Met
 def _spreads(ax: Axes, results: Results, rows: pd.DataFrame, compared: Sequence[Method]) -> None:
     for place, method in enumerate(compared):
         runs = method.of(rows)
+        # Constant variances are not trained with N(0, I).
+        shown = [name for name in SPREADS if name != "standard" or method.objective == STANDARD]
         for _, run in runs[runs["status"] == "completed"].iterrows():
             arrays = results.arrays(run)
             of_images = float(arrays["variation_inputs"])
-            for k, (name, (marker, _)) in enumerate(SPREADS.items()):
+            for k, name in enumerate(shown):
                 share = float(arrays[f"variation_{name}"]) / of_images
-                ax.plot(share, place + OFFSET * (k - 1), marker, color=PALETTE[k], markersize=5)
+                marker, height = SPREADS[name][0], place + OFFSET * (k - 1)
+                ax.plot(share, height, marker, color=PALETTE[k], markersize=5)
     for k, (marker, text) in enumerate(SPREADS.values()):
         ax.plot([], [], marker, color=PALETTE[k], markersize=5, label=text)
     ax.axvline(1, color="0.7", linewidth=0.8, zorder=0)

@@ -19,17 +19,21 @@ from vaebench.results.intervals import estimate
 from vaebench.results.read import Results, load_results
 
 COLUMNS = {
-    "test_elbo": "bound on held-out images, nats",
-    "train_objective": "objective on training images, nats",
+    "test_elbo": "bound, held-out images, nats",
+    "train_objective": "objective, training images, nats",
     "test_rate": "rate, nats",
-    "test_mse": "squared residual of a pixel",
+    "test_mse": "squared residual, held-out images",
+    "train_mse": "squared residual, training images",
     "fitted_prior_trace": "tr S²",
 }
 """Columns of the collected table, with their titles."""
+TRACE_IN_STDS = "tr S² / σ²"
+STANDARD = "standard"
+"""The name of samples from N(0, I), which only learned variances are trained with."""
 SPREADS = {
     "reconstructions": "variance over reconstructions",
     "fitted": "over samples, fitted prior",
-    "standard": "over samples, N(0, I)",
+    STANDARD: "over samples, N(0, I)",
 }
 """Variances of a pixel, as shares of that over the images themselves."""
 EXPERIMENT = "celeba"
@@ -69,7 +73,7 @@ def write_faces(tier: Tier, layout: Layout, page: Path, check: bool = False) -> 
         "tier": tier.tier,
         "runs": len(runs),
         "planned": sum(len(cell.runs) for cell in experiment.cells),
-        "columns": [*COLUMNS.values(), *SPREADS.values()],
+        "columns": [*COLUMNS.values(), TRACE_IN_STDS, *SPREADS.values()],
         "lines": [] if results is None else _lines(results, experiment),
         "claims": claims,
         "tests": verdicts_text(claims),
@@ -93,9 +97,15 @@ def _lines(results: Results, experiment: Experiment) -> list[Line]:
     found = []
     for method, rows in methods_of(experiment, results.of(experiment.name)):
         whole = rows[rows["status"] == "completed"]
+        is_constant = bool(whole["posterior_std"].notna().all())
         spreads = [_shares(results, row) for _, row in whole.iterrows()]
         columns = [whole[name].tolist() for name in COLUMNS]
-        columns += [[shares[name] for shares in spreads] for name in SPREADS]
+        in_stds = whole["fitted_prior_trace"] / whole["posterior_std"] ** 2
+        columns.append(in_stds.tolist() if is_constant else [])
+        columns += [
+            [] if name == STANDARD and is_constant else [shares[name] for shares in spreads]
+            for name in SPREADS
+        ]
         cells = [_mean(values) for values in columns]
         found.append(Line(method, len(whole), len(rows) - len(whole), cells))
     return found
