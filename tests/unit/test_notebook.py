@@ -30,7 +30,7 @@ def test_the_page_on_models_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         exec(block, names)
     assert names["run"].settings.seed == 1
     assert names["images"].shape == (16, 28, 28)
-    assert (tmp_path / "out/seed~1/README.md").read_text() == names["card"]
+    assert (tmp_path / "out-python/seed~1/README.md").read_text() == names["card"]
 
 
 def test_it_is_kept_without_results() -> None:

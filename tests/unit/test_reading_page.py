@@ -42,7 +42,7 @@ FACTS = (
     r"ratio is 1\b|the ratio 1\b|at λ = 1\b",
     r"above 0\b|Below 1\b",
     r"half of the encoder's outputs",
-    r"Two runs of one method|two forms|between two records",
+    r"two forms|between two records",
     r"the second half of training|The two\s+are one objective",
     r"[Oo]ne objective|one run each|One run|one ratio|one bound|one learned T",
     r"[Oo]ne seed|Runs of one|that has one",
