@@ -1,0 +1,1 @@
+vaebenchCodes("celeba-357c3f0bc414",{"columns":8});

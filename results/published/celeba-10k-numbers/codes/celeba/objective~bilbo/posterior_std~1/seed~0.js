@@ -1,0 +1,1 @@
+vaebenchCodes("celeba-57890770d919",{"columns":8});

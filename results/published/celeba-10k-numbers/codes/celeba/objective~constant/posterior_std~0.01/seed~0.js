@@ -1,0 +1,1 @@
+vaebenchCodes("celeba-48f3366d6509",{"columns":8});

@@ -1,0 +1,1 @@
+vaebenchCodes("celeba-924860755c43",{"columns":8});

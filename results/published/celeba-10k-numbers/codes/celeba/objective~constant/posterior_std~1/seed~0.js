@@ -1,0 +1,1 @@
+vaebenchCodes("celeba-a67eb742e329",{"columns":8});

@@ -1,0 +1,1 @@
+vaebenchCodes("celeba-9f242ec0fa31",{"columns":8});
