@@ -1,0 +1,1 @@
+vaebenchCodes("latent_scaling-9dc835924dfc",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("latent_scaling-c2c8522a9065",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("latent_scaling-b807a84b14a1",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("latent_scaling-cd8527b58e36",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("latent_scaling-d5d244360ac6",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("latent_scaling-690c84503734",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("latent_scaling-fd325bb453df",{});
