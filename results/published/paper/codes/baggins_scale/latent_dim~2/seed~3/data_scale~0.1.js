@@ -1,0 +1,1 @@
+vaebenchCodes("baggins_scale-4914690766c4",{});

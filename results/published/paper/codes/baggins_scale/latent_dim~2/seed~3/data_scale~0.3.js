@@ -1,0 +1,1 @@
+vaebenchCodes("baggins_scale-1295b05bd8ad",{});

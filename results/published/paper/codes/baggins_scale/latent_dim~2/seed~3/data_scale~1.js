@@ -1,0 +1,1 @@
+vaebenchCodes("baggins_scale-8f2ccbd055de",{});

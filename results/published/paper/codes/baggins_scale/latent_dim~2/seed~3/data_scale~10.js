@@ -1,0 +1,1 @@
+vaebenchCodes("baggins_scale-8649c4be9ced",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("baggins_scale-16863ecbe951",{});
