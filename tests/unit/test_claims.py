@@ -286,6 +286,7 @@ def test_claims_that_were_written_when_runs_had_been_seen_are_marked() -> None:
     ):
         line = judge_claim(results, late, [training])
         assert mark(line) == f" {sign}"
+        assert line.after_seeing == (sign == "‡")
         text = to_markdown("small", [line])
         assert f"1 verdict {said}" in text
         assert f"**reproduced** {sign}" in text
