@@ -1,4 +1,4 @@
-"""Texts from elsewhere where they are shown: in Markdown and in a terminal."""
+"""Texts where they are shown: in Markdown and in a terminal."""
 
 import re
 
@@ -30,3 +30,8 @@ def printable(text: str) -> str:
 def on_one_line(text: str) -> str:
     r"""As `printable`. The ends of lines are written out too, so that a name stays on its line."""
     return printable(text).replace("\n", "\\n")
+
+
+def plural(count: int | str, noun: str) -> str:
+    """A number with its noun: `1 seed`, `1 to 3 seeds`."""
+    return f"{count} {noun}" if str(count) == "1" else f"{count} {noun}s"

@@ -136,7 +136,7 @@ def test_explain_tells_where_a_file_comes_from(layout: Layout) -> None:
     metrics = layout.root / "runs" / RUN / "metrics.json"
     record = json.loads(metrics.read_text())
     text = explain(layout.figure("fig13", "svg"))
-    assert "shows 1 runs" in text
+    assert "shows 1 run:" in text
     assert record["digests"]["weights"] not in text  # shortened to be read
     for path, seed_1 in (
         (layout.figure("fig05", "png"), False),

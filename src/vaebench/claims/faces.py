@@ -8,6 +8,7 @@ import pandas as pd
 from vaebench.claims.needs import FACES, FACES_FORMS
 from vaebench.claims.registry import Values, statistic
 from vaebench.claims.select import Watched, by_seed, paired, runs_of
+from vaebench.experiment.needs import Need
 
 
 @statistic
@@ -118,16 +119,21 @@ def _minus_learned(results: Watched, posterior_std: float, column: str) -> Value
 
 def _minus_constant(results: Watched, posterior_std: float, column: str) -> Values:
     std = posterior_std
-    bilbo = runs_of(results, FACES_FORMS, None, objective="bilbo", posterior_std=std)
-    constant = runs_of(results, FACES_FORMS, None, objective="constant", posterior_std=std)
-    return {"": paired(by_seed(bilbo, column), by_seed(constant, column))}
+    bilbo, constant = (
+        _column(results, FACES_FORMS, column, objective=name, posterior_std=std)
+        for name in ("bilbo", "constant")
+    )
+    return {"": paired(bilbo, constant)}
 
 
 def _pair(results: Watched, posterior_std: float, column: str) -> "list[pd.Series[float]]":
     """A column of BILBO at a std, and of the standard ELBO, each by seed."""
-    bilbo = runs_of(results, FACES, None, objective="bilbo", posterior_std=posterior_std)
-    learned = runs_of(results, FACES, None, objective="learned")
-    return [by_seed(rows, column) for rows in (bilbo, learned)]
+    bilbo = _column(results, FACES, column, objective="bilbo", posterior_std=posterior_std)
+    return [bilbo, _column(results, FACES, column, objective="learned")]
+
+
+def _column(results: Watched, need: Need, column: str, **settings: object) -> "pd.Series[float]":
+    return by_seed(runs_of(results, need, None, **settings), column)
 
 
 def _fitted_variation(results: Watched, **settings: object) -> "pd.Series[float]":
@@ -136,8 +142,8 @@ def _fitted_variation(results: Watched, **settings: object) -> "pd.Series[float]
 
 
 def _traces(results: Watched, posterior_std: float) -> "pd.Series[float]":
-    rows = runs_of(results, FACES, None, objective="bilbo", posterior_std=posterior_std)
-    return by_seed(rows, "fitted_prior_trace")
+    std = posterior_std
+    return _column(results, FACES, "fitted_prior_trace", objective="bilbo", posterior_std=std)
 
 
 def _with_variation(results: Watched, **settings: object) -> pd.DataFrame:

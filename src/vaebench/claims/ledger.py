@@ -21,6 +21,7 @@ from vaebench.claims.select import LOW, Dim, NotMeasured, NotPlanned, NotRun, Wa
 from vaebench.experiment.grid import Strict
 from vaebench.experiment.needs import planned_settings
 from vaebench.experiment.settings import AxisValue
+from vaebench.plain_text import plural
 from vaebench.results.intervals import CONFIDENCE
 from vaebench.results.multiplicity import benjamini_hochberg, holm
 from vaebench.results.read import Results, select, training_text
@@ -269,7 +270,7 @@ def _runs_text(runs: pd.DataFrame) -> str:
         return ""
     dims = "/".join(str(int(n)) for n in sorted(runs["latent_dim"].unique()))
     datasets = "/".join(runs["dataset"].unique())
-    return f"{datasets}, n = {dims}, {training_text(runs)}, {len(runs)} runs"
+    return f"{datasets}, n = {dims}, {training_text(runs)}, {plural(len(runs), 'run')}"
 
 
 def parts_of(ledger: Sequence[Judged]) -> tuple[list[Judged], list[Judged], int]:

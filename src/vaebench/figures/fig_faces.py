@@ -1,6 +1,7 @@
 """Bounds and spreads of the CelebA runs, without any image: what may be published of them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pandas as pd
 from matplotlib import pyplot as plt
@@ -23,11 +24,13 @@ LINEAR = 160
 """Differences of bounds up to which the axis is linear, in nats: the margin of claims on comparable
 bounds in `config/paper_values.yaml`."""
 STANDARD = "learned"
+FORMS = ("constant", "bilbo")
+"""Objectives that are one in two forms. They share a colour if they share all settings."""
 
 
 def draw(results: Results, shown: Selection) -> Drawing:
     """(a, b) held-out bound during training by method; (c) how much a pixel varies over images."""
-    rows, compared = shown.runs, methods(shown)
+    rows, compared = shown.runs, with_colours(methods(shown))
     figure, axes = plt.subplots(1, 3, figsize=(14, 4.2), layout="constrained")
     _progress(axes[0], results, rows, compared)
     _lead(axes[1], results, rows, compared)
@@ -55,6 +58,19 @@ def draw(results: Results, shown: Selection) -> Drawing:
     return Drawing(figure, caption, rows)
 
 
+def with_colours(compared: Sequence[Method]) -> list[Method]:
+    """The methods, with one colour for the two forms of an objective."""
+    keys = []
+    for method in compared:
+        form = FORMS[0] if method.objective in FORMS else method.objective
+        keys.append(tuple({**method.settings, "objective": form}.items()))
+    places = {key: place for place, key in enumerate(dict.fromkeys(keys))}
+    return [
+        replace(method, colour=PALETTE[places[key] % len(PALETTE)])
+        for method, key in zip(compared, keys, strict=True)
+    ]
+
+
 def _progress(ax: Axes, results: Results, rows: pd.DataFrame, compared: Sequence[Method]) -> None:
     for method in compared:
         line = "--" if method.objective == "constant" else "-"
@@ -77,7 +93,8 @@ def _lead(ax: Axes, results: Results, rows: pd.DataFrame, compared: Sequence[Met
             draw_lead(ax, results, method.of(rows), standard[0], method.name, style)
     ax.set_ylabel("difference of bounds (nats)")
     if not ax.lines:
-        write_in(ax, "no run of the standard ELBO\nto compare with")
+        some = "no run" if not standard else "several kinds of runs"
+        write_in(ax, f"{some} of the standard ELBO\nto compare with")
         return
     ax.axhspan(-LINEAR, LINEAR, color="0.93", zorder=0)
     ax.axhline(0, color="0.7", linewidth=0.8, zorder=0)

@@ -7,6 +7,7 @@ from vaebench.errors import UserError
 from vaebench.experiment.tier import load_tier
 from vaebench.files import digest_file
 from vaebench.paths import Layout
+from vaebench.plain_text import plural
 from vaebench.provenance.figure_metadata import figure_metadata
 from vaebench.provenance.stages import figure_digest
 from vaebench.reading.tables import read_table
@@ -33,16 +34,18 @@ def explain(path: Path) -> str:
         same = used["Code"] == figure_digest(path.stem)
         lines.append(f"  drawn by code {_short(used['Code'])}{_this_checkouts(same)}")
         rows = rows[rows["metrics_digest"].isin(used["Records"].split())]
-        lines.append(f"  shows {len(rows)} runs:" if len(rows) else "  shows no run")
+        lines.append(f"  shows {plural(len(rows), 'run')}:" if len(rows) else "  shows no run")
     elif kind == "runs":
         own = path.parent.resolve().relative_to((layout.root / "runs").resolve())
         rows = rows[(rows["experiment"] + "/" + rows["folder"]) == own.as_posix()]
         lines.append("  belongs to the run:")
     elif kind == "tables":
         rows = rows[rows["experiment"] == path.stem]
-        lines.append(f"  from the {len(rows)} runs of the experiment:")
+        lines.append(f"  from the {plural(len(rows), 'run')} of the experiment:")
     else:
-        lines.append(f"  from all {len(rows)} runs of the tier, collected in {layout.runs}:")
+        lines.append(
+            f"  from all {plural(len(rows), 'run')} of the tier, collected in {layout.runs}:"
+        )
     for _, row in rows.iterrows():
         lines += _run_lines(layout, str(row["experiment"]), str(row["folder"]))
     return "\n".join(lines)

@@ -15,6 +15,7 @@ from vaebench.claims.ledger_text import others_text, pairing_text, power_table, 
 from vaebench.errors import UserError
 from vaebench.experiment.figures import FIGURES
 from vaebench.files import read_content
+from vaebench.plain_text import plural
 from vaebench.provenance.figure_metadata import figure_metadata
 from vaebench.reading.parsing import parsing
 from vaebench.reading.text import LARGEST, read_text
@@ -184,9 +185,10 @@ def _experiment(results: Results, name: str) -> ShownExperiment:
 def _machines(runs: pd.DataFrame) -> Iterator[str]:
     for (device, processor), group in runs.groupby(["device", "processor"], sort=True):
         threads = "/".join(str(int(n)) for n in sorted(group["threads"].unique()))
-        of_threads = f", {threads} thread{'s' * (threads != '1')} a job" if device == "cpu" else ""
+        of_threads = f", {plural(threads, 'thread')} a job" if device == "cpu" else ""
         count = group["run_hash"].nunique()
-        yield f"{count} runs on {processor} ({device}{of_threads}), {_hours(group):.1f} hours"
+        on = f"{processor} ({device}{of_threads})"
+        yield f"{plural(count, 'run')} on {on}, {_hours(group):.1f} hours"
 
 
 def _hours(runs: pd.DataFrame) -> float:

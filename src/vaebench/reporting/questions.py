@@ -11,6 +11,7 @@ from vaebench.claims.ledger import Judged
 from vaebench.claims.paper import own_claims
 from vaebench.experiment.tier import Tier
 from vaebench.paths import Layout
+from vaebench.plain_text import plural
 from vaebench.reporting.markdown import picture, render, write_page
 from vaebench.reporting.statements import Ledger, ledger_of, rows_of, shown
 from vaebench.results.intervals import estimate
@@ -77,7 +78,7 @@ def _reduced(tier: Tier) -> str:
         return ""
     runs = [run.settings for one in tier.experiments for cell in one.cells for run in cell.runs]
     seeds, epochs = {run.seed for run in runs}, max(run.epochs or 0 for run in runs)
-    return f"{len(seeds)} seeds and at most {epochs} epochs"
+    return f"{plural(len(seeds), 'seed')} and at most {epochs} epochs"
 
 
 def _outputs(tier: Tier, layout: Layout) -> Iterator[Outputs]:

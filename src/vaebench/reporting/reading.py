@@ -13,6 +13,7 @@ from vaebench.claims.ledger import UNTRAINED, Judged
 from vaebench.claims.paper import Claim, PaperValues, load_paper_values, own_claims
 from vaebench.experiment.tier import Tier
 from vaebench.paths import PAPER_VALUES, Layout
+from vaebench.plain_text import plural
 from vaebench.reporting.evidence import COLUMNS, Line, lines_of
 from vaebench.reporting.markdown import render, write_page
 from vaebench.reporting.statements import read_ledger
@@ -23,7 +24,6 @@ from vaebench.reporting.sweeps import (
     largest_falls,
     number,
     of_sweeps,
-    plural,
     sweep,
 )
 from vaebench.results.intervals import CONFIDENCE

@@ -10,6 +10,7 @@ import pandas as pd
 
 from vaebench.claims.spectra import load_spectra
 from vaebench.experiment.settings import format_value
+from vaebench.plain_text import plural
 from vaebench.results.read import Results
 
 LATE = 0.5
@@ -192,11 +193,6 @@ def joined(texts: Iterable[str]) -> str:
     """A list in words: `a, b and c`."""
     *first, last = texts
     return f"{', '.join(first)} and {last}" if first else last
-
-
-def plural(count: int | str, noun: str) -> str:
-    """A number with its noun: `1 seed`, `1 to 3 seeds`."""
-    return f"{count} {noun}" if str(count) == "1" else f"{count} {noun}s"
 
 
 def number(value: float, digits: int) -> str:
