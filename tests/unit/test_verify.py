@@ -94,6 +94,15 @@ def test_a_forged_record_breaks_the_chain(layout: Layout, old: str, new: str, me
     assert any(message in problem for problem in verify(layout).problems)
 
 
+def test_only_a_thin_copy_may_lack_its_vector_graphics(layout: Layout) -> None:
+    vectors = sorted((layout.root / "figures").glob("*.svg"))
+    for path in vectors:
+        path.unlink()
+    relist(layout)
+    lacking = [problem for problem in verify(layout).problems if "asks for it" in problem]
+    assert len(lacking) == len(vectors) > 0
+
+
 def test_results_of_two_tiers_cannot_be_mixed(layout: Layout) -> None:
     runs = layout.root / "runs" / "posterior_variance" / "objective~bilbo" / "latent_dim~2"
     for name in ("metrics.json", "arrays.npz"):

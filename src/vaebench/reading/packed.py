@@ -46,6 +46,11 @@ def unpack(content: bytes) -> bytes:
         return content
 
 
+def is_packed(content: bytes) -> bool:
+    """Whether this is a packed record."""
+    return unpack(content) != content
+
+
 def _text(values: dict[str, object]) -> bytes:
     """As records are written."""
     return (json.dumps(values, indent=2, allow_nan=False) + "\n").encode()
