@@ -308,6 +308,13 @@ def test_sentences_on_results_follow_the_verdicts(results: Results) -> None:
     assert "meet the limit for the penalty too. So this verdict alone proves little." in after
 
 
+def test_why_a_claim_fails_is_told_only_if_it_does(results: Results) -> None:
+    why = "the untrained network does not scale with the data"
+    for verdict in ("differs", "reproduced", "inconclusive", "not run"):
+        change_claims(results, "fig06b-bound", verdict=verdict)
+        assert (why in page_of(results)) == (verdict == "differs")
+
+
 def test_learned_t_is_told_once_it_is_judged(results: Results) -> None:
     claim = "reaches a larger bound than learned variances with one learned T is"
     ids = ("abstract-improved-bound", "fig06a-residual-low")

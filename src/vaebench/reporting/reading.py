@@ -100,6 +100,11 @@ class Numbers:
         lines = [self.claims[claim] for claim in claims]
         return all(line and line.verdict == Verdict.REPRODUCED for line in lines)
 
+    def fails(self, claim: str) -> bool:
+        """Whether the claim is not reproduced, and that is decided."""
+        line = self.claims[claim]
+        return line is not None and line.verdict == Verdict.DIFFERS
+
     def tally(self, *claims: str) -> str:
         """How many of these claims are reproduced."""
         return f"{sum(self.holds(claim) for claim in claims)} of {len(claims)}"
