@@ -1,0 +1,1 @@
+vaebenchCodes("baggins_scale-9b26cebc4ee4",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("baggins_scale-b382e86d211a",{});

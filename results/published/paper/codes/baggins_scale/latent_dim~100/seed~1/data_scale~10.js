@@ -1,0 +1,1 @@
+vaebenchCodes("baggins_scale-862fc1758bae",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("baggins_scale-20910b9e42f3",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("baggins_scale-52133ab031c2",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("baggins_scale-75b5e58d2c87",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("constant_variance-01fb2ac6e943",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("constant_variance-ec06e403f4f5",{});

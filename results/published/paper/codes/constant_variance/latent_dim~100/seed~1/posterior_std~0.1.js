@@ -1,0 +1,1 @@
+vaebenchCodes("constant_variance-8fbf417856b2",{});

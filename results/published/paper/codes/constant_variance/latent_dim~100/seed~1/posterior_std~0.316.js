@@ -1,0 +1,1 @@
+vaebenchCodes("constant_variance-5c476700e0d7",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("constant_variance-3da1c213a278",{});

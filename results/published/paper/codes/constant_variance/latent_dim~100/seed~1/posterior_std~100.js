@@ -1,0 +1,1 @@
+vaebenchCodes("constant_variance-6837e963bdd4",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("constant_variance-f07afc8c6655",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("constant_variance-c04b4f946791",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("constant_variance-fe206a74f071",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("constant_variance-c28f43ba3f05",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("constant_variance-65cca9d89a6a",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("constant_variance-61ab88253fd0",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("constant_variance-5e7c64c34aa8",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("constant_variance-f664f5494f6d",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("gaussian_scale-d8502a83e451",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("gaussian_scale-849782a92806",{});

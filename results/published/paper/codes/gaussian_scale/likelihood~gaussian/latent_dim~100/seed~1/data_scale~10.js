@@ -1,0 +1,1 @@
+vaebenchCodes("gaussian_scale-1747c6066df6",{});

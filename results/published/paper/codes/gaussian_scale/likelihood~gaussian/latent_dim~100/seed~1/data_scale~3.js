@@ -1,0 +1,1 @@
+vaebenchCodes("gaussian_scale-6cba4e317bf5",{});

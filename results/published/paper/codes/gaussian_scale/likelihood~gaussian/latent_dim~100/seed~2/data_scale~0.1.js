@@ -1,0 +1,1 @@
+vaebenchCodes("gaussian_scale-1c19a3d41ca7",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("gaussian_scale-526355a1cfa9",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("gaussian_scale-10e80b90800f",{});
