@@ -1,4 +1,4 @@
-# The environment of `make setup` with this project, for CPUs. In the root of a clone:
+# The environment of `make setup` with this project. In the root of a clone:
 #   docker build --tag vaebench .
 #   docker run --rm --volume "$PWD/results:/vaebench/results" vaebench make smoke
 # This recipe was written without a machine to build it on.

@@ -9,12 +9,14 @@ import pytest
 
 from tests.conftest import PROJECT
 from vaebench.claims.judge import Verdict
+from vaebench.claims.ledger import UNTRAINED
 from vaebench.errors import UserError
 from vaebench.experiment.tier import load_tier
 from vaebench.figures.draw import draw_figure
 from vaebench.paths import PUBLISHED, Layout
 from vaebench.provenance.verify import verify
 from vaebench.reporting.published import BEGIN, END, write_pages
+from vaebench.reporting.statements import NOT_PRINTED
 from vaebench.reporting.tables import write_tables
 from vaebench.results.read import load_results
 from vaebench.sharing.archive import import_tier
@@ -92,10 +94,36 @@ def test_the_pages_are_what_the_results_give(monkeypatch: pytest.MonkeyPatch) ->
     assert f"**differs** {others.count('differs')}, " in said.partition("about its equations:")[2]
     of_faces = json.loads(faces[0].claims("json").read_text())["claims"]
     judged = {line["id"] for line in of_faces if line["bears"] and line["verdict"] != "not run"}
-    lacking = {line["id"] for line in here if line["verdict"] == "not run"}
+    printed = [line for line in here if line["bears"] and line["paper"] != NOT_PRINTED]
+    lacking = {line["id"] for line in printed if line["verdict"] == "not run"}
     count = len(judged & lacking)
-    about_faces = f"{count} of those that are not run {'has' if count == 1 else 'have'} runs [on"
+    about_faces = f"{count} of the paper's that are not run {'has' if count == 1 else 'have'} runs"
     assert (about_faces in said) == (count > 0)
+    assert f"Of {len(printed)} numbers and claims of the paper about these runs:" in said
+    assert f"Of {len(shown) - len(printed)} more, which we ask beside the paper:" in said
+
+
+REPRODUCED = ("eq20-minimum", "eq23-identity", "eq22-small", "eq17-elbo")
+
+
+def test_equations_that_hold_without_training_are_counted(tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text(f"{BEGIN}\n{END}\n")
+    for tier in ("paper", "evidence"):
+        shutil.copytree(
+            (PROJECT / PUBLISHED).with_name(tier), tmp_path / tier,
+            ignore=shutil.ignore_patterns("runs", "codes"),
+        )  # fmt: skip
+    layout = Layout(tmp_path / "evidence")
+    ledger = json.loads(layout.claims("json").read_text())
+    for line in ledger["claims"]:
+        line["verdict"] = "reproduced" if line["id"] in REPRODUCED else "differs"
+        line["reason"] = f"it holds; {UNTRAINED}" if line["id"] == "eq22-small" else ""
+    layout.claims("json").write_text(json.dumps(ledger))
+    evidence = (layout, tmp_path / "evidence.md")
+    write_pages(load_results(tmp_path / "paper"), tmp_path / "results.md", readme, False, evidence)
+    said = " ".join(readme.read_text().split())
+    assert "2 are identities, and untrained networks meet 1 other too" in said
 
 
 def test_pages_say_what_was_not_run_and_follow_the_results(copy: Layout, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from math import log
 from pathlib import Path
 
 import pandas as pd
@@ -18,6 +19,7 @@ from vaebench.claims.paper import load_paper_values
 from vaebench.experiment.tier import load_tier
 from vaebench.paths import PUBLISHED
 from vaebench.reporting import reading
+from vaebench.reporting.collapse import collapse_of
 from vaebench.reporting.reading import MISSING, write_reading
 from vaebench.reporting.sweeps import (
     UNKNOWN,
@@ -40,7 +42,7 @@ FACTS = (
     r"images of 0 and 1",
     r"the variance 1\b",
     r"ratio is 1\b|the ratio 1\b|at λ = 1\b",
-    r"above 0\b|Below 1\b",
+    r"A factor above 1\b|Below 1\b",
     r"half of the encoder's outputs",
     r"two forms|between two records",
     r"the second half of training|The two\s+are one objective",
@@ -305,7 +307,10 @@ def test_sentences_on_results_follow_the_verdicts(results: Results) -> None:
     change_claims(evidence, "eq21-insensitive", reason="it holds")
     after = page_of(results)
     assert not any(text in after for text in (lag, collapse, untrained))
-    assert "meet the limit for the penalty too. So this verdict alone proves little." in after
+    assert (
+        "meet the limit for the penalty too, at n = 2. So this verdict alone proves little."
+        in after
+    )
 
 
 def test_why_a_claim_fails_is_told_only_if_it_does(results: Results) -> None:
@@ -330,6 +335,55 @@ def test_learned_t_is_told_once_it_is_judged(results: Results) -> None:
     after = page_of(results)
     assert f"{claim} **reproduced** (12.30 [11.00, 13.00], 3 seeds)" in after
     assert "mean image is reconstructed is **not reproduced** (0.50, 1 seed)" in after
+
+
+def test_log_ratios_are_shown_as_factors(results: Results) -> None:
+    change_claims(
+        results, "fig06a-small-scale", value=log(8), low=log(4), high=log(16), seeds=3
+    )  # fmt: skip
+    change_claims(results, "fig06a-residual", value=0.5, low=0.25, high=0.75, seeds=3)
+    page = page_of(results)
+    assert "(× 8.00 [4.00, 16.00], 3 seeds)" in page
+    assert "(0.50 [0.25, 0.75], 3 seeds)" in page
+
+
+def of_collapse(results: Results, units: list[int], bounds: list[float]) -> Results:
+    """The same results, whose main comparison has these runs with learned variances at n = 100.
+
+    BILBO uses 12 dimensions, and its bound is that of the same seed and 1.
+    """
+    own = results.of("posterior_variance", latent_dim=100, seed=0)
+    rows = []
+    for seed, (count, bound) in enumerate(zip(units, bounds, strict=True)):
+        for objective, values in (("learned", (count, bound)), ("bilbo", (12, bound + 1))):
+            row = own[own["objective"] == objective].assign(seed=seed)
+            rows.append(row.assign(test_active_units=values[0], test_elbo=values[1]))
+    return replace(results, runs=pd.concat(rows, ignore_index=True))
+
+
+def test_runs_are_split_by_the_dimensions_that_they_use(results: Results) -> None:
+    found = collapse_of(
+        of_collapse(results, [10, 8, 10, 9, 11], [-99.0, -102.0, -98.0, -101.0, -97.0]),
+        "posterior_variance",
+        100,
+    )
+    assert found is not None
+    assert sorted(found.few["test_elbo"]) == [-102.0, -101.0]
+    assert sorted(found.others["test_active_units"]) == [10, 10, 11]
+    assert (found.lead.count, found.lead.mean) == (3, 1.0)
+
+
+@pytest.mark.parametrize("units", [[10, 10, 11], [9, 10, 9], [10], []])
+def test_there_is_no_split_without_two_seeds_on_one_side_and_one_on_the_other(
+    results: Results, units: list[int]
+) -> None:
+    bounds = [-99.0 - k for k in range(len(units))]
+    changed = (
+        of_collapse(results, units, bounds)
+        if units
+        else replace(results, runs=results.runs.iloc[:0])
+    )
+    assert collapse_of(changed, "posterior_variance", 100) is None
 
 
 def test_texts_of_lists() -> None:

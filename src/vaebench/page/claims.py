@@ -12,6 +12,7 @@ from vaebench.claims.ledger_text import mark, survives_text
 from vaebench.page.drawing import Region, interval_drawing, region_of
 from vaebench.reporting import numbers
 from vaebench.reporting.content import ShownFigure
+from vaebench.reporting.statements import NOT_PRINTED
 
 ORDER = (
     Verdict.DIFFERS,
@@ -21,8 +22,6 @@ ORDER = (
     Verdict.NOT_RUN,
 )
 """Verdicts as they are sorted: first those that ask for a look."""
-NOT_PRINTED = "not in the paper"
-"""What a claim beside those of the paper says in place of the paper's number."""
 
 
 @dataclass(frozen=True)

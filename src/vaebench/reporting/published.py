@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from vaebench.claims.judge import Verdict
-from vaebench.claims.ledger import Judged, parts_of, verdict_counts
+from vaebench.claims.ledger import UNTRAINED, Judged, parts_of, verdict_counts
 from vaebench.claims.ledger_text import POWER_TEXT, mark, survives_text
 from vaebench.errors import UserError
 from vaebench.files import has_text, write_atomically
@@ -17,7 +17,7 @@ from vaebench.reading.text import read_text
 from vaebench.reporting.content import Content, ShownFigure, content_of
 from vaebench.reporting.headline import headline_of
 from vaebench.reporting.markdown import render
-from vaebench.reporting.statements import read_ledger
+from vaebench.reporting.statements import NOT_PRINTED, read_ledger
 from vaebench.results.read import Results
 from vaebench.workflow.rules import DEFAULT_TIER
 
@@ -106,31 +106,41 @@ def _render(
         "anchor": _anchor,
         "image": lambda figure: link(layout.figure(figure.name, "png")),
     }
+    printed = [line for line in content.claims if line.paper != NOT_PRINTED]
+    ours = [line for line in content.claims if line.paper == NOT_PRINTED]
+    equations = _beside(content, evidence[0]) if evidence else []
     values = {
         "power_text": POWER_TEXT,
+        "printed_counts": verdict_counts(printed),
+        "our_counts": verdict_counts(ours) if ours else {},
         "folder": link(layout.root),
         "page": link(page),
         "command": _command(content.tier),
         "headline": headline_of(content.claims),
         "evidence_page": link(evidence[1]) if evidence else "",
-        "evidence_counts": _counts_beside(content, evidence[0]) if evidence else {},
+        "evidence_counts": verdict_counts(equations) if equations else {},
+        "identities": sum(line.expects.startswith("exactly") for line in _reproduced(equations)),
+        "untrained": sum(UNTRAINED in line.reason for line in _reproduced(equations)),
         "faces_page": link(faces[1]) if faces else "",
-        "faces_count": _judged_beside(content, faces[0]) if faces else 0,
+        "faces_count": _judged_beside(printed, faces[0]) if faces else 0,
         "selected": [figure for figure in content.figures if figure.name in README_FIGURES],
     }
     return render(template, vars(content) | values, filters)
 
 
-def _counts_beside(content: Content, layout: Layout) -> dict[str, int]:
-    """The number of the paper's claims with each verdict that another tier judges beside these."""
+def _beside(content: Content, layout: Layout) -> list[Judged]:
+    """The paper's claims that another tier judges beside these."""
     here = {line.id for line in content.claims}
-    found = [line for line in _of_paper(layout) if line.id not in here]
-    return verdict_counts(found) if found else {}
+    return [line for line in _of_paper(layout) if line.id not in here]
 
 
-def _judged_beside(content: Content, layout: Layout) -> int:
-    """How many of the paper's claims that are not run here have runs in another tier."""
-    lacking = {line.id for line in content.claims if line.verdict == Verdict.NOT_RUN}
+def _reproduced(claims: list[Judged]) -> list[Judged]:
+    return [line for line in claims if line.verdict == Verdict.REPRODUCED]
+
+
+def _judged_beside(claims: list[Judged], layout: Layout) -> int:
+    """How many of these claims that are not run here have runs in another tier."""
+    lacking = {line.id for line in claims if line.verdict == Verdict.NOT_RUN}
     judged = {line.id for line in _of_paper(layout) if line.verdict != Verdict.NOT_RUN}
     return len(lacking & judged)
 

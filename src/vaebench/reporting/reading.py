@@ -14,12 +14,14 @@ from vaebench.claims.paper import Claim, PaperValues, load_paper_values, own_cla
 from vaebench.experiment.tier import Tier
 from vaebench.paths import PAPER_VALUES, Layout
 from vaebench.plain_text import plural
+from vaebench.reporting.collapse import Collapse, collapse_of
 from vaebench.reporting.evidence import COLUMNS, Line, lines_of
 from vaebench.reporting.markdown import render, write_page
 from vaebench.reporting.statements import read_ledger
 from vaebench.reporting.sweeps import (
     Fall,
     Sweep,
+    ends,
     joined,
     largest_falls,
     number,
@@ -84,11 +86,16 @@ class Numbers:
         return f"**{WORDS[Verdict.NOT_RUN if line is None else line.verdict]}**"
 
     def judged(self, claim: str) -> str:
-        """The verdict, with the value and the number of seeds if there are any."""
+        """The verdict, with the value and the number of seeds if there are any.
+
+        A log ratio is shown as a factor.
+        """
         line = self.claims[claim]
         if line is None or line.value is None:
             return self.verdict(claim)
-        return f"{self.verdict(claim)} ({self.value(claim)}, {plural(line.seeds, 'seed')})"
+        is_log = line.unit.startswith("log ")
+        value = f"× {self.odds(claim)}" if is_log else self.value(claim)
+        return f"{self.verdict(claim)} ({value}, {plural(line.seeds, 'seed')})"
 
     def seeds(self, claim: str) -> str:
         """The number of seeds of a claim, with the noun."""
@@ -184,6 +191,10 @@ class Numbers:
         """The smallest and the largest test bound of the main comparison."""
         own = self.results.of(MAIN, objective=objective, latent_dim=n)["test_elbo"]
         return f"{number(own.min(), 1)} and {number(own.max(), 1)}"
+
+    def collapse(self, n: int) -> Collapse | None:
+        """The runs of the main comparison with learned variances, by the dimensions they use."""
+        return collapse_of(self.results, MAIN, n)
 
     def falls(self, objectives: list[str], n: int) -> list[Fall]:
         """The largest fall of each run of the main comparison, the largest first."""
@@ -291,7 +302,9 @@ def write_reading(
         },
         "missing": MISSING,
         "confidence": f"{CONFIDENCE:.0%}",
+        "ends": ends,
         "exp": exp,
+        "interval": _interval,
         "joined": joined,
         "number": number,
         "plural": plural,

@@ -18,6 +18,8 @@ from vaebench.reading.text import read_object
 
 Ledger = Mapping[str, Judged]
 AGAIN = "judge the tier again, with `vaebench claims`"
+NOT_PRINTED = "not in the paper"
+"""What a claim beside those of the paper says in place of the paper's number."""
 ANSWERS = {
     Verdict.REPRODUCED: "**yes**",
     Verdict.DIFFERS: "**no**",

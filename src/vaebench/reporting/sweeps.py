@@ -127,7 +127,7 @@ def units_in_use(results: Results, experiment: str, **settings: Any) -> str:
     """The active units at each data scale λ, over the seeds that are there. Empty if none is."""
     runs = results.of(experiment, **settings)
     units = [
-        (_ends(group["test_active_units"].dropna().astype(int)), float(str(scale)))
+        (ends(group["test_active_units"].dropna().astype(int)), float(str(scale)))
         for scale, group in runs.groupby("data_scale")
     ]
     parts = []
@@ -139,7 +139,7 @@ def units_in_use(results: Results, experiment: str, **settings: Any) -> str:
 def seeds_of(results: Results, experiment: str, axis: str, **settings: Any) -> str:
     """How many seeds the values of an axis have: `1 seed`, `1 to 3 seeds`."""
     runs = results.of(experiment, **settings)
-    return plural(_ends(runs.groupby(axis)["seed"].nunique()) or "0", "seed")
+    return plural(ends(runs.groupby(axis)["seed"].nunique()) or "0", "seed")
 
 
 def largest_collapsed(
@@ -201,7 +201,7 @@ def number(value: float, digits: int) -> str:
     return f"{value:.{shown}f}".replace("-", "−") if isfinite(value) else UNKNOWN
 
 
-def _ends(values: "pd.Series[int] | Sequence[int]") -> str:
+def ends(values: "pd.Series[int] | Sequence[int]") -> str:
     """The smallest and the largest value, once if they are the same. Empty if there is none."""
     if not len(values):
         return ""
