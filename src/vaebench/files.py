@@ -1,6 +1,7 @@
 """Writes files atomically, reads files of bounded size, and computes digests."""
 
 import errno
+import fcntl
 import hashlib
 import os
 import resource
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing_extensions import Buffer
 
 from vaebench.errors import UserError
+from vaebench.progress import log
 
 CONFLICT = b"<<<<<<< "
 """With what git begins a place at which two branches differ."""
@@ -163,6 +165,32 @@ def allow_open_files(count: int, what: str) -> None:
             "take fewer at a time, or raise the limit (ulimit -n)"
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
+@contextmanager
+def alone(path: Path, waiting: str) -> Iterator[bool]:
+    """Hold the lock of a file while `with` runs, so that no other process does the same.
+
+    Args:
+        path: the lock's own file, which stays. Its folder has to exist.
+        waiting: what is said if another process holds it.
+
+    Yields:
+        Whether another process held it first.
+
+    Raises:
+        OSError: the file cannot be written, or the file system has no locks. The error names it.
+    """
+    with path.open("ab") as file:
+        with naming(path):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                waited = False
+            except BlockingIOError:
+                log.info(waiting)
+                fcntl.flock(file, fcntl.LOCK_EX)
+                waited = True
+        yield waited
 
 
 def digest_bytes(content: Buffer) -> str:

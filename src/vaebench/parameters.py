@@ -20,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 Value = str | int | float
+PATH_PART = re.compile(r"(?![. ])[^/\\\x00-\x1f\x7f]{1,100}(?<![. ])")
+"""Texts that may be values: folders of runs are named after them."""
 LARGEST = 1e30
 """The largest number of any parameter, with which a float32 can still compute."""
 
@@ -80,6 +82,11 @@ class Parameter:
         if type(value) is not self.type:
             return f"should be {names[self.type]}"
         if isinstance(value, str):
+            if not PATH_PART.fullmatch(value):
+                return (
+                    "should be a text that can name a folder: not empty, with no slash, backslash "
+                    "or control character, and no dot or blank at its ends"
+                )
             if self.choices and value not in self.choices:
                 return f"should be one of: {', '.join(self.choices)}"
             return None if self.check is None else self.check(value)

@@ -279,6 +279,55 @@ def test_codes_are_loaded_when_they_are_asked_for(browser: Browser, file: Path) 
         assert axe_finds(page) == []
 
 
+def under_the_cursor(page: Page, panel: str) -> str:
+    """What the page says of the middle of a plot of codes."""
+    canvas = page.locator(f"{panel} .plot canvas")
+    expect(canvas).to_be_visible()
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    assert box is not None
+    for shift in range(50):
+        page.mouse.move(box["x"] + box["width"] / 2 + shift % 2, box["y"] + box["height"] / 2)
+        page.wait_for_timeout(100)
+        if shift % 2 == 0 and page.locator(f"{panel} .code-at").inner_text().startswith("z"):
+            break
+    return page.locator(f"{panel} .code-at").inner_text()
+
+
+def test_the_run_that_was_chosen_last_is_shown(browser: Browser, file: Path) -> None:
+    with opened(browser, file, DESKTOP) as shown:
+        page = shown.page
+        first, last, *_ = [
+            run for run in data_of(page)["codes"]
+            if run["codes"] and run["experiment"] == data_of(page)["codes"][0]["experiment"]
+        ]  # fmt: skip
+        for panel, keys in (("#code-a", [first["key"], last["key"]]), ("#code-b", [last["key"]])):
+            page.locator(f"{panel} .code-experiment").select_option(first["experiment"])
+            # Without waiting for the first one's file.
+            page.evaluate(
+                """([panel, keys]) => {
+                    const run = document.querySelector(`${panel} .code-run`)
+                    for (const key of keys) {
+                        run.value = key
+                        run.dispatchEvent(new Event('change'))
+                    }
+                }""",
+                [panel, keys],
+            )
+            page.wait_for_timeout(1000)
+        assert under_the_cursor(page, "#code-a") == under_the_cursor(page, "#code-b") != ""
+        assert shown.complaints == []
+
+
+def test_an_address_that_is_not_well_formed_does_no_harm(browser: Browser, file: Path) -> None:
+    with opened(browser, file, DESKTOP) as shown:
+        page = shown.page
+        page.goto(f"{file.as_uri()}#100%")
+        page.reload()
+        page.wait_for_selector("html[data-ready]")
+        assert shown.complaints == []
+
+
 def test_figures_open_in_a_dialog_and_say_what_they_were_made_from(
     browser: Browser, file: Path
 ) -> None:

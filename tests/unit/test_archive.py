@@ -1,6 +1,7 @@
 """Sharing a tier as an archive: what comes out is what went in, and nothing else comes out."""
 
 import json
+import os
 import shutil
 import subprocess
 from dataclasses import replace
@@ -81,6 +82,46 @@ def test_a_published_folder_holds_what_an_archive_does(layout: Layout, tmp_path:
     (folder / "manifest.json").write_text(json.dumps(sealed))
     with pytest.raises(UserError, match="no plain path inside the tier"):
         import_tier(folder, tmp_path / "elsewhere", tmp_path / "store")
+
+
+def test_publishing_removes_nothing_else(layout: Layout, tmp_path: Path) -> None:
+    folder = publish_tier(layout, tmp_path / "published" / "small", True)
+    with pytest.raises(UserError, match="is the tier itself"):
+        publish_tier(layout, layout.root, False)
+    for name in (".git/HEAD", "README.md"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("mine")
+        before = contents(Layout(folder))
+        with pytest.raises(UserError, match=f"holds {name}, which would be removed"):
+            publish_tier(layout, folder, True)
+        assert contents(Layout(folder)) == before
+        (folder / name).unlink()
+    publish_tier(layout, folder, False)
+    publish_tier(layout, folder, True)
+    # The only copy of weights is not given up either.
+    shutil.rmtree(layout.root / "weights")
+    with pytest.raises(UserError, match=r"holds weights/.*, which would be removed"):
+        publish_tier(layout, folder, False)
+    assert verify(Layout(folder)).weights_missing == 0
+
+
+def test_publishing_that_is_cut_short_leaves_what_was_there(
+    layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = publish_tier(layout, tmp_path / "published" / "small", False)
+    before, replace_folder = contents(Layout(folder)), os.replace
+
+    def stopped(source: Path, target: Path) -> None:
+        if Path(target) == folder and Path(source).name != "old":
+            raise KeyboardInterrupt
+        replace_folder(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            publish_tier(layout, folder, False)
+    assert contents(Layout(folder)) == before
+    assert [path.name for path in folder.parent.iterdir()] == ["small"]
 
 
 def test_published_runs_are_not_lost_by_publishing_fewer(layout: Layout, tmp_path: Path) -> None:

@@ -370,7 +370,7 @@ def test_the_archives_are_the_published_ones_alone(tmp_path: Path, raw: Path) ->
     shutil.move(raw, tmp_path / "mirror" / "celeba")
     with pytest.raises(UserError, match="not the published file"):
         prepared.prepare("celeba", tmp_path, [str(tmp_path / "mirror")])
-    assert not (tmp_path / "prepared").exists()
+    assert not (tmp_path / "prepared" / "celeba").exists()
 
 
 def test_drawn_faces_are_the_same_on_every_machine(tmp_path: Path) -> None:

@@ -1,6 +1,9 @@
+import os
 import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -21,9 +24,15 @@ TRAIN = [
 ]
 
 
-def vaebench(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+def vaebench(
+    *arguments: str, cwd: Path, environment: Mapping[str, str] = {}
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "vaebench", *arguments], cwd=cwd, capture_output=True, text=True
+        [sys.executable, "-m", "vaebench", *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
     )
 
 
@@ -137,6 +146,18 @@ def test_run_trains_a_tier_where_the_workflow_looks_for_it(tmp_path: Path) -> No
     assert "2 of 2 jobs are complete" in done.stderr
     assert (runs / "objective~learned/seed~0/metrics.json").exists()
     assert vaebench("collect", "--tier", "tiny", cwd=tmp_path).returncode == 0
+    shutil.copytree(tmp_path / "results/tiny", tmp_path / "elsewhere/tiny")
+    for command in (
+        ["report", "--make"],
+        ["collect"],
+        ["run"],
+        ["evaluate", "--experiment", "first"],
+        ["latent", "--experiment", "first"],
+    ):
+        copied = vaebench(*command, "--tier", "elsewhere/tiny", cwd=tmp_path)
+        assert copied.returncode == 2, copied.stderr
+        assert "is a copy of the tier 'tiny', whose results are in results/tiny" in copied.stderr
+    assert vaebench("collect", "--tier", "results/tiny", cwd=tmp_path).returncode == 0
     for arguments, message in (
         (
             ["--cell", "objective~x"],
@@ -161,6 +182,19 @@ def test_run_stops_within_its_budget_and_goes_on_later(tmp_path: Path) -> None:
     assert "continues after step 1 of" in texts[1]
     assert "continues after step 2 of" in texts[2]
     assert "2 of 2 jobs are complete" in texts[-1]
+
+
+def test_the_wall_time_of_a_job_may_be_over_before_its_budget(tmp_path: Path) -> None:
+    tiny_tier(tmp_path, epochs=60)
+    squeue = tmp_path / "squeue"
+    squeue.write_text("#!/bin/sh\necho 0:00\n")
+    squeue.chmod(0o755)
+    job = {"SLURM_JOB_ID": "9", "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = vaebench("run", "--tier", "tiny", "--budget", "1h", cwd=tmp_path, environment=job)
+    assert done.returncode == 75, done.stderr
+    assert "the wall time is nearly over: 0 of 2 jobs" in done.stderr
+    done = vaebench("run", "--tier", "tiny", "--budget", "0s", cwd=tmp_path)
+    assert "continues after step 1 of" in done.stderr
 
 
 def test_planning_and_help_do_not_import_torch() -> None:

@@ -1,5 +1,6 @@
 """Runs that continue finished ones: the same bytes as a training at once, and what is refused."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -133,6 +134,17 @@ def test_states_that_cannot_be_used_are_named_and_train_from_the_beginning(
 
     state.write_bytes(whole[:-1])
     assert "state after step 30 cannot be used: it is damaged. Train it without" in refusal(longer)
+    # A state of other sources beside it does not matter, whichever name comes first.
+    for name in ("0", "z"):
+        other = state.with_name(f"{state.name.partition('-')[0]}-{name}.state")
+        other.write_bytes(whole[:-1])
+        assert "state after step 30 cannot be used: it is damaged" in refusal(longer)
+        state.write_bytes(whole)
+        fine = replace(must, store=tmp_path / f"with {name}")
+        shutil.copytree(must.store, fine.store)
+        assert train_targets("test", targets_in(tmp_path / name, longer), fine)
+        state.write_bytes(whole[:-1])
+        other.unlink()
     state.write_bytes(whole)
     assert "no final state of a shorter run was kept" in refusal([settings(epochs=4, seed=5)])
     assert "no final state of a shorter" in refusal([*longer, settings(epochs=4, seed=5)])
@@ -232,6 +244,10 @@ def test_from_is_refused_with_the_reason(tmp_path: Path, train: Train) -> None:
         (("--from", "out/seed~0", "--epochs", "2"), "that run has 2 epochs: give more"),
         (("--from", "out/seed~0", "--steps", "99"), "counted in epochs: give --epochs alone"),
         (("--from", "out/seed~0"), "counted in epochs: give --epochs alone"),
+        (
+            ("--from", "out/seed~0", "--epochs", "2000000000"),
+            "--from: epochs: Input should be less",
+        ),
         (("--from", "out/seed~0", "--epochs", "4"), "epochs is 2 there, and 4 here. Give another"),
         (("--from", "cosine/seed~0", *four), "schedule 'constant-cosine' depends on the length"),
         (("--from", "diverged/seed~0", *four), "that run diverged at step 1"),

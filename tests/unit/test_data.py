@@ -3,6 +3,7 @@ import hashlib
 import http.server
 import json
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -16,7 +17,8 @@ from vaebench.data.digits import enlarge
 from vaebench.data.fetch import RawFile, fetch
 from vaebench.data.registry import DATASETS
 from vaebench.errors import UserError
-from vaebench.files import write_atomically
+from vaebench.files import alone, write_atomically
+from vaebench.progress import log
 
 CONTENT = b"the published bytes"
 MD5 = hashlib.md5(CONTENT).hexdigest()
@@ -193,7 +195,7 @@ def test_idx_files_are_read_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyP
         UserError, match=r"have the digest .* not the registered .* enter the digest"
     ):
         prepared.prepare("mnist", tmp_path, [str(folder.parent)])
-    assert not (tmp_path / "prepared").exists()
+    assert not (tmp_path / "prepared" / "mnist").exists()
 
 
 @pytest.mark.parametrize(
@@ -217,7 +219,35 @@ def test_arrays_that_are_no_images_with_labels_are_refused(
     monkeypatch.setattr(digits, "prepare", lambda *_: arrays)
     with pytest.raises(ValueError, match=message):
         prepared.prepare("digits", tmp_path, [])
-    assert not (tmp_path / "prepared").exists()
+    assert not (tmp_path / "prepared" / "digits").exists()
+
+
+def test_one_process_prepares_a_dataset_at_a_time(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log, "propagate", True)
+    caplog.set_level("INFO")
+    manifest = prepared.manifest_path(tmp_path / "prepared", "digits")
+    manifest.parent.parent.mkdir(parents=True)
+    made: list[Path] = []
+    second = threading.Thread(target=lambda: made.append(prepared.prepare("digits", tmp_path, [])))
+    with alone(tmp_path / "prepared" / ".digits.lock", "") as waited:
+        assert not waited
+        second.start()
+        for _ in range(600):
+            if "another process prepares the dataset 'digits'" in caplog.text:
+                break
+            time.sleep(0.1)
+        assert "another process prepares the dataset 'digits'" in caplog.text
+        assert not manifest.exists()
+        manifest.parent.mkdir()
+        manifest.write_text("{}")
+    second.join(60)
+    # What the other one made is taken.
+    assert made == [manifest]
+    assert manifest.read_text() == "{}"
+    assert prepared.prepare("digits", tmp_path, []) == manifest
+    assert manifest.read_text() != "{}"
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:

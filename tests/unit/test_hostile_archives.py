@@ -15,7 +15,7 @@ from tests.archives import pack, pack_tier, refused, with_checksums
 from vaebench.errors import UserError
 from vaebench.paths import Layout
 from vaebench.sharing import unpack as unpacking
-from vaebench.sharing.archive import export_tier
+from vaebench.sharing.archive import export_tier, import_tier
 from vaebench.sharing.names import check_names, name_problem
 from vaebench.sharing.tar import read_members
 
@@ -24,6 +24,12 @@ ESCAPE = "\x1b[2J"
 
 def first(layout: Layout) -> tuple[str, bytes]:
     return "manifest.json", layout.manifest.read_bytes()
+
+
+def test_a_pipe_is_no_archive(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UserError, match="is neither a file nor a folder"):
+        import_tier(tmp_path / "pipe", tmp_path / "results", tmp_path / "store")
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,23 @@ def test_images_are_split_by_the_seed(photos: Path) -> None:
     assert not found.train_labels.any()
 
 
+def test_links_give_no_image_twice(photos: Path, tmp_path: Path) -> None:
+    for label, name in enumerate(("a", "b")):
+        for k in range(4):
+            put(photos / name / f"{k}.png", 10 * label + k)
+    elsewhere = tmp_path / "elsewhere"
+    put(elsewhere / "4.png", 24)
+    plain = contents(photos).parts
+    (photos / "b" / "x").symlink_to("../a")
+    (photos / "a" / "y").symlink_to("../b")
+    (elsewhere / "again").symlink_to(".")
+    assert contents(photos).parts == plain
+    # A folder elsewhere is read through a link, once.
+    (photos / "c").symlink_to(elsewhere)
+    (photos / "d").symlink_to(elsewhere)
+    assert contents(photos).parts["all"] == [*plain["all"], "c/4.png"]
+
+
 def test_class_folders_give_labels_in_the_order_of_their_names(photos: Path) -> None:
     for label, name in enumerate(("ant", "bee", "cat")):
         for k in range(4):

@@ -38,6 +38,17 @@ def test_a_claim_of_always_needs_every_part() -> None:
     assert judge(claim(above=0.0), parts).verdict == Verdict.INCONCLUSIVE
 
 
+def test_a_count_of_a_diverged_run_is_not_known() -> None:
+    count = claim(exactly=0)
+    assert judge(count, {"": [0, 0], "b": [0]}).verdict == Verdict.REPRODUCED
+    found = judge(count, {"": [0, 0], "b": [0, math.nan]})
+    assert (found.verdict, found.part) == (Verdict.INCONCLUSIVE, "b")
+    assert found.reason == "a run diverged, so the mean is not known"
+    # One that is known and wrong decides.
+    found = judge(count, {"": [0, math.nan], "b": [0, 2, math.nan]})
+    assert (found.verdict, found.part) == (Verdict.DIFFERS, "b")
+
+
 def test_an_undecided_sign_can_be_equivalent() -> None:
     near = claim(above=0.0, equivalent_within=1.0)
     found = judge(near, {"": around(0.05)})

@@ -1,5 +1,6 @@
 """What is left of an earlier config: named by verify, removed by tidy, kept in the store."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from vaebench.paths import Layout
 from vaebench.runs.left_over import left_over, tidy
 from vaebench.runs.record import read_record
 from vaebench.runs.store import get_run, kept_evaluation
+from vaebench.sharing.archive import export_tier, import_tier
 
 FOLDER = "posterior_variance/objective~bilbo/latent_dim~2/seed~1"
 
@@ -60,6 +62,42 @@ def test_what_the_config_no_longer_has_goes_and_its_runs_stay_in_the_store(
     assert kept.weights == before[f"weights/{FOLDER}/model.safetensors"]
     evaluation = kept_evaluation(store, record.run_hash)
     assert evaluation.read_bytes() == before[f"runs/{FOLDER}/evaluation.json"]
+
+
+def test_weights_that_the_store_lacks_are_kept_there(layout: Layout, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    archive = export_tier(layout, tmp_path / "small.tar", False)
+    import_tier(archive, tmp_path / "results", store)
+    record = read_record(layout.root / "runs" / FOLDER / "metrics.json")
+    assert get_run(store, record.run_hash).weights is None
+    tier = narrow(layout)
+    weights = layout.root / "weights" / FOLDER / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(b"other")
+    with pytest.raises(UserError, match="are not those of its run"):
+        tidy(tier, layout, store)
+    weights.write_bytes(whole)
+    tidy(tier, layout, store)
+    assert not weights.exists()
+    assert get_run(store, record.run_hash).weights == whole
+
+
+def test_the_config_that_is_given_decides(
+    layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(layout.root, "results/small")
+    former = layout.config.read_bytes()
+    narrow(layout)
+    Path("config").mkdir()
+    shutil.copy(layout.config, "config/small.yaml")
+    assert Path("results/small/config.yaml").read_bytes() == former
+    command("results/small", tmp_path / "store")
+    assert Path("results/small/runs", FOLDER).exists()
+    command("small", tmp_path / "store")
+    assert not Path("results/small/runs", FOLDER).exists()
+    Path("config/small.yaml").unlink()
+    command("small", tmp_path / "store")  # That of the results, if there is no other.
 
 
 def test_a_damaged_run_is_not_thrown_away(layout: Layout, tmp_path: Path) -> None:

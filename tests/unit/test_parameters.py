@@ -49,6 +49,14 @@ def test_values_outside_are_refused(parameter: Parameter, value: object, problem
     assert parameter.problem(parameter.default) is None
 
 
+@pytest.mark.parametrize(
+    "text", ["", ".", "..", "a/b", "../up", "a\\b", "a\nb", " a", "a.", "a" * 101]
+)
+def test_a_text_has_to_name_a_folder(text: str) -> None:
+    assert "can name a folder" in str(Parameter(kind=str).problem(text))
+    assert Parameter(kind=str).problem("a b+c.d_é-1") is None
+
+
 def test_a_default_outside_the_range_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"the default -1\.0 of a parameter should be at least 0"):
         Parameter(-1.0, minimum=0)

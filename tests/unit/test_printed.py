@@ -97,6 +97,22 @@ def test_a_difference_is_taken_at_the_same_seed_and_epoch() -> None:
     assert line.says == "the difference of two test bounds is 2, bilbo minus learned"
 
 
+@pytest.mark.parametrize("last", [[math.nan] * 4, [0.0, 0.0, math.nan, math.nan]])
+def test_a_diverged_run_leaves_a_difference_undecided(last: list[float]) -> None:
+    rival = [[value + 2.0 for value in values] for values in NORMAL]
+    gap = number([2.0], minus={"objective": "learned"})
+    gap = gap.model_copy(update={"settings": {"objective": "bilbo"}})
+    whole = {"learned": [*NORMAL, NORMAL[0]], "bilbo": [*rival, rival[0]]}
+    assert judge_number(runs(whole), gap)[0].verdict == Verdict.COMPATIBLE
+    for objective, others in (("learned", NORMAL), ("bilbo", rival)):
+        (line,) = judge_number(runs(whole | {objective: [*others, last]}), gap)
+        assert (line.verdict, line.reason) == (Verdict.INCONCLUSIVE, "a run diverged")
+
+
+def test_runs_without_a_shared_step_give_no_difference() -> None:
+    assert prediction([pd.Series(dtype=float), pd.Series([1.0])]).finals == [1.0]
+
+
 def test_for_normal_bounds_it_is_close_to_students_prediction_interval() -> None:
     rng = np.random.default_rng(0)
     sample = rng.normal(size=4000)

@@ -184,6 +184,12 @@ def test_many_seeds_have_their_mean_alone_and_one_none(
     assert re.split(r" {2,}", line) == ["bilbo", text, f"{text} to {text}"]
 
 
+def test_after_a_large_seed_come_small_ones(train: Train) -> None:
+    result = train("--objective", "bilbo", "--seeds", f"1,{2**63 - 1}")
+    (command,) = re.findall(r"^next: (.+)$", result.output, re.MULTILINE)
+    assert f"--seeds 1,{2**63 - 1},0" in command
+
+
 def test_in_the_project_the_workflow_comes_next(train: Train, tmp_path: Path) -> None:
     (tmp_path / "workflow").mkdir()
     (tmp_path / "workflow/Snakefile").touch()

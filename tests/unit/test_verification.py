@@ -14,6 +14,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+import vaebench
 from tests.archives import edit, forged_manifest
 from tests.conftest import PROJECT
 from tests.tiers import PAPER_VALUES, make_results
@@ -217,6 +218,22 @@ def test_plugins_of_a_tier_elsewhere_are_not_run(layout: Layout, tmp_path: Path)
     done = CliRunner().invoke(app, ["verify", "--tier", str(layout.root)])
     assert isinstance(done.exception, UserError)
     assert "not run unasked" in str(done.exception)
+    assert not mark.exists()
+    root = str(layout.root)
+    for command in (
+        ["explain", str(layout.claims("md"))],
+        ["claims", "--tier", root],
+        ["config", "--tier", root],
+        ["tidy", "--tier", root],
+        ["draw", "fig04", "--tier", root],
+        ["export", "--tier", root, "--out", str(tmp_path / "a.tar")],
+        ["evidence", "--tier", root, "--experiment", "posterior_variance"],
+    ):
+        done = CliRunner().invoke(app, command)
+        assert isinstance(done.exception, UserError), command
+        assert "not run unasked" in str(done.exception), command
+    with pytest.raises(UserError, match=r"call vaebench\.load_plugins\(\['.*own\.py'\]\) first"):
+        vaebench.load_results(layout.root)
     assert not mark.exists()
     check_plugins(layout, layout.root.parent)  # Of a tier in results/, they may be run.
 

@@ -10,6 +10,7 @@ import yaml
 
 from tests.conftest import PROJECT
 from tests.tiers import forge
+from vaebench.cli.sharing import verify as verify_command
 from vaebench.errors import UserError
 from vaebench.paths import Layout
 from vaebench.provenance.figure_metadata import figure_metadata
@@ -164,6 +165,21 @@ def test_explain_tells_where_a_file_comes_from(layout: Layout) -> None:
         explain(layout.root / "nothing")
     with pytest.raises(UserError, match="is not in the folder of a tier"):
         explain(PAPER_VALUES)
+
+
+def test_one_tier_that_cannot_be_read_does_not_hide_another(
+    layout: Layout, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = layout.root.with_name("broken")
+    shutil.copytree(layout.root, broken)
+    (broken / "manifest.json").write_text("{")
+    with pytest.raises(BaseException, match="1"):
+        verify_command(str(layout.root.parent))
+    said = capsys.readouterr().out
+    assert f"{broken}: not verified: {broken}/manifest.json" in said
+    assert f"{layout.root}: whole" in said
+    with pytest.raises(UserError, match=r"broken/manifest\.json"):
+        verify_command(str(broken))
 
 
 def test_verify_on_the_command_line(layout: Layout) -> None:

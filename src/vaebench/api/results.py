@@ -3,9 +3,10 @@
 from os import PathLike
 from pathlib import Path
 
-from vaebench.paths import Layout
+from vaebench.paths import RESULTS, Layout
 from vaebench.results.read import Results
 from vaebench.results.read import load_results as read_results
+from vaebench.sharing.config import check_plugins
 
 
 def load_results(tier: str | PathLike[str]) -> Results:
@@ -20,8 +21,11 @@ def load_results(tier: str | PathLike[str]) -> Results:
         during training. `of(experiment, **settings)` selects rows of `runs`.
 
     Raises:
-        UserError: the tier is not collected yet, see `vaebench collect`, or its files are damaged.
+        UserError: the tier is not collected yet, see `vaebench collect`, its files are damaged, or
+            it is in another folder than results/ and names a plugin that is not loaded.
     """
     folder = Path(tier)
     named = Layout.of(str(tier)).root
-    return read_results(named if not folder.exists() and named.exists() else folder)
+    found = named if not folder.exists() and named.exists() else folder
+    check_plugins(Layout(found), RESULTS, "call vaebench.load_plugins([{file}]) first")
+    return read_results(found)

@@ -22,6 +22,7 @@ from vaebench.results.multiplicity import holm
 ONE_SIDED = (1 - CONFIDENCE) / 2
 """The rate of errors of a test in one direction: half of what a 95% interval leaves outside."""
 POWER = 0.8
+NOT_KNOWN = "a run diverged, so the mean is not known"
 FEWEST_COUNTED = 3
 """Seeds that have to agree on a count for it to be judged without an interval."""
 
@@ -115,10 +116,13 @@ def judge(claim: Claim, parts: Mapping[str, Sequence[float]]) -> Judgement:
 def _judge_count(exactly: float, parts: Mapping[str, Sequence[float]]) -> Judgement:
     """Judge a claim about a count, which has no error."""
     for name, values in parts.items():
-        if wrong := [value for value in values if value != exactly]:
+        if wrong := [value for value in values if isfinite(value) and value != exactly]:
             return Judgement(
                 Verdict.DIFFERS, f"a count is {wrong[0]:g}", name, estimate(values), None, False
             )
+    for name, values in parts.items():
+        if not all(map(isfinite, values)):
+            return Judgement(Verdict.INCONCLUSIVE, NOT_KNOWN, name, estimate(values), None, False)
     name, values = next(iter(parts.items()))
     reason = "counted; it has no error"
     return Judgement(Verdict.REPRODUCED, reason, name, estimate(values), None, False)
@@ -151,7 +155,7 @@ def _decide(claim: Claim, part: _Part, against: float, parts: int) -> tuple[Verd
     """The verdict on a part and its reason, given its p-value against after Holm's correction."""
     mean = part.estimate
     if not isfinite(mean.mean):
-        return Verdict.INCONCLUSIVE, "a run diverged, so the mean is not known"
+        return Verdict.INCONCLUSIVE, NOT_KNOWN
     if mean.count == 1:
         return Verdict.INCONCLUSIVE, "one seed has no interval"
     if not isfinite(part.p_for) and claim.counted and mean.count >= FEWEST_COUNTED:

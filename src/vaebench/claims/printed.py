@@ -56,15 +56,19 @@ def predict(results: Results, number: Number) -> tuple[Prediction, pd.DataFrame]
         other = runs_with(results.runs, number.minus)
         baseline = _late_bounds(results, other)
         shared = late.keys() & baseline.keys()
-        late = {seed: late[seed].sub(baseline[seed]).dropna() for seed in sorted(shared)}
+        late = {seed: _difference(late[seed], baseline[seed]) for seed in sorted(shared)}
         rows = pd.concat([rows, other])
         rows = rows[rows["seed"].isin(shared)]
     return prediction(list(late.values())), rows
 
 
 def prediction(late: Sequence["pd.Series[float]"]) -> Prediction:
-    """The prediction from each run's late records, of which the last is its end."""
-    finals = [float(series.iloc[-1]) for series in late if len(series)]
+    """The prediction from each run's late records, of which the last is its end.
+
+    A series without any record is left out. One of a diverged run ends in NaN.
+    """
+    late = [series for series in late if len(series)]
+    finals = [float(series.iloc[-1]) for series in late]
     count = len(finals)
     if count < FEWEST or not np.isfinite(finals).all():
         return Prediction(float(np.median(finals)) if finals else nan, nan, nan, finals)
@@ -78,6 +82,12 @@ def prediction(late: Sequence["pd.Series[float]"]) -> Prediction:
     return Prediction(
         median, median - factor * (median - low), median + factor * (high - median), finals
     )
+
+
+def _difference(of: "pd.Series[float]", minus: "pd.Series[float]") -> "pd.Series[float]":
+    """At the steps that both have a record of. NaN where one of them has diverged."""
+    steps = of.index.intersection(minus.index)
+    return of.loc[steps] - minus.loc[steps]
 
 
 def _late_bounds(results: Results, rows: pd.DataFrame) -> dict[int, "pd.Series[float]"]:

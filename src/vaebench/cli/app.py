@@ -11,6 +11,7 @@ from vaebench import __version__
 from vaebench.cli.say import say
 from vaebench.errors import UserError
 from vaebench.experiment.settings import NAME
+from vaebench.paths import RESULTS, Layout
 
 TRAIN = "Train"
 DATA_AND_CONFIGS = "Prepare data and configs"
@@ -50,10 +51,22 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 
+
+def _without_unasked_plugins(tier: str) -> str:
+    """The tier, if reading it runs no plugin that came with somebody else's results."""
+    from vaebench.experiment.tier import is_folder
+    from vaebench.sharing.config import IMPORT, check_plugins
+
+    if is_folder(tier):
+        check_plugins(Layout(Path(tier)), RESULTS, IMPORT)
+    return tier
+
+
 TierOption = Annotated[
     str,
     typer.Option(
         "--tier",
+        callback=_without_unasked_plugins,
         help="A tier: its name, such as paper, its config file, or its folder in results/.",
     ),
 ]

@@ -25,9 +25,10 @@ from vaebench.experiment.grid import Experiment
 from vaebench.experiment.jobs import chosen_blocks
 from vaebench.experiment.plans import PLANS, plan_of
 from vaebench.experiment.plugins import load_plugins
-from vaebench.experiment.tier import Tier, find_tier, load_tier
-from vaebench.paths import DATA, STORE, Layout
+from vaebench.experiment.tier import Tier, find_tier, is_folder, load_tier, own_layout
+from vaebench.paths import DATA, RESULTS, STORE, Layout
 from vaebench.runs.measurement import RunFiles
+from vaebench.sharing.config import check_plugins
 
 P = TypeVar("P", bound=BaseModel)
 
@@ -63,6 +64,8 @@ def chosen_runs(
         UserError: neither or both are given, there are no such runs, or a plugin cannot be loaded.
     """
     load_plugins(plugins or [])
+    if tier is not None and is_folder(tier):
+        check_plugins(Layout(Path(tier)), RESULTS)
     config = None if tier is None else load_tier(find_tier(tier))
     if config is None or experiment is None:
         if config is not None or experiment is not None or not folders or cell or runs:
@@ -70,7 +73,9 @@ def chosen_runs(
         return Chosen(_in_folders(folders))
     if folders:
         raise UserError("give folders of runs or a tier, not both")
-    return Chosen(_of_tier(config, experiment, cell, runs), config, config.experiment(experiment))
+    layout = own_layout(tier or "", config)
+    found = _of_tier(layout, config, experiment, cell, runs)
+    return Chosen(found, config, config.experiment(experiment))
 
 
 @dataclass(frozen=True)
@@ -218,9 +223,8 @@ def _in_folders(folders: Iterable[Path]) -> list[RunFiles]:
 
 
 def _of_tier(
-    config: Tier, experiment: str, cell: list[str] | None, runs: str | None
+    layout: Layout, config: Tier, experiment: str, cell: list[str] | None, runs: str | None
 ) -> list[RunFiles]:
-    layout = Layout.of(config.tier)
     packs = chosen_blocks([config.experiment(experiment)], cell or None, runs)
     return [
         RunFiles(layout.run(experiment, run.folder), layout.weights(experiment, run.folder))

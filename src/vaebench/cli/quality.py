@@ -17,9 +17,9 @@ from vaebench.cli.say import say
 from vaebench.data.registry import DATASETS, check_known
 from vaebench.errors import UserError
 from vaebench.experiment.jobs import chosen_blocks
-from vaebench.experiment.tier import find_tier, load_tier
+from vaebench.experiment.tier import find_tier, load_tier, own_layout
 from vaebench.extras import require
-from vaebench.paths import DATA, STORE, Layout
+from vaebench.paths import DATA, STORE
 
 
 @app.command(rich_help_panel=MEASURE)
@@ -46,7 +46,7 @@ def classifier(
 
     if threads is not None:
         torch.set_num_threads(threads)
-    record = Layout.of(config.tier).classifier(dataset)
+    record = own_layout(tier, config).classifier(dataset)
     where = choose_device(device or config.execution.device)
     provide_classifier(dataset, DATA, record, where, store)
     say(record)
@@ -68,7 +68,7 @@ def evaluate(
     """
     require("quality")
     config = load_tier(find_tier(tier))
-    layout = Layout.of(config.tier)
+    layout = own_layout(tier, config)
     packs = chosen_blocks([config.experiment(experiment)], cell or None, runs)
     import torch
 

@@ -14,7 +14,14 @@ from vaebench.data.registry import DATASETS, check_known
 from vaebench.errors import UserError
 from vaebench.experiment.figures import FIGURES
 from vaebench.experiment.owner import claim_results
-from vaebench.experiment.tier import Tier, dump_tier, find_layout, find_tier, load_tier
+from vaebench.experiment.tier import (
+    Tier,
+    dump_tier,
+    find_layout,
+    find_tier,
+    load_tier,
+    own_layout,
+)
 from vaebench.extras import require
 from vaebench.files import has_text, write_atomically
 from vaebench.paths import DATA, PAPER_VALUES, PUBLISHED, Layout
@@ -123,7 +130,7 @@ def collect(
     from vaebench.results.collect import collect as collect_runs
 
     loaded = load_tier(find_tier(tier))
-    layout = Layout.of(loaded.tier)
+    layout = own_layout(tier, loaded)
     claim_results(loaded, find_tier(tier), layout)
     text = dump_tier(loaded, layout.root)
     if not has_text(layout.config, text):

@@ -12,7 +12,7 @@ from vaebench.cli.results import PaperValuesOption
 from vaebench.cli.say import say
 from vaebench.errors import UserError
 from vaebench.experiment.plugins import load_plugins
-from vaebench.experiment.tier import find_layout, load_tier
+from vaebench.experiment.tier import find_layout, find_tier, load_tier
 from vaebench.paths import CONFIGS, DATA, PAPER_VALUES, RESULTS, SNAKEFILE, STORE, Layout
 from vaebench.plain_text import on_one_line
 from vaebench.progress import log
@@ -68,48 +68,67 @@ def verify(
     and training are alike, else metrics within 1%.
     """
     from vaebench.provenance.verify import find_tiers
-    from vaebench.sharing.config import check_plugins
-    from vaebench.verification.whole import verify_whole
 
     load_plugins(plugin or [])
     whole = True
-    for layout in find_tiers(RESULTS if tier is None else find_layout(tier).root):
-        check_plugins(layout, RESULTS)
-        found = verify_whole(layout, weights)
-        for line in [*found.problems, *found.unproven]:
-            say(on_one_line(line))
-        if found.problems and layout.config.exists():
-            _name_left_over(layout)
-        for level, count in sorted(found.attested.items()):
-            say(
-                f"{layout.root}: {count} of {found.runs} runs were made by sources that are "
-                f"attested to compute the same as this checkout's ({level})"
-            )
-        if found.other_sources:
-            say(
-                f"{layout.root}: {len(found.other_sources)} of {found.runs} runs were made by "
-                "other sources than this checkout's"
-            )
-        again = 0
-        if replay and not found.problems:
-            again = _replay(layout, replay, seed, device, root)
-        if found.thin:
-            say(
-                f"{layout.root}: {found.thin} files lack arrays that no figure, no claim and not "
-                "the page needs (a thin copy)"
-            )
-        missing = f", {found.weights_missing} of {found.runs} weights not here"
-        problems = len(found.problems) + again
-        state = f"{problems} problems" if problems else "whole"
-        if found.unproven:
-            state += f", {len(found.unproven)} results not proven"
-        say(
-            f"{layout.root}: {state}; {found.files} files, {found.runs} runs"
-            f"{missing if found.weights_missing else ''}; manifest {found.manifest_digest}"
-        )
-        whole = whole and not problems and not found.unproven
+    tiers = find_tiers(RESULTS if tier is None else find_layout(tier).root)
+    for layout in tiers:
+        try:
+            whole = _verify(layout, weights, replay, seed, device, root) and whole
+        except UserError as error:
+            if len(tiers) == 1:
+                raise
+            say(f"{layout.root}: not verified: {error}")
+            whole = False
     if not whole:
         raise typer.Exit(1)
+
+
+def _verify(
+    layout: Layout, weights: bool, replay: int, seed: int | None, device: str | None, root: Path
+) -> bool:
+    """Verify a tier as `verify` was told to, print what is found, and return whether it is whole.
+
+    Raises:
+        UserError: the tier cannot be read.
+    """
+    from vaebench.sharing.config import check_plugins
+    from vaebench.verification.whole import verify_whole
+
+    check_plugins(layout, RESULTS)
+    found = verify_whole(layout, weights)
+    for line in [*found.problems, *found.unproven]:
+        say(on_one_line(line))
+    if found.problems and layout.config.exists():
+        _name_left_over(layout)
+    for level, count in sorted(found.attested.items()):
+        say(
+            f"{layout.root}: {count} of {found.runs} runs were made by sources that are "
+            f"attested to compute the same as this checkout's ({level})"
+        )
+    if found.other_sources:
+        say(
+            f"{layout.root}: {len(found.other_sources)} of {found.runs} runs were made by "
+            "other sources than this checkout's"
+        )
+    again = 0
+    if replay and not found.problems:
+        again = _replay(layout, replay, seed, device, root)
+    if found.thin:
+        say(
+            f"{layout.root}: {found.thin} files lack arrays that no figure, no claim and not "
+            "the page needs (a thin copy)"
+        )
+    missing = f", {found.weights_missing} of {found.runs} weights not here"
+    problems = len(found.problems) + again
+    state = f"{problems} problems" if problems else "whole"
+    if found.unproven:
+        state += f", {len(found.unproven)} results not proven"
+    say(
+        f"{layout.root}: {state}; {found.files} files, {found.runs} runs"
+        f"{missing if found.weights_missing else ''}; manifest {found.manifest_digest}"
+    )
+    return not problems and not found.unproven
 
 
 def _replay(layout: Layout, count: int, seed: int | None, device: str | None, data: Path) -> int:
@@ -156,7 +175,8 @@ def tidy(tier: TierOption, store: StoreOption = STORE) -> None:
     from vaebench.runs.left_over import tidy as tidy_tier
 
     layout = find_layout(tier)
-    count = tidy_tier(load_tier(layout.config), layout, store)
+    config = find_tier(tier)
+    count = tidy_tier(load_tier(config if config.exists() else layout.config), layout, store)
     say(f"{layout.root}: {count} files removed")
     if count:
         say("run the tier again: it makes the tables and the manifest anew")
@@ -165,10 +185,15 @@ def tidy(tier: TierOption, store: StoreOption = STORE) -> None:
 @app.command(rich_help_panel=CHECK)
 def explain(
     file: Annotated[Path, typer.Argument(help="A file in results/, such as a figure.")],
+    plugin: PluginOption = None,
 ) -> None:
     """Show what a figure, table or run was made from: runs, weights, code, data and device."""
     from vaebench.provenance.trace import explain as explain_file
+    from vaebench.provenance.trace import tier_of
+    from vaebench.sharing.config import check_plugins
 
+    load_plugins(plugin or [])
+    check_plugins(tier_of(file), RESULTS)
     say(explain_file(file))
 
 

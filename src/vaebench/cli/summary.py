@@ -4,6 +4,7 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import chain, count, islice
 from typing import Any
 
 import typer
@@ -82,8 +83,8 @@ def show_next_command(
         rate = run.learning_rate / 10
         changed = {"learning_rate": rate, "out": f"{out}-learning-rate-{rate:g}"}
     elif len(seeds) < ENOUGH_SEEDS:
-        new = [seed for seed in range(max(seeds) + ENOUGH_SEEDS) if seed not in seeds]
-        changed = {"seeds": ",".join(map(str, [*seeds, *new][:ENOUGH_SEEDS]))}
+        new = (seed for seed in count() if seed not in seeds)
+        changed = {"seeds": ",".join(map(str, islice(chain(seeds, new), ENOUGH_SEEDS)))}
     elif len(objectives) == 1 and others:
         changed = {"objective": f"{objectives[0]},{others[0]}"}
     elif SNAKEFILE.exists():

@@ -45,12 +45,12 @@ from vaebench.experiment.jobs import chosen_blocks
 from vaebench.experiment.messages import describe
 from vaebench.experiment.owner import check_owner, claim_results
 from vaebench.experiment.settings import can_be_packed
-from vaebench.experiment.tier import find_tier, load_tier
+from vaebench.experiment.tier import find_tier, load_tier, own_layout
 from vaebench.families import POSTERIORS, PRIORS
 from vaebench.likelihoods import LIKELIHOODS
 from vaebench.networks import NETWORKS
 from vaebench.objectives import OBJECTIVES
-from vaebench.paths import DATA, STORE, Layout
+from vaebench.paths import DATA, STORE
 from vaebench.progress import log
 from vaebench.runs.finished import is_finished
 from vaebench.runs.record import RunRecord, read_record
@@ -277,9 +277,16 @@ def run(
     --budget is spent, and with 75 if it stops before the wall time of a Slurm job ends.
     """
     config = load_tier(find_tier(tier))
-    layout = Layout.of(config.tier)
+    layout = own_layout(tier, config)
     check_owner(config, find_tier(tier), layout)
-    deadline = job_deadline() if budget is None else time.monotonic() + parse_duration(budget)
+    ends = {"wall time is nearly over": job_deadline()}
+    if budget is not None:
+        ends["budget is spent"] = time.monotonic() + parse_duration(budget)
+    spent, deadline = min(
+        ((what, end) for what, end in ends.items() if end is not None),
+        key=lambda item: item[1],
+        default=("", None),
+    )
     chosen = config.experiments if experiment is None else [config.experiment(experiment)]
     packs = chosen_blocks(chosen, cell or None, runs)
     for dataset in dict.fromkeys(pack.shared.dataset for _, pack in packs):
@@ -312,9 +319,8 @@ def run(
         if not train_targets(f"{name} {pack.label}", targets, resources):
             if deadline is None or time.monotonic() < deadline:
                 raise typer.Exit(STOPPED)
-            spent = "wall time is nearly over" if budget is None else "budget is spent"
             log.info(f"the {spent}: {done} of {len(packs)} jobs are complete")
-            raise typer.Exit(STOPPED if budget is None else 0)
+            raise typer.Exit(0 if spent.startswith("budget") else STOPPED)
     log.info(f"{len(packs)} of {len(packs)} jobs are complete")
     places = [t for name, pack in packs for t in targets_of(layout, name, pack.runs)]
     _end(places, [read_record(target.folder / "metrics.json") for target in places])

@@ -32,14 +32,27 @@ class Contents:
 def find_images(folder: Path) -> list[str]:
     """The sorted paths of all images below a folder, at any depth, with slashes."""
     found = []
+    seen = {_identity(Path(place)) for place, _, _ in os.walk(folder)}
     for place, folders, files in os.walk(folder, followlinks=True):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in [name for name in folders if (Path(place) / name).is_symlink()]:
+            # A folder that is read twice would have its images in both parts of a split.
+            if _identity(Path(place) / name) in seen:
+                log.info(f"{Path(place) / name} is left out: it links to a folder that is read")
+                folders.remove(name)
+            seen.add(_identity(Path(place) / name))
         found += [
             (Path(place) / name).relative_to(folder).as_posix()
             for name in files
             if name.lower().endswith(SUFFIXES) and not name.startswith(".")
         ]
     return sorted(found)
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    """What two names of one folder have in common."""
+    state = folder.stat()
+    return state.st_dev, state.st_ino
 
 
 def contents(folder: Path) -> Contents:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vaebench.data.registry import DATASETS
 from vaebench.errors import UserError
-from vaebench.files import digest_bytes, write_atomically
+from vaebench.files import alone, digest_bytes, write_atomically
 from vaebench.reading.arrays import map_array
 from vaebench.reading.text import read_json, read_object
 
@@ -94,6 +94,8 @@ def _command(name: str) -> str:
 def prepare(name: str, root: Path, mirrors: list[str]) -> Path:
     """Make `root`/prepared/`name` from the raw data, which are fetched into `root`/raw if needed.
 
+    One process prepares a dataset at a time. One that waited for another takes what that one made.
+
     Returns:
         The path of the dataset's manifest.
 
@@ -101,6 +103,16 @@ def prepare(name: str, root: Path, mirrors: list[str]) -> Path:
         UserError: the raw data are missing or fail verification.
         ValueError: the dataset's function does not return images and labels as `Arrays` has them.
     """
+    prepared = root / "prepared"
+    prepared.mkdir(parents=True, exist_ok=True)
+    waiting = f"waiting: another process prepares the dataset '{name}'"
+    with alone(prepared / f".{name}.lock", waiting) as waited:
+        if waited and is_prepared(prepared, name):
+            return manifest_path(prepared, name)
+        return _prepare(name, root, mirrors)
+
+
+def _prepare(name: str, root: Path, mirrors: list[str]) -> Path:
     unfinished = root / "prepared" / f".{name}.unfinished"
     entry = DATASETS[name]
     source = entry.source() if entry.source else None

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 
 from vaebench.errors import UserError
 from vaebench.execution.checkpoint import (
@@ -22,6 +23,7 @@ from vaebench.execution.checkpoint import (
     read_checkpoint,
     save_checkpoint,
 )
+from vaebench.experiment.messages import describe
 from vaebench.experiment.settings import Settings
 from vaebench.files import remove_leftovers
 from vaebench.runs.record import HistoryPoint, RunRecord
@@ -123,7 +125,10 @@ def longer_run(
         raise UserError(f"--from: that run has {known[unit]} {unit}: give more than these")
     if reason := dependence_on_length(run):
         raise UserError(f"--from: that run cannot be continued: {reason}")
-    return Settings.model_validate(known | {unit: length})
+    try:
+        return Settings.model_validate(known | {unit: length})
+    except ValidationError as error:
+        raise UserError(f"--from: {describe(error)}") from None
 
 
 def dependence_on_length(run: Settings) -> str | None:
@@ -148,13 +153,31 @@ def _name(run: Settings) -> str:
     return run.model_copy(update={"steps" if run.epochs is None else "epochs": 1}).digest
 
 
-def _kept_states(store: Path, run: Settings) -> dict[int, Path]:
-    """The kept states of runs that differ in their length only, by their step."""
-    paths = sorted((store / "kept" / _name(run)).glob("[0-9]*-*.state"))
-    return {int(path.name.partition("-")[0]): path for path in paths}
+def _kept_states(store: Path, run: Settings) -> dict[int, list[Path]]:
+    """The kept states of runs that differ in their length only, by their step.
+
+    A step has several if the run was trained by several versions of the sources.
+    """
+    found: dict[int, list[Path]] = {}
+    for path in sorted((store / "kept" / _name(run)).glob("[0-9]*-*.state")):
+        found.setdefault(int(path.name.partition("-")[0]), []).append(path)
+    return found
 
 
 def _read(
+    paths: Sequence[Path], step: int, pack: Pack, key: CheckpointKey, sources: Container[str]
+) -> tuple[CheckpointHeader, dict[str, torch.Tensor]]:
+    """The first of these states that can be used. Otherwise, the first one's error."""
+    errors = []
+    for path in paths:
+        try:
+            return _read_one(path, step, pack, key, sources)
+        except RefusedError as error:
+            errors.append(error)
+    raise errors[0]
+
+
+def _read_one(
     path: Path, step: int, pack: Pack, key: CheckpointKey, sources: Container[str]
 ) -> tuple[CheckpointHeader, dict[str, torch.Tensor]]:
     header, tensors = read_checkpoint(path, key, sources)

@@ -128,8 +128,8 @@ def train_targets(label: str, targets: Sequence[Target], resources: Resources) -
         resources: how and where to train.
 
     Returns:
-        Whether all runs are in place. False if a deadline or a signal stopped training, whose
-        state is then saved.
+        Whether to go on. False if a deadline or a signal stopped training, whose state is then
+        saved, or if a signal came while trained runs were evaluated, which are then in place.
 
     Raises:
         UserError: the data are missing or do not fit the settings, a checkpoint is unusable, or
@@ -140,7 +140,7 @@ def train_targets(label: str, targets: Sequence[Target], resources: Resources) -
 
 
 def _train_targets(label: str, targets: Sequence[Target], resources: Resources) -> bool:
-    store = resources.store
+    store, stopped = resources.store, False
     # Locks are named by settings, since the path of a checkpoint depends on settings only.
     with locked(store, [target.settings.digest for target in targets]):
         hashes = [
@@ -161,7 +161,7 @@ def _train_targets(label: str, targets: Sequence[Target], resources: Resources) 
             with tracking(resources.track, names, runs, new) as tracked:
                 if not _train(session, resources, tracked):
                     return False
-                _commit(session, new, resources, tracked)
+                stopped = _commit(session, new, resources, tracked)
     lacking = 0
     for target, value in zip(targets, hashes, strict=True):
         run = get_run(store, value)
@@ -172,7 +172,7 @@ def _train_targets(label: str, targets: Sequence[Target], resources: Resources) 
             f"[{label}] the weights of {lacking} of {len(targets)} runs are missing; to train them "
             f"again: {START_OVER}"
         )
-    return True
+    return not stopped
 
 
 @dataclass(frozen=True)
@@ -297,20 +297,26 @@ def _train(session: _Session, resources: Resources, tracked: Tracking) -> bool:
 
 def _commit(
     session: _Session, hashes: Sequence[str], resources: Resources, tracked: Tracking
-) -> None:
-    """Evaluate a trained pack and put either all of its runs or none into the store."""
+) -> bool:
+    """Evaluate a trained pack and put either all of its runs or none into the store.
+
+    Returns:
+        Whether a signal asked to stop meanwhile.
+    """
     store = resources.store
-    with _stop_signals():
+    with _stop_signals() as stopped:
         if resources.keep_state:
             keep_states(store, session.pack, session.key, session.state, hashes)
         for k, run in enumerate(_evaluate(session, hashes)):
             stage_run(store, run)
             tracked.final(k, run.record, session.state.step)
-        # In this order, a killed process leaves either the checkpoint or all staged runs. If only
-        # some runs of a pack were kept, the others would be trained in another pack, whose rounding
-        # may differ.
+        # In this order, a killed process leaves either the checkpoint or all staged runs. If some
+        # runs alone were kept, the others would be trained in another pack, with other rounding.
         session.checkpoint.unlink()
         release_runs(store, hashes)
+    if stopped.is_set():
+        log.info(f"[{session.label}] asked to stop: its runs are complete, and no other is trained")
+    return stopped.is_set()
 
 
 def _evaluate(session: _Session, hashes: Sequence[str]) -> Iterator[FinishedRun]:

@@ -189,6 +189,11 @@ def _claims_in(path: Path, config: Path) -> list[Any]:
     return values["claims"] or []
 
 
+def is_folder(name: str) -> bool:
+    """Whether a tier is given by its folder, and not by its name or config file."""
+    return "/" in name and not name.endswith((".yaml", ".yml"))
+
+
 def find_tier(name: str) -> Path:
     """The config of a tier that is given by its name, its config file or its folder in results/.
 
@@ -196,7 +201,7 @@ def find_tier(name: str) -> Path:
     """
     if name.endswith((".yaml", ".yml")):
         return Path(name)
-    return Layout(Path(name)).config if "/" in name else CONFIGS / f"{name}.yaml"
+    return Layout(Path(name)).config if is_folder(name) else CONFIGS / f"{name}.yaml"
 
 
 def find_layout(name: str) -> Layout:
@@ -207,7 +212,26 @@ def find_layout(name: str) -> Layout:
     """
     if name.endswith((".yaml", ".yml")):
         return Layout.of(load_tier(Path(name)).tier)
-    return Layout(Path(name)) if "/" in name else Layout.of(name)
+    return Layout(Path(name)) if is_folder(name) else Layout.of(name)
+
+
+def own_layout(name: str, tier: Tier) -> Layout:
+    """The results of a tier in results/, for commands that write them.
+
+    Args:
+        name: what the user gave, as for `find_tier`.
+        tier: the tier that it names.
+
+    Raises:
+        UserError: a folder elsewhere was given, such as a copy.
+    """
+    layout = Layout.of(tier.tier)
+    if is_folder(name) and Path(name).resolve() != layout.root.resolve():
+        raise UserError(
+            f"{name} is a copy of the tier '{tier.tier}', whose results are in {layout.root}: "
+            f"give --tier {tier.tier}, or `vaebench import {name}` first"
+        )
+    return layout
 
 
 def dump_tier(tier: Tier, folder: Path) -> str:

@@ -21,9 +21,7 @@ def explain(path: Path) -> str:
     Raises:
         UserError: the file is missing, or is in no tier's folder.
     """
-    if not path.is_file():
-        raise UserError(f"{path} is missing")
-    layout = _tier_of(path)
+    layout = tier_of(path)
     kind = path.resolve().relative_to(layout.root.resolve()).parts[0]
     load_tier(layout.config)  # registers what the tier describes, which records name
     lines = [f"{path}", f"  sha256 {digest_file(path)}", f"  tier {layout.root}"]
@@ -51,7 +49,14 @@ def explain(path: Path) -> str:
     return "\n".join(lines)
 
 
-def _tier_of(path: Path) -> Layout:
+def tier_of(path: Path) -> Layout:
+    """The tier that a file belongs to.
+
+    Raises:
+        UserError: the file is missing, or is in no tier's folder.
+    """
+    if not path.is_file():
+        raise UserError(f"{path} is missing")
     for folder in path.resolve().parents:
         if (folder / "runs.parquet").exists():
             return Layout(folder)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from vaebench.errors import UserError
 from vaebench.experiment.tier import Tier
+from vaebench.files import digest_bytes
 from vaebench.paths import Layout
 from vaebench.reading.packed import unpack
 from vaebench.runs.record import read_record
@@ -13,6 +14,7 @@ from vaebench.runs.store import (
     MEASURED,
     FinishedRun,
     has_run,
+    has_weights,
     keep_files,
     kept_evaluation,
     put_run,
@@ -84,8 +86,11 @@ def _keep(layout: Layout, folder: Path, store: Path) -> None:
     if not arrays.exists():
         raise UserError(f"{arrays} is missing: remove {folder} yourself")
     weights = layout.root / "weights" / folder.relative_to(layout.root / "runs")
-    if not has_run(store, record.run_hash):
-        content = next((path.read_bytes() for path in weights.glob("*.safetensors")), None)
+    content = next((path.read_bytes() for path in weights.glob("*.safetensors")), None)
+    if content is not None and digest_bytes(content) != record.digests.weights:
+        raise UserError(f"the weights in {weights} are not those of its run: remove them yourself")
+    lacks_weights = content is not None and not has_weights(store, record.run_hash)
+    if lacks_weights or not has_run(store, record.run_hash):
         written = unpack((folder / "metrics.json").read_bytes())
         put_run(store, FinishedRun(record, arrays.read_bytes(), content, written))
     kept = run_folder(store, record.run_hash)

@@ -65,15 +65,15 @@ def publish_tier(layout: Layout, folder: Path, weights: bool, thin: bool = False
 
     Args:
         layout: a tier that is whole.
-        folder: where to; an older one there is replaced.
+        folder: where to; a tier that an earlier call wrote there is replaced.
         weights: whether to write the weights too.
         thin: whether to leave out arrays that nothing in the tier needs, see `sharing/thin.py`.
 
     Raises:
         UserError: the tier is not whole or shows images that may not be published (a thin copy of
             such a tier has no images, and is refused only if a figure or a claim needs them), or
-            the folder holds something else than a tier, or a tier with runs that this one lacks and
-            still plans.
+            the folder is that of the tier itself or holds something else than a tier, or a tier
+            with runs that this one lacks and still plans. It stays as it is then.
     """
     private = [name for name in datasets(load_tier(layout.config)) if not DATASETS[name].is_public]
     if private and (weights or not thin):
@@ -83,8 +83,15 @@ def publish_tier(layout: Layout, folder: Path, weights: bool, thin: bool = False
             "images. If those of a dataset in a config may be published, set `public: true` there"
         )
     check_whole(layout, need_weights=weights)
+    if folder.resolve() == layout.root.resolve():
+        raise UserError(f"{folder} is the tier itself: name another folder")
     if folder.exists() and not (folder / MANIFEST).exists():
         raise UserError(f"{folder} exists, and is not a tier: move it away first")
+    if folder.exists() and (others := _others(Layout(folder), layout)):
+        raise UserError(
+            f"{folder} holds {others[0]}, which would be removed, as what is written has no such "
+            "file: move it away first, or name another folder"
+        )
     if folder.exists() and (lost := _lost(Layout(folder), layout)):
         raise UserError(
             f"{folder} has {len(lost)} runs that {layout.root} lacks, such as {lost[0]}: move "
@@ -96,10 +103,32 @@ def publish_tier(layout: Layout, folder: Path, weights: bool, thin: bool = False
     with _shared(layout, weights, thin, private) as shared, scratch_folder as scratch:
         fresh = Layout(Path(scratch) / layout.root.name)
         _copy(shared, fresh, weights)
-        if folder.exists():
-            os.replace(folder, Path(scratch) / "old")
-        os.replace(fresh.root, folder)
+        _exchange(folder, fresh.root, Path(scratch) / "old")
     return folder
+
+
+def _exchange(folder: Path, fresh: Path, old: Path) -> None:
+    """Put a fresh folder in the place of one, which goes to `old`; if cut short, it stays."""
+    try:
+        if folder.exists():
+            os.replace(folder, old)
+        os.replace(fresh, folder)
+    except BaseException:
+        if old.exists() and not folder.exists():
+            os.replace(old, folder)
+        raise
+
+
+def _others(published: Layout, layout: Layout) -> list[str]:
+    """The sorted files in a published tier's folder that would be lost if it is published again.
+
+    They are those that its manifest does not name, and weights that the tier itself lacks.
+    """
+    manifest = read_manifest(published)
+    kept = [name for name in manifest.weights if (layout.root / name).exists()]
+    named = {MANIFEST, *manifest.files, *kept}
+    there = (path for path in published.root.rglob("*") if path.is_symlink() or not path.is_dir())
+    return sorted({path.relative_to(published.root).as_posix() for path in there} - named)
 
 
 def import_tier(archive: Path, results: Path, store: Path, plugins: Sequence[Path] = ()) -> Layout:

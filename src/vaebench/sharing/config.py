@@ -35,11 +35,21 @@ def received_tier(path: Path) -> Tier:
     return load_tier(path)
 
 
-def check_plugins(layout: Layout, results: Path) -> None:
+ADD = "add --plugin {file}"
+IMPORT = f"{ADD} to `vaebench import` of that folder: tiers in results/ run their plugins"
+"""What to do with the file of a plugin, for commands that take `--plugin` and others."""
+
+
+def check_plugins(layout: Layout, results: Path, remedy: str = ADD) -> None:
     """Check that reading a tier runs nothing unasked.
 
     The plugins of tiers in `results` run: they were made here, or imported on demand. Those of
     another folder have to be loaded before.
+
+    Args:
+        layout: the tier.
+        results: the folder of tiers.
+        remedy: what a person is to do who trusts a plugin.
 
     Raises:
         UserError: the config of a tier elsewhere names a plugin that is not loaded.
@@ -50,10 +60,10 @@ def check_plugins(layout: Layout, results: Path) -> None:
             raise UserError(f"{layout.config} is refused: it has too many bytes")
         values = read_yaml(layout.config)
         if isinstance(values, dict):
-            refuse_unasked_plugins(values, layout.config)
+            refuse_unasked_plugins(values, layout.config, remedy)
 
 
-def refuse_unasked_plugins(values: dict[str, Any], path: Path) -> None:
+def refuse_unasked_plugins(values: dict[str, Any], path: Path, remedy: str = ADD) -> None:
     """Check that every plugin that a config names was loaded before, because a person asked for it.
 
     Raises:
@@ -69,7 +79,7 @@ def refuse_unasked_plugins(values: dict[str, Any], path: Path) -> None:
             raise UserError(
                 f"the tier's config names the plugin {plugin!r}. A plugin is a program, which is "
                 "not run unasked. If you have the file and trust it, put it there "
-                f"(as {str(there)!r}) and add --plugin {str(there)!r}"
+                f"(as {str(there)!r}) and {remedy.format(file=repr(str(there)))}"
             )
 
 

@@ -1,7 +1,6 @@
 """Moves a checked tier into results/, one import at a time. A kill leaves nothing halfway."""
 
 import contextlib
-import fcntl
 import os
 import shutil
 import tempfile
@@ -9,9 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vaebench.errors import UserError
-from vaebench.files import digest_file
+from vaebench.files import alone, digest_file
 from vaebench.paths import Layout
-from vaebench.progress import log
 from vaebench.provenance.manifest import UNLISTED
 from vaebench.runs.record import Manifest
 
@@ -28,12 +26,7 @@ def importing(results: Path) -> Iterator[Path]:
     Waits for another import. Folders of imports that were killed are removed.
     """
     results.mkdir(parents=True, exist_ok=True)
-    with (results / LOCK).open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            log.info(f"waiting: another import into {results} is running")
-            fcntl.flock(file, fcntl.LOCK_EX)
+    with alone(results / LOCK, f"waiting: another import into {results} is running"):
         for left in results.glob(f"{PRIVATE}*"):
             shutil.rmtree(left)
         folder = Path(tempfile.mkdtemp(dir=results, prefix=PRIVATE))

@@ -39,11 +39,10 @@ def unpack(source: Path, layout: Layout) -> Manifest:
     """
     if source.is_dir():
         return _write_all(_of_folder(source), layout, source)
-    try:
-        with source.open("rb") as file:
-            return _write_all(read_members(file), layout, source)
-    except IsADirectoryError:
-        raise UserError(f"{source} is not a file") from None
+    if source.exists() and not source.is_file():
+        raise UserError(f"{source} is neither a file nor a folder")
+    with source.open("rb") as file:
+        return _write_all(read_members(file), layout, source)
 
 
 def checked_manifest(path: Path) -> Manifest:

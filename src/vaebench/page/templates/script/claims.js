@@ -64,8 +64,13 @@ if (one("#claim-controls")) {
   filterClaims();
 }
 
+// A part of an address, as it stands if it is not well-formed.
+function unescaped(text) {
+  try { return decodeURIComponent(text); } catch { return text; }
+}
+
 function follow() {
-  const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const target = location.hash && document.getElementById(unescaped(location.hash.slice(1)));
   if (!target) return;
   if (target.matches(".later")) {
     isWhole = true;

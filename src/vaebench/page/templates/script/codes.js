@@ -51,22 +51,20 @@ class CodePanel {
     view.hidden = true;
     if (!key) return;
     status.textContent = "loading";
-    try {
-      this.content = await load(key);
-    } catch {
+    const content = await load(key).catch(() => null);
+    if (this.run.value !== key) return; // Another run was chosen meanwhile.
+    if (!content) {
       status.textContent = "The folder codes is not beside this page, so there is nothing to show.";
       return;
     }
-    if (this.run.value !== key) return;
+    this.content = content;
+    this.points = content.points && pointsOf(content);
     status.textContent = "";
     view.hidden = false;
     this.factor = 1;
     this.off = new Set();
     one(".code-points", this.root).hidden = !this.content.points;
-    if (this.content.points) {
-      this.points = pointsOf(this.content);
-      await this.drawPoints();
-    }
+    if (this.points) await this.drawPoints();
     const sheets = Object.entries(data.pictures).filter(([name]) => this.content[name]);
     one(".code-sheets", this.root).replaceChildren(...sheets.flatMap(([name, text]) => [
       element("p", { className: "quiet", textContent: text }),
