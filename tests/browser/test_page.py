@@ -301,20 +301,24 @@ def test_the_run_that_was_chosen_last_is_shown(browser: Browser, file: Path) -> 
             run for run in data_of(page)["codes"]
             if run["codes"] and run["experiment"] == data_of(page)["codes"][0]["experiment"]
         ]  # fmt: skip
-        for panel, keys in (("#code-a", [first["key"], last["key"]]), ("#code-b", [last["key"]])):
+        for panel, *choices in (
+            # The last one's file is there by then, so that the first one's comes after it.
+            ("#code-a", [last["key"]], [first["key"], last["key"]]),
+            ("#code-b", [last["key"]]),
+        ):
             page.locator(f"{panel} .code-experiment").select_option(first["experiment"])
-            # Without waiting for the first one's file.
-            page.evaluate(
-                """([panel, keys]) => {
-                    const run = document.querySelector(`${panel} .code-run`)
-                    for (const key of keys) {
-                        run.value = key
-                        run.dispatchEvent(new Event('change'))
-                    }
-                }""",
-                [panel, keys],
-            )
-            page.wait_for_timeout(1000)
+            for keys in choices:
+                page.evaluate(
+                    """([panel, keys]) => {
+                        const run = document.querySelector(`${panel} .code-run`)
+                        for (const key of keys) {
+                            run.value = key
+                            run.dispatchEvent(new Event('change'))
+                        }
+                    }""",
+                    [panel, keys],
+                )
+                page.wait_for_timeout(1000)
         assert under_the_cursor(page, "#code-a") == under_the_cursor(page, "#code-b") != ""
         assert shown.complaints == []
 
