@@ -113,9 +113,19 @@ def test_measures_of_codes() -> None:
     assert codes.label_share(turned, labels) == pytest.approx(codes.label_share(tight, labels))
     assert codes.radial_spread(*clusters(10, 2, 0.5)) == pytest.approx(np.log(4), abs=0.1)
     assert codes.radial_spread(*clusters(10, 0.5, 2)) == pytest.approx(-np.log(4), abs=0.2)
-    assert codes.label_gap(*clusters(10, 0.5, 0.5)) > codes.label_gap(*clusters(4, 0.5, 0.5))
     generator = np.random.default_rng(0)
     even = generator.standard_normal((2000, 2))
+    # Wide gaps leave much of the area empty; neither scale nor rotation matters.
+    empty = codes.empty_share(tight, labels)
+    assert empty > 0.7
+    assert codes.empty_share(turned, labels) == pytest.approx(empty, abs=0.02)
+    assert empty > codes.empty_share(*clusters(4, 0.5, 0.5)) > codes.empty_share(even, labels)
+    disc = np.sqrt(generator.uniform(size=(20_000, 1))) * even.repeat(10, 0)
+    disc /= np.linalg.norm(even, axis=1).repeat(10)[:, None]
+    strip = disc[np.abs(disc[:, 0]) > 0.15]
+    assert codes.empty_share(disc, labels) < 0.01
+    # Of the diameter of about 1.9 radii, 0.3 less twice `NEAR` of half a radius are empty.
+    assert 0.05 < codes.empty_share(strip, labels) < 0.2
     pinched = even * np.exp(generator.standard_normal((2000, 1)))
     assert codes.median_radius(pinched, labels) < 0.7 * codes.median_radius(even, labels)
 

@@ -88,6 +88,11 @@ def test_what_collapses_is_predicted_from_the_spectrum() -> None:
     assert verdict_of("section6-collapse-high", near) == "reproduced"
     far = collapsing({0.3: [0, 1, 0], 1.0: [20, 19, 20], 10.0: [20, 19, 20]}, 20)
     assert verdict_of("section6-collapse-high", far) == "differs"
+    # Too few in use are no proof against collapse, only against the number that is predicted.
+    few = collapsing({0.3: [0, 1, 0], 1.0: [3, 4, 3], 10.0: [20, 19, 20]}, 20)
+    assert verdict_of("section6-collapse-high", few) == "reproduced"
+    assert verdict_of("beside-section6-collapse-high", few) == "differs"
+    assert verdict_of("beside-section6-collapse-high", near) == "reproduced"
     none = collapsing({0.3: [2, 2, 1, 2, 2, 2], 1.0: [2, 2, 2]}, 2)
     assert verdict_of("section6-collapse", none) == "differs"
     diverged = collapsing({0.3: [np.nan, 0], 1.0: [2, 2]}, 2)

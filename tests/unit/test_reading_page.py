@@ -42,7 +42,7 @@ FACTS = (
     r"images of 0 and 1",
     r"the variance 1\b",
     r"ratio is 1\b|the ratio 1\b|at λ = 1\b",
-    r"A factor above 1\b|Below 1\b",
+    r"[Bb]elow 1\b",
     r"half of the encoder's outputs",
     r"two forms|between two records",
     r"the second half of training|The two\s+are one objective",

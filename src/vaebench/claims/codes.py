@@ -27,6 +27,12 @@ STDS_OF_FIG_9 = (0.1, 10.0)
 """The stds for which the claim of Fig. 9 is judged. Wider ones are in the grid for Fig. 8."""
 SPREAD = 1e-3
 """Codes are collapsed if their standard deviation is below this share of the posterior's."""
+INNER = 0.95
+"""The share of codes that span the area in which gaps are looked for."""
+NEAR = 0.1
+"""In standard deviations of all codes. Ten thousand codes that fill the area have some 20 in it."""
+PLACES = 80
+"""Places in each direction at which gaps are looked for."""
 
 
 @statistic
@@ -152,10 +158,10 @@ def radial_slope(results: Watched) -> Values:
 
 @statistic
 def gap_slope(results: Watched) -> Values:
-    """Slope of the log gap between labels, over their spread, on log10 of tau under BAGGINS; below
-    0 is tightening. Collapsed codes are left out.
+    """Slope of the empty share of the area that codes cover on log10 of tau under BAGGINS; below 0
+    is tightening. Collapsed codes are left out.
     """
-    return _slopes(results, BAGGINS_TAUS, "tau", label_gap)
+    return _slopes(results, BAGGINS_TAUS, "tau", empty_share)
 
 
 def _slopes(results: Watched, need: Need, axis: str, measure: Measure) -> Values:
@@ -233,17 +239,20 @@ def radial_spread(codes: Array, labels: NDArray[np.uint8]) -> float:
     return float(np.mean(ratios))
 
 
-def label_gap(codes: Array, labels: NDArray[np.uint8]) -> float:
-    """Log of the median distance to the nearest code of another label, over the labels' spread.
+def empty_share(codes: Array, _: NDArray[np.uint8]) -> float:
+    """The share of the area covered by codes that is empty: the gaps between clusters.
 
-    The spread is the root mean square deviation of codes from their label's mean.
+    The area is the convex hull of the 95% of whitened codes that are nearest to their median, so
+    that lone codes do not matter. A place in it is empty if no code is within `NEAR` of it.
     """
-    from scipy.spatial import KDTree  # takes a second, and only this needs it
+    # They take a second, and only this needs them.
+    from scipy.spatial import ConvexHull, Delaunay, KDTree
 
-    gaps, deviations = [], []
-    for k in np.unique(labels):
-        own, others = codes[labels == k], codes[labels != k]
-        gaps.append(KDTree(others).query(own)[0])
-        deviations.append(((own - own.mean(0)) ** 2).sum(1))
-    gap = np.median(np.concatenate(gaps))
-    return float(np.log(max(gap, 1e-12) / np.sqrt(np.concatenate(deviations).mean())))
+    z = whiten(codes)
+    distances = np.linalg.norm(z - np.median(z, axis=0), axis=1)
+    inner = z[distances <= np.quantile(distances, INNER)]
+    hull = Delaunay(inner[ConvexHull(inner).vertices])
+    axes = np.linspace(inner.min(0), inner.max(0), PLACES).T
+    places = np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 2)
+    places = places[hull.find_simplex(places) >= 0]
+    return float((KDTree(z).query(places)[0] > NEAR).mean())

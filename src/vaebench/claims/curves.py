@@ -11,6 +11,8 @@ from vaebench.claims.select import Dim, NotRun, Watched, by_seed, mean_over, pai
 from vaebench.experiment.needs import Need
 from vaebench.experiment.settings import format_value
 
+LEAST_SPREAD = 1e-6
+"""Of a bound, in nats: about its rounding."""
 Measure = Callable[[pd.DataFrame], float]
 """Takes the recorded points of a run, in order."""
 
@@ -33,8 +35,8 @@ def mean_lead(results: Watched, of: str, minus: str, n: Dim) -> Values:
 
 @statistic
 def learned_variance_drops(results: Watched, n: Dim) -> Values:
-    """Sum of all falls of the test bound between recorded epochs after the first tenth of training,
-    learned T minus T = I, at each data scale and the same seed, in nats.
+    """Log of 1 nat and all falls of the test bound between recorded epochs after the first tenth of
+    training, learned T minus T = I, at each data scale and the same seed.
     """
     learned, unit = (_by_scale(_measured(results, need, n, _drops)) for need in (LEARNED_T, UNIT_T))
     shared = [scale for scale in learned if scale in unit]
@@ -46,11 +48,11 @@ def learned_variance_drops(results: Watched, n: Dim) -> Values:
 
 
 @statistic
-def learned_variance_growth(results: Watched, n: Dim) -> Values:
-    """Rise of the test bound over the last half of training, learned T, mean over data scales, in
-    nats.
+def learned_variance_spread(results: Watched, n: Dim) -> Values:
+    """Log10 of the standard deviation, in nats, of the test bound over the records of the last half
+    of training, learned T, mean over data scales.
     """
-    rows = _measured(results, LEARNED_T, n, _late_growth)
+    rows = _measured(results, LEARNED_T, n, _late_spread)
     return {"": mean_over(rows, rows["value"])}
 
 
@@ -85,10 +87,11 @@ def _mean_bound(history: pd.DataFrame) -> float:
 
 def _drops(history: pd.DataFrame) -> float:
     bounds = history[history["epoch"] >= 0.1 * history["epoch"].max()]["test_elbo"]
-    return float((-bounds.diff().iloc[1:]).clip(lower=0).sum(skipna=False))
+    return float(np.log1p((-bounds.diff().iloc[1:]).clip(lower=0).sum(skipna=False)))
 
 
-def _late_growth(history: pd.DataFrame) -> float:
-    bounds = history["test_elbo"].to_numpy()
-    middle = int(np.searchsorted(history["epoch"], 0.5 * history["epoch"].max()))
-    return float(bounds[-1] - bounds[middle])
+def _late_spread(history: pd.DataFrame) -> float:
+    bounds = history[history["epoch"] >= 0.5 * history["epoch"].max()]["test_elbo"]
+    if len(bounds) < 2:
+        raise NotRun("the runs have a single record in the last half of training")
+    return float(np.log10(max(bounds.std(skipna=False), LEAST_SPREAD)))
