@@ -255,4 +255,5 @@ def empty_share(codes: Array, _: NDArray[np.uint8]) -> float:
     axes = np.linspace(inner.min(0), inner.max(0), PLACES).T
     places = np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 2)
     places = places[hull.find_simplex(places) >= 0]
-    return float((KDTree(z).query(places)[0] > NEAR).mean())
+    nearest = np.asarray(KDTree(z).query(places)[0])
+    return float((nearest > NEAR).mean())
