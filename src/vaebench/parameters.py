@@ -20,8 +20,10 @@ from pathlib import Path
 from typing import Any
 
 Value = str | int | float
-PATH_PART = re.compile(r"(?![. ])[^/\\\x00-\x1f\x7f]{1,100}(?<![. ])")
+PATH_PART = re.compile(r"(?![. ])[^/\\{}\x00-\x1f\x7f]{1,100}(?<![. ])")
 """Texts that may be values: folders of runs are named after them."""
+RESERVED = frozenset(name for name in (*dir(list), *dir(dict)) if not name.startswith("_"))
+"""Names of parameters are those of wildcards, and Snakemake keeps wildcards in a named list."""
 LARGEST = 1e30
 """The largest number of any parameter, with which a float32 can still compute."""
 
@@ -53,6 +55,8 @@ class Parameter:
     """Says what is wrong with a text that is not a choice. None if nothing is."""
 
     def __post_init__(self) -> None:
+        if isinstance(self.default, bool):
+            raise ValueError('a parameter cannot be true or false: give it choices=("yes", "no")')
         if self.default is not None and (problem := self.problem(self.default)):
             raise ValueError(f"the default {self.default!r} of a parameter {problem}")
 
@@ -84,8 +88,8 @@ class Parameter:
         if isinstance(value, str):
             if not PATH_PART.fullmatch(value):
                 return (
-                    "should be a text that can name a folder: not empty, with no slash, backslash "
-                    "or control character, and no dot or blank at its ends"
+                    "should be a text that can name a folder: not empty, with no slash, backslash, "
+                    "brace or control character, and no dot or blank at its ends"
                 )
             if self.choices and value not in self.choices:
                 return f"should be one of: {', '.join(self.choices)}"
@@ -148,6 +152,11 @@ def declared(
     for name in found:
         if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name):
             raise ValueError(f"{owner}: parameter '{name}' has to be named like beta or warm_up")
+        if name in RESERVED:
+            raise ValueError(
+                f"{owner}: a parameter cannot be named '{name}', which Snakemake reserves: give "
+                "it another name"
+            )
     if function is None:
         return found
     taken = list(inspect.signature(function).parameters.values())

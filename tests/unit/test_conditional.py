@@ -90,7 +90,7 @@ def test_conditional_runs_are_refused_where_they_have_no_meaning(settings: MakeS
     with pytest.raises(ValueError, match="which network 'conv' cannot: use one of mlp"):
         settings(objective="plain", network="conv", hidden_units=None, hidden_layers=None)
     given = {k: v for k, v in settings(objective="plain").given().items() if k != "seed"}
-    for key in ("evidence", "equations", "sample_quality"):
+    for key in ("evidence", "equations", "sample_quality", "latent"):
         with pytest.raises(ValueError, match=f"{key}: objective 'plain' predicts hidden pixels"):
             Experiment.model_validate(
                 {"name": "one", "settings": given, "axes": {"seed": [0]}, key: True}

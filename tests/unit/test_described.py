@@ -12,6 +12,7 @@ import yaml
 from PIL import Image
 from typer.testing import CliRunner
 
+import vaebench
 from vaebench.cli import app
 from vaebench.data import described, prepared
 from vaebench.data.described import NpzDataset, dataset_of, register_datasets
@@ -328,3 +329,55 @@ def blobs():
         levels.append(prepared.load(tmp_path / "prepared", "blobs").test_images.max())
         del DATASETS["blobs"]
     assert levels == [1, 2]
+
+
+def test_a_run_on_images_of_ones_own_is_read_where_nothing_describes_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_npz(tmp_path / "cells.npz")
+    small = ["--objective", "bilbo", "--epochs", "1", "--hidden-units", "8", "--batch-size", "20"]
+    done = CliRunner().invoke(app, ["train", "--dataset", "cells.npz", *small])
+    assert done.exit_code == 0, done.output
+    del DATASETS["cells"]
+    run = vaebench.load_run("out/seed~0", device="cpu")
+    assert run.sample(2, "fitted").shape == (2, 4, 6)
+    assert run.sample(2, "aggregated").shape == (2, 4, 6)
+    with pytest.raises(UserError, match="nothing here says what it is"):
+        prepared.prepare("cells", Path("data"), [])
+    # It gives way to what describes it.
+    assert dataset_of("cells.npz") == "cells"
+    assert DATASETS["cells"].source is not None
+    # Runs on two datasets are not mixed.
+    del DATASETS["cells"]
+    done = CliRunner().invoke(app, ["train", "--dataset", "digits", *small])
+    assert isinstance(done.exception, UserError)
+    assert "dataset is cells there, and digits here" in str(done.exception)
+
+
+def test_a_plugins_dataset_is_prepared_by_its_tier(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from vaebench import dataset\n@dataset('stripes')\ndef stripes():\n    ...\n"
+    )
+    config = tmp_path / "mine.yaml"
+    values = {
+        "tier": "mine",
+        "plugins": ["mine.py"],
+        "figures": [],
+        "experiments": [
+            {
+                "name": "e",
+                "settings": {
+                    "dataset": "stripes", "likelihood": "bernoulli", "objective": "learned",
+                    "latent_dim": 2, "epochs": 1, "batch_size": 20, "learning_rate": 0.001,
+                    "network": "mlp", "hidden_units": 8, "hidden_layers": 1,
+                },
+                "axes": {"seed": [0]},
+            }
+        ],
+    }  # fmt: skip
+    config.write_text(yaml.safe_dump(values))
+    layout = Layout(tmp_path / "results" / "mine")
+    assert f"--tier={layout.config}" in data_options(load_tier(config), layout)
+    with pytest.raises(UserError, match=r"run `vaebench data stripes --tier TIER` \(the tier"):
+        prepared.data_digest(tmp_path / "prepared", "stripes")

@@ -1,10 +1,12 @@
 """Objectives and more from a file outside this repository, and what is said about wrong ones."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -15,12 +17,12 @@ from tests.registries import registries_apart
 from vaebench.cli import app
 from vaebench.data.prepared import Arrays
 from vaebench.errors import UserError
-from vaebench.execution.check_objective import check_objective
+from vaebench.execution.check_objective import check_objective, check_once
 from vaebench.experiment.plugins import load_plugins
 from vaebench.experiment.tier import dump_tier, load_tier
 from vaebench.objectives import OBJECTIVES
 from vaebench.runs.record import read_record
-from vaebench.runs.sources import objective_part, source_digest
+from vaebench.runs.sources import lasting_source_digest, objective_part, source_digest
 
 CPU = torch.device("cpu")
 START = "from vaebench import Parameter, dataset, likelihood, network, objective\nimport torch\n"
@@ -72,6 +74,14 @@ WRONG = {
         "gives another value each time",
     ),
     "an exception": ("return b.log_likelihoods.mean(-1)", "AttributeError.*mine.py, line"),
+    "a value in place": (
+        "v = b.log_likelihood; v -= b.kl; return v.mean(-1)",
+        r"changes batch\.log_likelihood in place.*value = value - kl",
+    ),
+    "codes in place": (
+        "return (b.log_likelihood - b.kl + 0 * b.z.mul_(2).sum(-1)).mean(-1)",
+        "(changes batch|modified by an inplace)",
+    ),
     "late noise": (
         "return b.kl.mean(-1) + (torch.randn(1) if b.progress > 0.5 else 0)",
         "draws from torch's global random numbers",
@@ -250,6 +260,148 @@ def test_the_digest_follows_the_file_and_what_it_imports(
     write(text)
     helper.write_text(helper.read_text().replace("2 * x", "3 * x"))
     assert digest_of(path, settings) != before
+
+
+IMPORTS = {
+    "a module": ("import helper", "helper.weigh", "helper.py"),
+    "a name": ("from helper import weigh", "weigh", "helper.py"),
+    "all names": ("from helper import *", "weigh", "helper.py"),
+    "a module of a package": ("import tools.helper", "tools.helper.weigh", "tools/helper.py"),
+    "a module from a package": ("from tools import helper", "helper.weigh", "tools/helper.py"),
+    "under another name": ("import tools.helper as h", "h.weigh", "tools/helper.py"),
+    "in turn": ("import between", "between.weigh", "helper.py"),
+}
+
+
+@pytest.mark.parametrize("case", IMPORTS)
+def test_an_edit_counts_in_the_same_process(
+    write: Write, settings: MakeSettings, tmp_path: Path, case: str
+) -> None:
+    statement, call, file = IMPORTS[case]
+    (tmp_path / "tools").mkdir()
+    write("from helper import *\n", "between.py")
+    text = "def weigh(x):\n    return {} * x\n"
+    (tmp_path / file).write_text(text.format(2))
+    own = (
+        f"{statement}\n@objective()\ndef mine(batch):\n"
+        f"    return {call}(batch.log_likelihood - batch.kl).mean(-1)\n"
+    )
+    load_plugins([write(own)])
+    run = settings(objective="mine")
+    first, lasting = source_digest(run), lasting_source_digest(run)
+    one = Ones()
+    assert OBJECTIVES["mine"].bound(one).tolist() == [2.0]
+    (tmp_path / file).write_text(text.format(50))
+    load_plugins([tmp_path / "mine.py"])
+    assert OBJECTIVES["mine"].bound(one).tolist() == [50.0]
+    assert source_digest(run) != first
+    assert lasting_source_digest(run) != lasting
+    (tmp_path / file).write_text(text.format(2))
+    load_plugins([tmp_path / "mine.py"])
+    assert source_digest(run) == first
+    write(own.replace("batch.kl)", "2 * batch.kl)"))
+    load_plugins([tmp_path / "mine.py"])
+    assert source_digest(run) != first
+
+
+class Ones:
+    """What these objectives read of a batch: of one run with one image."""
+
+    log_likelihood = torch.ones(1, 1)
+    kl = torch.zeros(1, 1)
+
+
+def test_each_file_has_the_helper_beside_it(tmp_path: Path) -> None:
+    theirs = ModuleType("helper")
+    sys.modules["helper"] = theirs
+    try:
+        for name, weight in (("a", 1), ("b", 77)):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "helper.py").write_text(f"W = {weight}\n")
+            (tmp_path / name / "mine.py").write_text(
+                f"{START}import helper\n@objective()\ndef of_{name}(batch):\n"
+                "    return helper.W * batch.log_likelihood.mean(-1)\n"
+            )
+        load_plugins([tmp_path / "a" / "mine.py", tmp_path / "b" / "mine.py"])
+        assert sys.modules["helper"] is theirs
+    finally:
+        sys.modules.pop("helper", None)
+    values = [OBJECTIVES[name].bound(Ones()).item() for name in ("of-a", "of-b")]
+    assert values == [1.0, 77.0]
+
+
+def test_every_choice_is_checked(write: Write, settings: MakeSettings, digits: Arrays) -> None:
+    text = """
+@objective(parameters={"way": Parameter("good", choices=("good", "bad"))})
+def choosy(b, way):
+    return (b.log_likelihood - b.kl).mean(-1) if way == "good" else b.kl.mean()
+"""
+    load_plugins([write(text)])
+    check_once([settings(objective="choosy", way="good")], digits, CPU)
+    with pytest.raises(UserError, match="objective 'choosy' returned a tensor of shape"):
+        check_once([settings(objective="choosy", way="bad")], digits, CPU)
+
+
+def test_a_network_that_draws_global_numbers_is_refused(
+    write: Write, settings: MakeSettings, digits: Arrays
+) -> None:
+    text = """
+from vaebench.models.mlp import Net
+
+@network("mlp with noise", parameters={
+    "hidden_units": Parameter(8, minimum=1), "hidden_layers": Parameter(1, minimum=1)})
+class Mixes(Net):
+    def layers(self, runs):
+        torch.randn(1)
+        return super().layers(runs)
+"""
+    load_plugins([write(text)])
+    with pytest.raises(UserError, match="network 'mixes' draws from torch's global random numbers"):
+        check_objective([settings(network="mixes")], digits, CPU)
+
+
+def test_a_dataset_may_be_loaded_again(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = '@dataset("stripes")\ndef stripes():\n    ...\n'
+    path = write(text, "my_parts.py")
+    monkeypatch.syspath_prepend(str(path.parent))
+    import_module("my_parts")
+    load_plugins([path])
+    write(text + "# changed\n", "my_parts.py")
+    load_plugins([path])
+    other = write(text, "others.py")
+    with pytest.raises(UserError, match="there is a dataset 'stripes' already"):
+        load_plugins([other])
+
+
+@pytest.mark.parametrize(
+    ("declaration", "message"),
+    [
+        ('{"flag": True}', "cannot be true or false"),
+        ('{"count": 1.0}', "which Snakemake reserves"),
+        ('{"items": 1.0}', "which Snakemake reserves"),
+    ],
+)
+def test_parameters_that_cannot_be_are_refused(
+    write: Write, declaration: str, message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        load_plugins([write(f"@objective(parameters={declaration})\ndef mine(b, **o):\n    ...\n")])
+
+
+@pytest.mark.parametrize(
+    ("declaration", "message"),
+    [
+        ('{"data": 1.0}', "the parameter 'data' is named like an option of this command"),
+        ('{"beta": 1}', "the parameter 'beta' is declared as .* and as whole number"),
+    ],
+)
+def test_parameters_that_clash_are_refused_by_the_command(
+    write: Write, declaration: str, message: str
+) -> None:
+    path = write(f"@objective(parameters={declaration})\ndef mine(b, **o):\n    ...\n")
+    done = CliRunner().invoke(app, ["train", "--plugin", str(path), "--objective", "mine"])
+    assert isinstance(done.exception, UserError)
+    assert re.search(message, str(done.exception))
 
 
 def test_a_plugin_changes_the_digest_of_no_other_run(write: Write, settings: MakeSettings) -> None:

@@ -10,7 +10,7 @@ from vaebench.errors import UserError
 from vaebench.paths import Layout
 from vaebench.reading import arrays
 from vaebench.reading.tensors import read_tensors
-from vaebench.runs.record import RunRecord, read_record
+from vaebench.runs.record import RunRecord, admit_dataset, read_record
 from vaebench.runs.store import WEIGHTS
 
 METRICS = "the run's metrics.json"
@@ -27,6 +27,7 @@ def read_run(path: Path) -> RunRecord:
         below = sorted(found.parent for found in path.glob("*/metrics.json"))
         runs = f"; runs below it: {', '.join(map(str, below))}" if below else ""
         raise UserError(f"{path} is not the folder of a run: it has no metrics.json{runs}")
+    admit_dataset(path / "metrics.json")
     return read_record(path / "metrics.json")
 
 

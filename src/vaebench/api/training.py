@@ -12,7 +12,7 @@ import torch
 from pydantic import ValidationError
 
 from vaebench.api.run import TrainedRun, load_run
-from vaebench.data.prepared import manifest_path, prepare
+from vaebench.data.prepared import is_prepared, prepare
 from vaebench.data.registry import DATASETS
 from vaebench.errors import UserError
 from vaebench.execution.device import choose_device
@@ -153,7 +153,7 @@ def _ensure_data(dataset: str, data: Path, scratch: Callable[[], Path]) -> Path:
         data: the folder that the user names.
         scratch: makes a folder that is removed afterwards, for an embedded dataset.
     """
-    if manifest_path(data / "prepared", dataset).exists():
+    if is_prepared(data / "prepared", dataset):
         return data
     root = scratch() if DATASETS[dataset].is_embedded else data
     prepare(dataset, root, [])

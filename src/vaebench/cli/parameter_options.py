@@ -13,9 +13,10 @@ import typer
 from typer.core import TyperCommand
 
 from vaebench.cli.app import parse_list
+from vaebench.errors import UserError
 from vaebench.experiment.defaults import MLP_DEFAULTS
 from vaebench.experiment.plugins import load_plugins
-from vaebench.experiment.settings import known_parameters
+from vaebench.experiment.settings import Settings, known_parameters
 from vaebench.parameters import Parameter
 
 PLUGIN = "--plugin"
@@ -37,6 +38,11 @@ class CommandWithParameters(TyperCommand):
         """See `TyperCommand`."""
         own = super().get_params(ctx)
         taken = {parameter.name for parameter in own}
+        if clash := sorted(known_parameters().keys() & taken - Settings.model_fields.keys()):
+            raise UserError(
+                f"the parameter '{clash[0]}' is named like an option of this command: give it "
+                "another name"
+            )
         like = next(one for one in own if one.name == LIKE)
         more = [
             _option(like, name, parameter)

@@ -139,7 +139,8 @@ def open_image(images: ImageFiles, name: str, formats: tuple[str, ...]) -> Itera
 
 
 def _mark(images: ImageFiles, names: list[str]) -> str:
-    return digest_bytes("\n".join(f"{name} {images.marks[name]}" for name in names).encode())
+    lines = "\n".join(f"{name} {images.marks[name]}" for name in names)
+    return digest_bytes(lines.encode(errors="surrogateescape"))
 
 
 def _open(path: Path, note: Path, shape: tuple[int, ...]) -> tuple[Mapped, dict[str, str]]:

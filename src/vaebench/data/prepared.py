@@ -87,7 +87,9 @@ def _has_changed(name: str, manifest: dict[str, Any]) -> bool:
 
 def _command(name: str) -> str:
     """The command that prepares a dataset."""
-    option = " --tier TIER` (the tier's config)" if DATASETS[name].described else "`"
+    entry = DATASETS[name]
+    is_ours = entry.described is None and entry.source is None
+    option = "`" if is_ours else " --tier TIER` (the tier's config)"
     return f"`vaebench data {name}{option}"
 
 

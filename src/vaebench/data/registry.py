@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from vaebench.errors import UserError
 from vaebench.files import digest_file
+from vaebench.parameters import from_one_file
 
 if TYPE_CHECKING:
     from vaebench.data.prepared import Arrays
@@ -33,6 +34,7 @@ Args:
 """
 ARGUMENTS = ("name", "raw", "mirrors", "unfinished")
 
+_STAND_IN = "images that are not described here"
 F = TypeVar("F", bound=Make)
 
 
@@ -94,6 +96,8 @@ def dataset(
 
     def add(make: F) -> F:
         name = make.__name__.replace("_", "-")
+        if name in DATASETS and from_one_file(DATASETS[name].make, make):
+            del DATASETS[name]  # Its file is loaded again.
         for parameter in inspect.signature(make).parameters.values():
             is_given = parameter.name in ARGUMENTS or parameter.kind in (
                 parameter.VAR_POSITIONAL,
@@ -127,12 +131,37 @@ def register(name: str, entry: Dataset) -> None:
     Raises:
         UserError: there is a dataset of that name.
     """
-    if name in DATASETS:
+    if name in DATASETS and not is_stand_in(name):
         raise UserError(
             f"there is a dataset '{name}' already ({DATASETS[name].description}): choose another "
             "name"
         )
     DATASETS[name] = entry
+
+
+def stand_in(name: str, digest: str) -> None:
+    """Register a dataset that a record names and nothing here describes, to read what was trained.
+
+    Images of one's own are known by their name only in the process that was given their place. They
+    may be prepared all the same. `register` replaces it.
+
+    Args:
+        name: of the dataset, which is not registered.
+        digest: of its prepared arrays, by the record.
+    """
+
+    def make() -> "Arrays":
+        raise UserError(
+            f"dataset '{name}' cannot be prepared, since nothing here says what it is: give its "
+            "files or its config first"
+        )
+
+    DATASETS[name] = Dataset(_STAND_IN, make, digest, is_public=False)
+
+
+def is_stand_in(name: str) -> bool:
+    """Whether all that is known of a dataset is what a record of a run says."""
+    return DATASETS[name].description == _STAND_IN
 
 
 def check_known(name: str) -> None:

@@ -16,7 +16,7 @@ from vaebench.core.batch import Batch, Clock
 from vaebench.data.prepared import Arrays, load
 from vaebench.errors import UserError
 from vaebench.evaluation.elbo import Evaluation
-from vaebench.experiment.settings import Settings
+from vaebench.experiment.settings import Settings, own_parameters
 from vaebench.memory import named_shortage, shortage
 from vaebench.numerics.streams import normal
 from vaebench.runs.canonical import PACKAGE
@@ -90,7 +90,14 @@ def check_once(runs: Sequence[Settings], data: Arrays, device: torch.device) -> 
     """
     run = runs[0]
     families = (run.posterior_family, run.prior_family)
-    key = (source_digest(run), run.dataset, run.network, *families, str(device))
+    # Others train in one pack, so that they cannot choose between two pieces of code.
+    parameters = own_parameters(run.model_dump())
+    choices = [
+        f"{name}={run.given().get(name)}"
+        for name, parameter in sorted(parameters.items())
+        if not parameter.can_be_packed
+    ]
+    key = (source_digest(run), run.dataset, run.network, *families, str(device), *choices)
     if key not in _checked:
         with named_shortage(
             f"objective '{run.objective}' on a first batch of {EXAMPLES} images",
@@ -124,7 +131,10 @@ def check_objective(runs: Sequence[Settings], data: Arrays, device: torch.device
     # A share of so few images may be none.
     sized = [run.model_copy(update={"batch_size": count, "held_out": None}) for run in pair]
     pack = Pack.of(sized, few, device)
-    state = init_state(pack)
+    net = f"network '{first.network}'"
+    before = _global_states(device)
+    state = _guarded(lambda: init_state(pack), net)
+    _check_generators(before, device, net)
     name = f"objective '{first.objective}'"
     for step in (0, max(pack.steps - 1, 0)):
         one, two = (_rows(pack, places) for places in ((0, 0), (1, 0)))
@@ -169,9 +179,33 @@ def _value(pack: Pack, state: TrainingState, rows: Tensor, step: int, name: str)
     )
     _check_generators(before, device, f"likelihood '{pack.shared.likelihood}'")
     _check_likelihood(batch, pack, pack.shared.likelihood)
+    inputs = _inputs(batch, pack)
+    versions = {what: tensor._version for what, tensor in inputs.items()}
     value = _guarded(lambda: pack.vae.value(batch), name)
     _check_generators(before, device, name)
+    for what, tensor in inputs.items():
+        if tensor._version != versions[what]:
+            raise UserError(
+                f"{name} changes {what} in place, which others use after it: write "
+                "`value = value - kl` and not `value -= kl`, and no method that ends in `_`"
+            )
     return value
+
+
+def _inputs(batch: Batch, pack: Pack) -> dict[str, Tensor]:
+    """The tensors that an objective gets, by what a message calls them."""
+    found = {
+        "batch.x": batch.x,
+        "batch.z": batch.z,
+        "batch.log_likelihood": batch.log_likelihood,
+        "batch.posterior.mean": batch.posterior.mean,
+        "batch.posterior.std": batch.posterior.std,
+        **{
+            f"its parameter '{name}'": value
+            for name, value in pack.vae.objective_parameters.items()
+        },
+    }
+    return {what: one for what, one in found.items() if isinstance(one, Tensor)}
 
 
 def _check_value(value: Any, pack: Pack, state: TrainingState, name: str) -> None:
@@ -195,8 +229,11 @@ def _check_value(value: Any, pack: Pack, state: TrainingState, name: str) -> Non
     parameters = list(state.parameters.values())
     gradients: Sequence[Tensor | None] = [None]
     if value.requires_grad:
-        gradients = torch.autograd.grad(
-            value.sum(), parameters, allow_unused=True, retain_graph=True
+        gradients = _guarded(
+            lambda: torch.autograd.grad(
+                value.sum(), parameters, allow_unused=True, retain_graph=True
+            ),
+            f"the gradient of {name} or of likelihood '{pack.shared.likelihood}'",
         )
     if all(one is None for one in gradients):
         raise UserError(
@@ -296,7 +333,7 @@ def _check_generators(before: list[Tensor], device: torch.device, name: str) -> 
         raise UserError(
             f"{name} draws from torch's global random numbers, which differ each time: an "
             "objective draws with batch.noise(name, *shape), which belong to the run; a likelihood "
-            "must not draw any"
+            "and a network must not draw any"
         )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from vaebench.errors import UserError
 from vaebench.experiment.grid import Run
 from vaebench.experiment.settings import AxisValue, Settings
-from vaebench.runs.record import read_record
+from vaebench.runs.record import admit_dataset, read_record
 
 
 def check_out(out: Path, runs: Sequence[Run]) -> None:
@@ -24,6 +24,7 @@ def check_out(out: Path, runs: Sequence[Run]) -> None:
     """
     planned = {out / run.folder: run for run in runs}
     for folder in _folders_of_runs(out):
+        admit_dataset(folder / "metrics.json")
         try:
             there = read_record(folder / "metrics.json").run.given()
         except UserError:

@@ -163,7 +163,7 @@ class Experiment(Strict):
                     f"evidence.method: a grid is for 1 or {LARGEST_GRID} latent dimensions (found "
                     f"latent_dim {latent}): use auto or ais"
                 )
-            for key in ("sample_quality", "evidence", "equations"):
+            for key in ("sample_quality", "evidence", "equations", "latent"):
                 if cell.shared.is_conditional and getattr(self, key):
                     raise ValueError(
                         f"{key}: objective '{cell.shared.objective}' predicts hidden pixels from "

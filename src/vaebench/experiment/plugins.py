@@ -17,6 +17,7 @@ from typing import Any
 from vaebench.data.registry import DATASETS
 from vaebench.errors import UserError
 from vaebench.likelihoods import LIKELIHOODS
+from vaebench.local_imports import with_imported
 from vaebench.networks import NETWORKS
 from vaebench.objectives import OBJECTIVES
 
@@ -56,7 +57,7 @@ def hint(name: str) -> str:
 
 def _load(path: Path, shown: Path) -> None:
     try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest = _digest(path)
     except OSError as error:
         raise UserError(f"plugin {shown} cannot be read: {error.strerror}") from None
     known = _loaded.get(path)
@@ -94,6 +95,15 @@ def _load(path: Path, shown: Path) -> None:
             _plain_functions[hyphened] = shown
 
 
+def _digest(path: Path) -> str:
+    """Of the bytes of a file and of the files beside it that it imports."""
+    try:
+        files = with_imported(path)
+    except (SyntaxError, ValueError):
+        files = [path]  # It is told when the file is run.
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
 def _undo(before: list[set[str]]) -> None:
     for registry, names in zip(REGISTRIES, before, strict=False):
         for name in set(registry) - names:
@@ -108,7 +118,7 @@ def _run(path: Path) -> ModuleType:
     module = module_from_spec(spec)
     sys.modules[name] = module
     try:
-        with _first_on_path(path.parent):
+        with _first_on_path(path.parent), _own_modules(path):
             spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
@@ -123,3 +133,26 @@ def _first_on_path(folder: Path) -> Iterator[None]:
         yield
     finally:
         sys.path.remove(str(folder))
+
+
+@contextmanager
+def _own_modules(path: Path) -> Iterator[None]:
+    """Let a file import what lies beside it as it is now, not a module of that name from elsewhere.
+
+    What others have imported under such a name is theirs again afterwards.
+    """
+    try:
+        files = with_imported(path)[1:]
+    except (SyntaxError, ValueError):
+        files = []
+    names = {file.relative_to(path.parent).parts[0].removesuffix(".py") for file in files
+             if file.is_relative_to(path.parent)}  # fmt: skip
+    aside = {
+        name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] in names
+    }
+    try:
+        yield
+    finally:
+        for name, module in aside.items():
+            if Path(getattr(module, "__file__", None) or "").resolve() not in files:
+                sys.modules[name] = module

@@ -262,8 +262,17 @@ def known_parameters() -> dict[str, Parameter]:
     """The parameters of everything that is registered, by name: what a config may have as keys."""
     parts: list[Any] = [*OBJECTIVES.values(), *LIKELIHOODS.values()]
     parts += [*POSTERIORS.values(), *NETWORKS.values()]
-    found = {name: one for part in parts for name, one in part.parameters.items()}
-    return found | {"observed": OBSERVED}
+    found: dict[str, Parameter] = {"observed": OBSERVED}
+    for part in parts:
+        for name, one in part.parameters.items():
+            known = found.setdefault(name, one)
+            if known.type is not one.type:
+                raise UserError(
+                    f"the parameter '{name}' is declared as {known.range} and as {one.range}: "
+                    "parameters of one name have one type, so give yours another name"
+                )
+            found[name] = one
+    return found
 
 
 def taken_settings(values: Mapping[str, Any]) -> set[str]:

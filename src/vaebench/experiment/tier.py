@@ -164,7 +164,7 @@ def load_tier(path: Path) -> Tier:
     if isinstance(values, dict) and isinstance(values.get("plugins"), list):
         # First, since the rest of the config may name what they register.
         try:
-            load_plugins(path.parent / str(plugin) for plugin in values["plugins"])
+            load_plugins(path.parent / Path(str(p)).expanduser() for p in values["plugins"])
         except UserError as error:
             raise UserError(f"{path} is refused:\nplugins: {error}") from None
     if isinstance(values, dict) and isinstance(values.get("claims"), str):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vaebench.files import digest_bytes, digest_file
+from vaebench.local_imports import Stamp, imported_by, stamp, with_imported
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -52,10 +53,19 @@ def modules_digest(*files: str) -> str:
     )
 
 
-@cache
 def module_digest(path: Path) -> str:
     """The digest of a module's meaning."""
+    return _module_digest(path, _stamp(path))
+
+
+@cache
+def _module_digest(path: Path, _stamp: Stamp) -> str:
     return digest_bytes(canonical(_parse(path)).encode())
+
+
+def _stamp(path: Path) -> Stamp:
+    """A user's file may change while this process runs, and this package's files may not."""
+    return () if path.is_relative_to(PACKAGE) else stamp(path)
 
 
 def function_digest(function: Callable[..., Any]) -> str:
@@ -78,18 +88,23 @@ def function_digest(function: Callable[..., Any]) -> str:
     return digest_bytes("\n".join([plain.__qualname__, _file_digest(path), *values]).encode())
 
 
-@cache
 def definition_digest(path: Path, name: str) -> str:
     """As `function_digest`, for the definition of `name` in the file at `path`.
 
     Raises:
         ValueError: the file has no such definition, so no edit of it could be noticed.
     """
+    return _definition_digest(path, name, _stamp(path))
+
+
+@cache
+def _definition_digest(path: Path, name: str, _stamp: Stamp) -> str:
     definitions = _definitions(_parse(path).body)
     if name not in definitions:
         raise ValueError(f"{name} is not defined at the top of {path}, where its code is looked up")
     found: dict[str, list[ast.stmt]] = {}
-    wanted = [name]
+    # What `from module import *` defines is not known, so that it always counts.
+    wanted = [name, "*"]
     while wanted:
         name = wanted.pop()
         if name in definitions and name not in found:
@@ -187,41 +202,15 @@ def _definition_text(statement: ast.stmt, folder: Path) -> str:
         source = PACKAGE.joinpath(*str(statement.module).split(".")[1:])
         file = source / "__init__.py" if source.is_dir() else source.with_suffix(".py")
         return f"{canonical(statement)} {module_digest(file)}"
-    beside = [_file_digest(file) for file in _imported_from(statement, folder)]
+    own = folder.is_relative_to(PACKAGE)
+    beside = [] if own else [_file_digest(file) for file in imported_by(statement, folder)]
     return " ".join([canonical(statement), *beside])
 
 
-def _imported_from(statement: ast.stmt, folder: Path) -> list[Path]:
-    """The files beside a plugin's file that an import statement imports."""
-    if folder.is_relative_to(PACKAGE):
-        return []
-    names: list[str] = []
-    if isinstance(statement, ast.Import):
-        names = [alias.name for alias in statement.names]
-    elif isinstance(statement, ast.ImportFrom):
-        names = [statement.module or ""]
-    found = []
-    for name in names:
-        module = folder.joinpath(*name.split("."))
-        found += [p for p in (module.with_suffix(".py"), module / "__init__.py") if p.is_file()]
-    return found
-
-
-@cache
 def _file_digest(path: Path) -> str:
     """The digest of a plugin's file and of the files beside it that it imports."""
-    files, wanted = {}, [path]
-    while wanted:
-        one = wanted.pop()
-        if one not in files:
-            files[one] = module_digest(one)
-            wanted += [
-                file
-                for statement in ast.walk(_parse(one))
-                if isinstance(statement, ast.stmt)
-                for file in _imported_from(statement, one.parent)
-            ]
-    return digest_bytes("".join(files[one] for one in sorted(files)).encode())
+    files = [path] if path.is_relative_to(PACKAGE) else with_imported(path)
+    return digest_bytes("".join(module_digest(one) for one in sorted(files)).encode())
 
 
 def _definitions(body: list[ast.stmt]) -> dict[str, list[ast.stmt]]:
@@ -237,7 +226,8 @@ def _names_defined(statement: ast.AST) -> set[str]:
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return {statement.name}
     if isinstance(statement, ast.Import | ast.ImportFrom):
-        return {alias.asname or alias.name for alias in statement.names}
+        # `import a.b` defines `a`.
+        return {alias.asname or alias.name.partition(".")[0] for alias in statement.names}
     names: set[str] = set()
     for node in ast.iter_child_nodes(statement):
         if isinstance(node, ast.stmt | ast.excepthandler):

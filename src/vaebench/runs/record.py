@@ -17,6 +17,7 @@ from pydantic import (
     model_serializer,
 )
 
+from vaebench.data.registry import stand_in
 from vaebench.errors import UserError
 from vaebench.experiment.settings import REGISTRIES, Name, Settings
 from vaebench.files import digest_bytes, read_content
@@ -302,6 +303,21 @@ def read_record(path: Path) -> RunRecord:
                 "vaebench.load_plugins"
             ) from None
         raise
+
+
+def admit_dataset(path: Path) -> None:
+    """Let a record name a dataset that is not described here, so that its run can be read.
+
+    It is for what uses the trained model. A run is not trained further on such a dataset, and no
+    result of somebody else is taken with it.
+    """
+    try:
+        values = read_object(path, "")
+        name, digest = values["run"]["dataset"], values["digests"]["data"]
+    except (UserError, KeyError, TypeError):
+        return  # It is told when the record is read.
+    if isinstance(name, str) and isinstance(digest, str) and name not in REGISTRIES["dataset"]:
+        stand_in(name, digest)
 
 
 def _unregistered(path: Path) -> str | None:

@@ -14,7 +14,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
-from pathlib import Path
 
 from vaebench.experiment.settings import Settings
 from vaebench.files import digest_bytes
@@ -156,12 +155,12 @@ def accepted_sources(run: Settings) -> dict[str, Basis]:
     Raises:
         UserError: an attestation was changed after it was made.
     """
-    return _accepted(run.network, run.objective, run.likelihood, PACKAGE)
+    return _accepted(tuple(parts(run.network, run.objective, run.likelihood).items()))
 
 
 def lasting_source_digest(run: Settings) -> str:
     """As `source_digest`, but the same for all sources that are attested to compute the same."""
-    return _lasting(run.network, run.objective, run.likelihood, PACKAGE)
+    return _lasting(tuple(parts(run.network, run.objective, run.likelihood).items()))
 
 
 def lasting_quality_digest() -> str:
@@ -170,10 +169,8 @@ def lasting_quality_digest() -> str:
 
 
 @cache
-def _accepted(network: str, objective: str, likelihood: str, _package: Path) -> dict[str, Basis]:
-    classes = [
-        equivalents(name, lines) for name, lines in parts(network, objective, likelihood).items()
-    ]
+def _accepted(current: tuple[tuple[str, Lines], ...]) -> dict[str, Basis]:
+    classes = [equivalents(name, lines) for name, lines in current]
     accepted: dict[str, Basis] = {}
     for chosen in product(*(each.items() for each in classes)):
         digest = _digest(lines for lines, _ in chosen)
@@ -193,9 +190,8 @@ def accepted_quality() -> dict[str, Basis]:
 
 
 @cache
-def _lasting(network: str, objective: str, likelihood: str, _package: Path) -> str:
-    current = parts(network, objective, likelihood)
-    return _digest(oldest(name, lines) for name, lines in current.items())
+def _lasting(current: tuple[tuple[str, Lines], ...]) -> str:
+    return _digest(oldest(name, lines) for name, lines in current)
 
 
 def _modules_of(folder: str) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from vaebench.data.prepared import data_digest, manifest_path
+from vaebench.data.registry import DATASETS
 from vaebench.errors import UserError
 from vaebench.experiment.grid import Experiment, Run
 from vaebench.experiment.jobs import Job, JobRule, shared_settings
@@ -388,7 +389,9 @@ def measured_datasets(runs: Iterable[tuple[Experiment, Run]]) -> list[str]:
 
 def data_options(tier: Tier, layout: Layout) -> list[str]:
     """The options of `vaebench data` with which it prepares the datasets of a tier."""
-    described = [f"--tier={layout.config}"] if tier.datasets else []
+    entries = [DATASETS[name] for name in datasets(tier)]
+    needs_tier = bool(tier.datasets) or any(entry.source is not None for entry in entries)
+    described = [f"--tier={layout.config}"] if needs_tier else []
     return [*(f"--mirror={mirror}" for mirror in tier.execution.mirrors), *described]
 
 

@@ -1,0 +1,76 @@
+"""The files beside a user's own file that it imports: they decide what it computes, too."""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+Stamp = tuple[tuple[Path, int, int], ...]
+"""Files with the time of their last change, in nanoseconds, and their size."""
+
+
+def with_imported(path: Path) -> list[Path]:
+    """A file, and the files beside it that it imports, by any statement and in turn.
+
+    Packages that are installed elsewhere do not count.
+
+    Raises:
+        SyntaxError: one of them is no Python.
+    """
+    found: list[Path] = []
+    wanted = [path]
+    while wanted:
+        one = wanted.pop()
+        if one not in found:
+            found.append(one)
+            wanted += _imported(one, *_state(one))
+    return found
+
+
+def stamp(path: Path) -> Stamp:
+    """What changes if a file or one that it imports does. It is cheap to compute again."""
+    return tuple((one, *_state(one)) for one in with_imported(path))
+
+
+def imported_by(node: ast.AST, folder: Path) -> list[Path]:
+    """The files below a folder that the import statements in a piece of code import.
+
+    Args:
+        node: a statement, or a whole module.
+        folder: that of the file which has it.
+    """
+    found: dict[Path, None] = {}
+    for one in ast.walk(node):
+        names: list[tuple[Path, str]] = []
+        if isinstance(one, ast.Import):
+            names = [(folder, alias.name) for alias in one.names]
+        elif isinstance(one, ast.ImportFrom):
+            # `from ..a import b`: each dot but the first is a folder further up.
+            place = [folder, *folder.parents][max(one.level - 1, 0)]
+            module = one.module or ""
+            # What is imported may be a module of a package.
+            names = [(place, module)]
+            names += [(place, f"{module}.{alias.name}".strip(".")) for alias in one.names]
+        for place, name in names:
+            found |= dict.fromkeys(_files_of(place, name))
+    return list(found)
+
+
+def _files_of(folder: Path, name: str) -> list[Path]:
+    """The files of a module, and those of the packages that it is in."""
+    parts = [part for part in name.split(".") if part]
+    found = []
+    for count in range(1, len(parts) + 1):
+        module = folder.joinpath(*parts[:count])
+        places = (module.parent / f"{module.name}.py", module / "__init__.py")
+        found += [place for place in places if place.is_file()]
+    return found
+
+
+def _state(path: Path) -> tuple[int, int]:
+    state = path.stat()
+    return state.st_mtime_ns, state.st_size
+
+
+@cache
+def _imported(path: Path, _time: int, _size: int) -> list[Path]:
+    return imported_by(ast.parse(path.read_text("utf-8"), str(path)), path.parent)
