@@ -152,8 +152,8 @@ def test_a_module_that_was_moved_keeps_its_former_name(
         monkeypatch.setattr(module, "PACKAGE", package)
 
     def digests() -> dict[str, Lines]:
-        canonical.module_digest.cache_clear()
-        canonical.definition_digest.cache_clear()
+        canonical._module_digest.cache_clear()
+        canonical._definition_digest.cache_clear()
         found = {f"network {name}": sources.network_part(name) for name in NETWORKS}
         return found | {"core": sources.core(), "quality": (sources.quality_digest(),)}
 
@@ -174,5 +174,5 @@ def test_a_module_that_was_moved_keeps_its_former_name(
     }
     monkeypatch.setattr(canonical, "FORMER_NAMES", names)
     assert digests() == before
-    canonical.module_digest.cache_clear()
-    canonical.definition_digest.cache_clear()
+    canonical._module_digest.cache_clear()
+    canonical._definition_digest.cache_clear()

@@ -15,7 +15,9 @@ from vaebench.experiment.settings import Settings
 from vaebench.networks import NETWORKS
 from vaebench.runs.canonical import (
     PACKAGE,
+    _definition_digest,
     _definition_text,
+    _module_digest,
     canonical,
     definition_digest,
     function_digest,
@@ -74,7 +76,7 @@ def module(tmp_path: Path) -> Path:
 
 
 def digests(path: Path) -> dict[str, str]:
-    definition_digest.cache_clear()
+    _definition_digest.cache_clear()
     return {name: definition_digest(path, name) for name in ("learned", "constant", "bilbo")}
 
 
@@ -168,10 +170,10 @@ def test_editing_a_network_changes_its_runs_alone(
     before = {run.network: source_digest(run) for run in (settings(), conv)}
     path = tmp_path / "vaebench" / "models" / "conv.py"
     path.write_text(path.read_text().replace("SLOPE = 0.2", "SLOPE = 0.3"))
-    module_digest.cache_clear()
+    _module_digest.cache_clear()
     assert source_digest(settings()) == before["mlp"]
     assert source_digest(conv) != before["conv"]
-    module_digest.cache_clear()
+    _module_digest.cache_clear()
 
 
 def test_every_module_that_training_imports_is_core_or_exempt_for_a_reason() -> None:
@@ -221,13 +223,13 @@ def test_every_module_of_the_core_counts(
         path = tmp_path / "vaebench" / file
         text = path.read_text()
         path.write_text(text + "\nUNUSED = 1\n")
-        module_digest.cache_clear()
+        _module_digest.cache_clear()
         assert source_digest(settings()) != before, file
         path.write_text(text)
     (tmp_path / "vaebench" / folder / "new.py").write_text("X = 1\n")
-    module_digest.cache_clear()
+    _module_digest.cache_clear()
     assert source_digest(settings()) != before
-    module_digest.cache_clear()
+    _module_digest.cache_clear()
 
 
 @pytest.mark.parametrize("version", ["3.12", "3.13"])
