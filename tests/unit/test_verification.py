@@ -20,12 +20,12 @@ from tests.conftest import PROJECT
 from tests.tiers import PAPER_VALUES, make_results
 from vaebench.cli import app
 from vaebench.errors import UserError
+from vaebench.experiment.unasked import check_plugins
 from vaebench.paths import Layout
 from vaebench.plain_text import on_one_line
 from vaebench.provenance.manifest import write_manifest
 from vaebench.runs.record import RunRecord, read_record
 from vaebench.runs.sources import Basis
-from vaebench.sharing.config import check_plugins
 from vaebench.verification.replay import TOLERANCE, choose_runs, compare, replay
 from vaebench.verification.same import RELATIVE, table_difference, text_difference
 from vaebench.verification.whole import verify_whole

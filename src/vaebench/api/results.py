@@ -3,10 +3,10 @@
 from os import PathLike
 from pathlib import Path
 
+from vaebench.experiment.unasked import check_plugins
 from vaebench.paths import RESULTS, Layout
 from vaebench.results.read import Results
 from vaebench.results.read import load_results as read_results
-from vaebench.sharing.config import check_plugins
 
 
 def load_results(tier: str | PathLike[str]) -> Results:

@@ -55,7 +55,7 @@ app = typer.Typer(
 def _without_unasked_plugins(tier: str) -> str:
     """The tier, if reading it runs no plugin that came with somebody else's results."""
     from vaebench.experiment.tier import is_folder
-    from vaebench.sharing.config import IMPORT, check_plugins
+    from vaebench.experiment.unasked import IMPORT, check_plugins
 
     if is_folder(tier):
         check_plugins(Layout(Path(tier)), RESULTS, IMPORT)

@@ -26,9 +26,9 @@ from vaebench.experiment.jobs import chosen_blocks
 from vaebench.experiment.plans import PLANS, plan_of
 from vaebench.experiment.plugins import load_plugins
 from vaebench.experiment.tier import Tier, find_tier, is_folder, load_tier, own_layout
+from vaebench.experiment.unasked import check_plugins
 from vaebench.paths import DATA, RESULTS, STORE, Layout
 from vaebench.runs.measurement import RunFiles
-from vaebench.sharing.config import check_plugins
 
 P = TypeVar("P", bound=BaseModel)
 

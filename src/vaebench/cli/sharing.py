@@ -92,7 +92,7 @@ def _verify(
     Raises:
         UserError: the tier cannot be read.
     """
-    from vaebench.sharing.config import check_plugins
+    from vaebench.experiment.unasked import check_plugins
     from vaebench.verification.whole import verify_whole
 
     check_plugins(layout, RESULTS)
@@ -188,9 +188,9 @@ def explain(
     plugin: PluginOption = None,
 ) -> None:
     """Show what a figure, table or run was made from: runs, weights, code, data and device."""
+    from vaebench.experiment.unasked import check_plugins
     from vaebench.provenance.trace import explain as explain_file
     from vaebench.provenance.trace import tier_of
-    from vaebench.sharing.config import check_plugins
 
     load_plugins(plugin or [])
     check_plugins(tier_of(file), RESULTS)
