@@ -1,0 +1,1 @@
+vaebenchCodes("baggins_information-2dc01827140c",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("baggins_information-28c17abfce1d",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("baggins_information-addcc7b1e309",{});

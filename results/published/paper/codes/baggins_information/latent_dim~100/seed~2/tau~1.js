@@ -1,0 +1,1 @@
+vaebenchCodes("baggins_information-2101c2a25ba1",{});

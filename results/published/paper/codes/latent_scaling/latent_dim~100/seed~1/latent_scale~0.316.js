@@ -1,0 +1,1 @@
+vaebenchCodes("latent_scaling-ba9d0100a393",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("latent_scaling-aff7f0151b69",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("latent_scaling-d595cd4ac33a",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("latent_scaling-4d462b9af5dd",{});

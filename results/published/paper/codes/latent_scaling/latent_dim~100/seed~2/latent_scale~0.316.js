@@ -1,0 +1,1 @@
+vaebenchCodes("latent_scaling-bfdc67923249",{});

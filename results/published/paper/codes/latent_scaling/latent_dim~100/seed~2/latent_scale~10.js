@@ -1,0 +1,1 @@
+vaebenchCodes("latent_scaling-5a74dc6f1c68",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("latent_scaling-dff4abfefeae",{});
