@@ -150,7 +150,7 @@ def test_the_page_says_what_the_ledger_says(tmp_path: Path) -> None:
     text = page.read_text()
     assert "3.00 [2.90, 3.10] nats at n = 2, " in text
     assert "It gains more than 1 nat at n = 2, 100." in text
-    assert "It gains less at n = 10." in text
+    assert "It does not gain 1 nat at n = 10." in text
     assert "A third hidden layer changes the KL divergence by −0.30 [−0.40, −0.20] nats" in text
     assert "holds in 3 and fails in 0 of 3 tests, 0 undecided" in text
     assert "**no** 0.20 [0.10, 0.30]" in text

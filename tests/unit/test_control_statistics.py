@@ -229,9 +229,9 @@ def test_the_page_has_the_answers_of_the_ledger(tmp_path: Path) -> None:
     assert write_controls(TIER, layout, page) == [page]
     text = page.read_text()
     assert text.count("not run yet") == len(own_claims(TIER)) - 4
-    assert "| above 1 nats | **yes** 2.00 [1.50, 2.50] | **no** 0.10 [−0.30, 0.50] |" in text
-    assert "| above 1 nats | *undecided* 1.00 [0.50, 1.50] | *undecided* |" in text
-    layout.claims("json").write_text(judged({"cosine-train-low": {"expects": "above 0"}}))
+    assert "| above 0 nats | **yes** 2.00 [1.50, 2.50] | **no** 0.10 [−0.30, 0.50] |" in text
+    assert "| above 0 nats | *undecided* 1.00 [0.50, 1.50] | *undecided* |" in text
+    layout.claims("json").write_text(judged({"cosine-train-low": {"expects": "above 7"}}))
     with pytest.raises(UserError, match="does not judge claim 'cosine-train-low' as the tier's"):
         write_controls(TIER, layout, page)
 

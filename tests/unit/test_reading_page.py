@@ -163,12 +163,12 @@ def test_expressions_of_the_template_have_no_numbers_of_results() -> None:
 def test_the_verdicts_of_the_paper_tier_come_first(results: Results) -> None:
     ledger = json.loads(results.layout.claims("json").read_text())["claims"]
     line = next(line for line in ledger if line["id"] == "eq4-trace")
-    assert f"it is off by {line['value']:.2f} [" in page_of(results)
+    assert f"the solution is off by {line['value']:.2f} [" in page_of(results)
     change_claims(results, "eq4-trace", verdict="not run", value=None)
     of_evidence = results.layout.root.with_name("evidence") / "claims.json"
     ledger = json.loads(of_evidence.read_text())["claims"]
     other = next(line for line in ledger if line["id"] == "eq4-trace")
-    assert f"it is off by {other['value']:.2f} [" in page_of(results)
+    assert f"the solution is off by {other['value']:.2f} [" in page_of(results)
 
 
 def test_printed_numbers_and_limits_are_those_of_the_paper_values(
