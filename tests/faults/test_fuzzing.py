@@ -34,6 +34,7 @@ from vaebench.reading.tables import read_table
 from vaebench.reading.tensors import tensors_of
 from vaebench.runs.plausible import check_run
 from vaebench.runs.record import CHECKSUM, checksum, read_record
+from vaebench.verification import whole
 from vaebench.yaml_text import parse_yaml, to_yaml
 
 pytestmark = pytest.mark.faults
@@ -347,6 +348,7 @@ def test_random_tiers_in_archives(
     monkeypatch: pytest.MonkeyPatch,
     count: Count,
 ) -> None:
+    assert whole.OF_PAPER.exists()  # It is found from the folder in which the module is imported.
     monkeypatch.chdir(project)
     packed = tmp_path / "small.tar"
     status, text = called(["export", "--tier", "results/small", "--out", str(packed)], capsys)
