@@ -1,6 +1,7 @@
 """Runs that continue finished ones: the same bytes as a training at once, and what is refused."""
 
 import shutil
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from vaebench.execution.checkpoint import checkpoint_key
 from vaebench.execution.session import Resources, train_targets
 from vaebench.experiment.settings import Settings
 from vaebench.runs.record import read_record
+from vaebench.training.final_metrics import final_metrics
 
 MakeSettings = Callable[..., Settings]
 Train = Callable[..., Result]
@@ -285,3 +287,18 @@ def test_a_longer_tier_continues_the_runs_of_a_shorter_one(
         assert done.exit_code == 0, done.output
         continued = "continues finished runs after step 60 of" in done.output
         assert continued == (tier != "short")
+
+
+def test_a_signal_during_the_evaluation_ends_the_work_after_it(
+    tmp_path: Path, resources: Resources, settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    targets = targets_in(tmp_path / "out", [settings(epochs=1)])
+
+    def signalled(*arguments: object) -> object:
+        signal.raise_signal(signal.SIGTERM)
+        return final_metrics(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("vaebench.execution.session.final_metrics", signalled)
+    assert not train_targets("test", targets, resources)
+    assert (targets[0].folder / "metrics.json").exists()
+    assert train_targets("test", targets, resources)

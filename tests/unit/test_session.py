@@ -26,7 +26,6 @@ from vaebench.files import digest_file
 from vaebench.runs.record import read_record
 from vaebench.runs.sources import source_digest
 from vaebench.runs.store import locked
-from vaebench.training.final_metrics import final_metrics
 from vaebench.training.pack import Pack, TrainingState, init_state
 
 MakeSettings = Callable[..., Settings]
@@ -324,21 +323,6 @@ def test_a_kill_while_the_runs_of_a_pack_are_stored_trains_none_of_them_in_anoth
     assert replacements == 1 + 3 * 3 + 3 + 3 * 3
     assert set(packs) == {3}
     assert not list(tmp_path.rglob("*.part"))
-
-
-def test_a_signal_during_the_evaluation_ends_the_work_after_it(
-    tmp_path: Path, resources: Resources, settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    targets = targets_in(tmp_path / "out", [settings(epochs=1)])
-
-    def signalled(*arguments: object) -> object:
-        signal.raise_signal(signal.SIGTERM)
-        return final_metrics(*arguments)  # type: ignore[arg-type]
-
-    monkeypatch.setattr("vaebench.execution.session.final_metrics", signalled)
-    assert not train_targets("test", targets, resources)
-    assert (targets[0].folder / "metrics.json").exists()
-    assert train_targets("test", targets, resources)
 
 
 def test_a_damaged_finished_run_is_refused_and_named(
