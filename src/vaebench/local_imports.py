@@ -4,6 +4,9 @@ import ast
 from functools import cache
 from pathlib import Path
 
+_PACKAGE = Path(__file__).parent
+_INSTALLED = ("site-packages", "dist-packages")
+"""Folders of installed packages. What lies beside a file there is not its author's."""
 Stamp = tuple[tuple[Path, int, int], ...]
 """Files with the time of their last change, in nanoseconds, and their size."""
 
@@ -11,7 +14,7 @@ Stamp = tuple[tuple[Path, int, int], ...]
 def with_imported(path: Path) -> list[Path]:
     """A file, and the files beside it that it imports, by any statement and in turn.
 
-    Packages that are installed elsewhere do not count.
+    Installed packages do not count, nor does this one.
 
     Raises:
         SyntaxError: one of them is no Python.
@@ -39,6 +42,8 @@ def imported_by(node: ast.AST, folder: Path) -> list[Path]:
         folder: that of the file which has it.
     """
     found: dict[Path, None] = {}
+    if folder.name in _INSTALLED:
+        return []
     for one in ast.walk(node):
         names: list[tuple[Path, str]] = []
         if isinstance(one, ast.Import):
@@ -52,7 +57,7 @@ def imported_by(node: ast.AST, folder: Path) -> list[Path]:
             names += [(place, f"{module}.{alias.name}".strip(".")) for alias in one.names]
         for place, name in names:
             found |= dict.fromkeys(_files_of(place, name))
-    return list(found)
+    return [file for file in found if not file.is_relative_to(_PACKAGE)]
 
 
 def _files_of(folder: Path, name: str) -> list[Path]:

@@ -1,5 +1,6 @@
 """Files beside a plugin that it imports: they count, as they are now, and each has its own."""
 
+import ast
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,7 +13,9 @@ import torch
 from tests.packs import MakeSettings
 from tests.registries import registries_apart
 from vaebench.experiment.plugins import load_plugins
+from vaebench.local_imports import imported_by, with_imported
 from vaebench.objectives import OBJECTIVES
+from vaebench.runs.canonical import PACKAGE
 from vaebench.runs.sources import lasting_source_digest, source_digest
 
 START = "from vaebench import objective\n"
@@ -139,3 +142,17 @@ def test_each_file_has_the_helper_beside_it(tmp_path: Path) -> None:
         sys.modules.pop("helper", None)
     values = [OBJECTIVES[name].bound(Ones()).item() for name in ("of-a", "of-b")]
     assert values == [1.0, 77.0]
+
+
+def test_a_file_beside_this_package_leaves_it_alone(tmp_path: Path) -> None:
+    """As in src/, or where both are installed."""
+    (tmp_path / "site-packages" / "torch").mkdir(parents=True)
+    (tmp_path / "site-packages" / "torch" / "__init__.py").touch()
+    installed = tmp_path / "site-packages" / "mine.py"
+    installed.write_text(f"import torch\n{START}")
+    before = sys.modules["torch"], sys.modules["vaebench"]
+    assert with_imported(installed) == [installed]
+    own = PACKAGE.parent / "mine.py"
+    assert imported_by(ast.parse(START), own.parent) == []
+    load_plugins([installed])
+    assert (sys.modules["torch"], sys.modules["vaebench"]) == before

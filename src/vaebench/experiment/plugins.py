@@ -97,11 +97,15 @@ def _load(path: Path, shown: Path) -> None:
 
 def _digest(path: Path) -> str:
     """Of the bytes of a file and of the files beside it that it imports."""
+    return hashlib.sha256(b"".join(file.read_bytes() for file in _files(path))).hexdigest()
+
+
+def _files(path: Path) -> list[Path]:
+    """A file and those beside it that it imports. Of one that is no Python, itself alone."""
     try:
-        files = with_imported(path)
+        return with_imported(path)
     except (SyntaxError, ValueError):
-        files = [path]  # It is told when the file is run.
-    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+        return [path]  # It is told when the file is run.
 
 
 def _undo(before: list[set[str]]) -> None:
@@ -141,12 +145,9 @@ def _own_modules(path: Path) -> Iterator[None]:
 
     What others have imported under such a name is theirs again afterwards.
     """
-    try:
-        files = with_imported(path)[1:]
-    except (SyntaxError, ValueError):
-        files = []
-    names = {file.relative_to(path.parent).parts[0].removesuffix(".py") for file in files
-             if file.is_relative_to(path.parent)}  # fmt: skip
+    files = _files(path)[1:]
+    below = [file.relative_to(path.parent) for file in files if file.is_relative_to(path.parent)]
+    names = {file.parts[0].removesuffix(".py") for file in below}
     aside = {
         name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] in names
     }
