@@ -11,6 +11,7 @@ the command line, a part of paths and hashes, a column of tables. Its value is
 
 from __future__ import annotations
 
+import functools
 import inspect
 import math
 import re
@@ -143,7 +144,8 @@ def declared(
         positional: how many arguments it takes before them.
 
     Raises:
-        ValueError: a name is not a lower-case word, or the function does not take these parameters.
+        ValueError: a name is not a lower-case word, the function does not take these parameters, or
+            it has no definition whose edits could be noticed.
     """
     found = {
         name: value if isinstance(value, Parameter) else Parameter(value)
@@ -159,6 +161,8 @@ def declared(
             )
     if function is None:
         return found
+    if problem := _no_definition(function):
+        raise ValueError(f"{owner} {problem}: write it with def, at the top of its file")
     taken = list(inspect.signature(function).parameters.values())
     if any(one.kind is inspect.Parameter.VAR_KEYWORD for one in taken):
         return found
@@ -174,6 +178,22 @@ def declared(
             f'parameters={{"{extra[0]}": 1.0}}'
         )
     return found
+
+
+def _no_definition(function: Callable[..., Any]) -> str | None:
+    """Why the code of a function could not be looked up later. None if it can be."""
+    plain: Any = inspect.unwrap(function)
+    is_partial = isinstance(plain, functools.partial)
+    while isinstance(plain, functools.partial):
+        plain = inspect.unwrap(plain.func)
+    if not inspect.isfunction(plain):
+        kind = "a method" if inspect.ismethod(plain) else "no Python function"
+        return f"is {kind}"
+    if is_partial or "<locals>" in plain.__qualname__:
+        return None
+    if plain.__name__ == "<lambda>":
+        return "is a lambda"
+    return "is a method" if "." in plain.__qualname__ else None
 
 
 def from_one_file(one: Callable[..., Any], other: Callable[..., Any]) -> bool:

@@ -106,3 +106,29 @@ def test_what_fails_in_a_lane_fails(
     threads(count)
     with pytest.raises(MemoryError, match="none left"):
         trained([settings(seed=seed) for seed in range(3)], digits)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_steps_count_subnormal_numbers_as_zero_and_nothing_after_them_does(
+    settings: MakeSettings, digits: Arrays, threads: Callable[[int], None], count: int
+) -> None:
+    smallest = torch.full([64], torch.finfo(torch.float32).tiny)
+
+    def are_kept() -> bool:
+        return bool((smallest * 0.5).any())
+
+    if not torch.set_flush_denormal(False):
+        pytest.skip("this processor cannot flush subnormal numbers")
+    in_steps: list[bool] = []
+
+    def seen() -> bool:
+        in_steps.append(are_kept())
+        return False
+
+    threads(count)
+    pack = Pack.of([settings(objective="bilbo", seed=seed) for seed in range(2)], digits, CPU)
+    take = cpu_threads.on_threads(pack, init_state(pack))
+    rows = torch.arange(200).expand(2, -1)
+    take(rows, torch.zeros(2, 200, 2), [0.0, 0.0], 0, seen)
+    assert in_steps == [False]
+    assert are_kept()

@@ -138,6 +138,17 @@ def test_a_wrong_likelihood_is_refused_before_training(
             "@objective(name='learned')\ndef mine(batch): ...\n",
             "two objectives are named 'learned'",
         ),
+        ("mine = objective(name='mine')(lambda batch: 0)\n", "objective 'mine' is a lambda: write"),
+        (
+            "class Mine:\n    @objective()\n    def mine(self, batch): ...\n",
+            "objective 'mine' is a method: write it with def, at the top of its file",
+        ),
+        ("mine = objective(name='mine')(print)\n", "objective 'mine' is no Python function"),
+        (
+            "from functools import partial\ndef f(batch, w): ...\nobjective()(partial(f, w=1))\n",
+            'has no name: write objective\\(name="..."\\)',
+        ),
+        ("likelihood(name='mine')(lambda x, d: 0)\n", "likelihood 'mine' is a lambda: write"),
     ],
 )
 def test_a_file_that_fails_is_named(write: Write, text: str, message: str) -> None:

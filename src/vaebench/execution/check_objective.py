@@ -27,6 +27,8 @@ from vaebench.training.step import training_batch
 
 EXAMPLES = 4
 """The number of images in a tiny batch."""
+LEAST_IMAGES = 4
+"""The smallest training set: two batches of two images each, for the checks here."""
 REPEATS = 16
 """How often these are repeated for a set that shows how memory grows."""
 MOST_GROWTH = 8
@@ -67,8 +69,11 @@ def check_size(run: Settings, images: int) -> None:
     Raises:
         UserError: there are not.
     """
-    if images < 2:
-        raise UserError(f"dataset '{run.dataset}' has {images} training image: give two or more")
+    if images < LEAST_IMAGES:
+        raise UserError(
+            f"dataset '{run.dataset}' has {images} training image{'s' * (images > 1)}: give "
+            f"{LEAST_IMAGES} or more"
+        )
     held = held_out_count(images, run.held_out)
     if run.batch_size > images - held:
         raise UserError(
@@ -121,7 +126,7 @@ def check_objective(runs: Sequence[Settings], data: Arrays, device: torch.device
     # Two runs at least, so that one can be changed to see whether the other one notices.
     first = runs[0]
     pair = [first, first.model_copy(update={"seed": first.seed + 1})]
-    count = max(2, min(EXAMPLES, len(data.train_images) // 2))
+    count = min(EXAMPLES, len(data.train_images) // 2)
     few = Arrays(
         data.train_images[: 2 * count],
         data.train_labels[: 2 * count],

@@ -94,7 +94,9 @@ def objective(
         )
 
     def register(bound: B) -> B:
-        own = name or bound.__name__.replace("_", "-")
+        own = name or getattr(bound, "__name__", "").replace("_", "-")
+        if not own:
+            raise UserError(f'{bound!r} has no name: write objective(name="...")')
         owner = f"objective '{own}'"
         if own in OBJECTIVES and not from_one_file(OBJECTIVES[own].bound, bound):
             raise UserError(f"two objectives are named '{own}': give one of them another name")

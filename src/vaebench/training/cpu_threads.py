@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import Tensor
 
+from vaebench.numerics.subnormals import subnormals_as_zero
 from vaebench.training.compiled import compiled
 from vaebench.training.pack import Pack, TrainingState
 from vaebench.training.step import Gradients, Steps, by_autograd, step
@@ -45,6 +46,7 @@ def on_threads(pack: Pack, state: TrainingState) -> Steps:
         turns = _Turns(len(alone), len(rates))
         bounds: list[list[Tensor]] = [[] for _ in alone]
 
+        @subnormals_as_zero()
         def work() -> None:
             while (turn := turns.take()) is not None:
                 k, number = turn
