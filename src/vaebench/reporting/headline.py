@@ -54,9 +54,10 @@ ROWS: tuple[tuple[str, Pair], ...] = (
 """What the table of the README shows: a statement, and the claims that decide it."""
 
 COST = {
-    Verdict.REPRODUCED: "BILBO costs less than {margin}",
-    Verdict.DIFFERS: "BILBO costs more than {margin}",
-    Verdict.INCONCLUSIVE: "whether BILBO costs more than {margin} is undecided",
+    Verdict.REPRODUCED: "a constant variance (BILBO) costs less than {margin} of the test bound",
+    Verdict.DIFFERS: "a constant variance (BILBO) costs more than {margin} of the test bound",
+    Verdict.INCONCLUSIVE: "whether a constant variance (BILBO) costs more than {margin} of the "
+    "test bound is undecided",
 }
 """What each verdict on `NO_DETRIMENT` says."""
 BETTER = {
@@ -85,7 +86,7 @@ class Headline:
     """What the README says first of a published tier."""
 
     sentences: list[str]
-    """The answer. Empty if none of its claims is among those of the tier."""
+    """The answer, then its numbers. Empty if none of its claims is among those of the tier."""
     dims: tuple[str, str]
     """The low and the high latent dimension, such as `n = 2`."""
     rows: list[Row]
@@ -110,8 +111,8 @@ def headline_of(claims: Sequence[Judged]) -> Headline:
     sentences = []
     if low or high:
         sentences = [
-            _on_the_test_set((low, high), dims),
             _decided(pair(NO_DETRIMENT), (low, high), dims),
+            _on_the_test_set((low, high), dims),
             _on_the_training_set(pair(TRAINING), pair(OVERFITTING), dims),
         ]
     marked = any(AFTER_SEEING in cell for row in rows for cell in (row.low, row.high))
@@ -142,7 +143,10 @@ def _decided(
         for verdict, words in meaning.items()
         if (places := _places(found, verdict, dims))
     ]
-    return f"So {_listed(parts)}." if parts else "Nothing is decided yet."
+    if not parts:
+        return "Nothing is decided yet."
+    answer = _listed(parts)
+    return f"**{answer[0].upper()}{answer[1:]}.**"
 
 
 def _on_the_training_set(
