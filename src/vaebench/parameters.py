@@ -182,18 +182,24 @@ def declared(
 
 def _no_definition(function: Callable[..., Any]) -> str | None:
     """Why the code of a function could not be looked up later. None if it can be."""
-    plain: Any = inspect.unwrap(function)
-    is_partial = isinstance(plain, functools.partial)
-    while isinstance(plain, functools.partial):
-        plain = inspect.unwrap(plain.func)
+    plain: Any = without_partial(function)
     if not inspect.isfunction(plain):
         kind = "a method" if inspect.ismethod(plain) else "no Python function"
         return f"is {kind}"
+    is_partial = plain is not inspect.unwrap(function)
     if is_partial or "<locals>" in plain.__qualname__:
         return None
     if plain.__name__ == "<lambda>":
         return "is a lambda"
     return "is a method" if "." in plain.__qualname__ else None
+
+
+def without_partial(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function as it is defined, without what decorators and `functools.partial` added."""
+    plain = inspect.unwrap(function)
+    while isinstance(plain, functools.partial):
+        plain = inspect.unwrap(plain.func)
+    return plain
 
 
 def from_one_file(one: Callable[..., Any], other: Callable[..., Any]) -> bool:

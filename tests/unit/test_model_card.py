@@ -1,13 +1,16 @@
 """The model card has the numbers of the record, and says what they cannot say."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from tests.conftest import PROJECT
+from tests.registries import registries_apart
 from vaebench.api.card import MISSING, model_card
+from vaebench.experiment.plugins import load_plugins
 from vaebench.paths import PUBLISHED, Layout
 from vaebench.runs.record import RunRecord, read_record
 
@@ -58,3 +61,26 @@ def test_it_says_where_the_numbers_end(record: RunRecord) -> None:
     card = model_card(diverged, (28, 28))
     assert "diverged at step 40" in card
     assert not re.search(r"^\| `elbo`", card, re.MULTILINE)
+
+
+def code_of(card: str) -> str:
+    return card.split("```python\n")[1].split("```")[0]
+
+
+def test_its_code_suits_conditional_models_and_plugins(record: RunRecord, tmp_path: Path) -> None:
+    assert "load_plugins" not in code_of(model_card(record, (28, 28)))
+    conditional = changed(record, objective="conditional")
+    assert "run.complete(images)" in code_of(model_card(conditional, (28, 28)))
+    file = tmp_path / "my_card.py"
+    file.write_text(
+        "from vaebench import objective\n@objective(name='it: mine')\ndef mine(batch):\n"
+        "    return batch.kl.mean(-1)\n"
+    )
+    with registries_apart():
+        load_plugins([file])
+        card = model_card(changed(record, objective="it: mine"), (28, 28), licence="it's mine")
+    assert 'vaebench.load_plugins(["my_card.py"])' in code_of(card)
+    assert "and `my_card.py` beside your program:" in card
+    header = yaml.safe_load(card.split("---\n")[1])
+    assert header["tags"][-1] == "it: mine"
+    assert header["license"] == "it's mine"

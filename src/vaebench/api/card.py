@@ -1,14 +1,20 @@
 """A model card: what a trained model is, how it was made, and what it was not tested for."""
 
+import inspect
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from vaebench import __version__
 from vaebench.data.registry import DATASETS
-from vaebench.experiment.settings import format_value
+from vaebench.experiment.settings import Settings, format_value
 from vaebench.likelihoods import LIKELIHOODS
+from vaebench.networks import NETWORKS
+from vaebench.objectives import OBJECTIVES
+from vaebench.parameters import without_partial
 from vaebench.plain_text import escape
+from vaebench.runs.canonical import PACKAGE
 from vaebench.runs.record import RunRecord
 
 METRICS = ("elbo", "rate", "distortion", "mse")
@@ -56,6 +62,8 @@ def model_card(
         run=run,
         version=__version__,
         image_shape=image_shape,
+        plugins=_plugins(run),
+        conditional=OBJECTIVES[run.objective].conditioning is not None,
         settings={name: format_value(value) for name, value in run.given().items()},
         data=run.dataset if dataset is None else f"{run.dataset}, {dataset.description}",
         metrics=list(_metrics(record)),
@@ -67,6 +75,17 @@ def model_card(
         contact=contact,
         missing=MISSING,
     )
+
+
+def _plugins(run: Settings) -> list[str]:
+    """The names of the files outside this package that register parts of a run."""
+    parts = (
+        OBJECTIVES[run.objective].bound,
+        LIKELIHOODS[run.likelihood].function,
+        NETWORKS[run.network].net,
+    )
+    files = [Path(inspect.getfile(without_partial(part))) for part in parts if part is not None]
+    return list(dict.fromkeys(file.name for file in files if not file.is_relative_to(PACKAGE)))
 
 
 def _metrics(record: RunRecord) -> Iterator[tuple[str, str, str]]:
