@@ -196,7 +196,7 @@ def _no_definition(function: Callable[..., Any]) -> str | None:
 
 def without_partial(function: Callable[..., Any]) -> Callable[..., Any]:
     """A function as it is defined, without what decorators and `functools.partial` added."""
-    plain = inspect.unwrap(function)
+    plain: Callable[..., Any] = inspect.unwrap(function)
     while isinstance(plain, functools.partial):
         plain = inspect.unwrap(plain.func)
     return plain
