@@ -82,6 +82,11 @@ class Likelihood:
 LIKELIHOODS: dict[str, Likelihood] = {}
 
 
+def data_scales() -> frozenset[str]:
+    """The parameters that scale the data, each of one or more likelihoods."""
+    return frozenset(one.data_scale for one in LIKELIHOODS.values() if one.data_scale)
+
+
 DATA_SCALE = Parameter(
     1.0,
     above=0,

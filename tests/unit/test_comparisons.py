@@ -2,6 +2,7 @@
 
 import math
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,13 @@ import pytest
 from matplotlib import pyplot as plt
 
 from tests.made_results import PAPER, made
+from tests.registries import registries_apart
 from vaebench.claims.ledger import judge_all, parts_of
 from vaebench.claims.ledger_text import to_markdown
 from vaebench.claims.paper import load_paper_values
 from vaebench.claims.select import Watched
+from vaebench.experiment.comparison import Comparison
+from vaebench.experiment.plugins import load_plugins
 from vaebench.experiment.tier import Tier
 from vaebench.figures import fig04, fig05
 from vaebench.figures.draw import shown_by
@@ -193,3 +197,17 @@ def test_claims_bear_on_an_experiment_of_any_name() -> None:
     assert text.index("constant is better, n = 2") < text.index("Of the paper")
     assert f"The paper's {others} other claims" in text
     assert "†" not in text.split("## Of the paper")[0]
+
+
+def test_a_scale_of_the_data_by_any_name_is_compared_in_units_of_the_data(tmp_path: Path) -> None:
+    file = tmp_path / "flat.py"
+    file.write_text(
+        "from vaebench import likelihood\n@likelihood(data_scale='size')\n"
+        "def flat(x, decoded):\n    return -(x - decoded.output).square().sum(-1)\n"
+    )
+    assert Comparison("size", 1.0).bound == "test_elbo"
+    with registries_apart():
+        load_plugins([file])
+        assert Comparison("size", 1.0).bound == "test_elbo_data_units"
+    assert Comparison("data_scale", 1.0).bound == "test_elbo_data_units"
+    assert Comparison("tau", 1.0).bound == "test_elbo"

@@ -12,6 +12,7 @@ import typer
 from vaebench.cli.parameter_options import given_parameters
 from vaebench.cli.say import say
 from vaebench.experiment.settings import AxisValue, format_value
+from vaebench.likelihoods import data_scales
 from vaebench.objectives import OBJECTIVES
 from vaebench.paths import CONFIGS, SNAKEFILE
 from vaebench.runs.record import RunRecord
@@ -43,7 +44,7 @@ def show_bounds(records: Sequence[RunRecord], axes: Sequence[str]) -> None:
         axes: the settings in which they differ, the seed among them.
     """
     # Bounds at different scales of the data are comparable in the units of the data only.
-    metric = "elbo_data_units" if "data_scale" in axes else "elbo"
+    metric = "elbo_data_units" if data_scales() & set(axes) else "elbo"
     groups = _groups(records, [axis for axis in axes if axis not in ("objective", "seed")])
     seeds = list(dict.fromkeys(record.run.seed for record in records))
     header, lines = _table(groups, seeds, metric)

@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from vaebench.experiment.settings import AxisValue, format_value
+from vaebench.likelihoods import data_scales
 
 INCOMPARABLE = frozenset({"dataset", "likelihood", "observed"})
 """Axes along which bounds are not compared: they are log densities of other data, of other
-pixels, or in another unit. Along `data_scale` they are, as bounds of the unscaled data."""
+pixels, or in another unit. Along a scale of the data they are, as bounds of the
+unscaled data."""
 NOT_COMPARED = INCOMPARABLE | {"seed", "latent_dim"}
 """Axes that are never the compared one. Values are compared at each of the latent dimensions."""
 
@@ -22,7 +24,7 @@ class Comparison:
     @property
     def bound(self) -> str:
         """The column of the collected table whose values are compared."""
-        return "test_elbo_data_units" if self.axis == "data_scale" else "test_elbo"
+        return "test_elbo_data_units" if self.axis in data_scales() else "test_elbo"
 
     def name(self, value: AxisValue) -> str:
         """How a value is called: words by themselves, numbers with their axis (`tau = 0.2`)."""

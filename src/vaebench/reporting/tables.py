@@ -10,6 +10,7 @@ from vaebench.claims.paper import Number, in_full, load_paper_values
 from vaebench.experiment.comparison import Comparison, comparison_of
 from vaebench.experiment.settings import format_value
 from vaebench.files import write_atomically
+from vaebench.likelihoods import data_scales
 from vaebench.paths import TABLE_FORMATS
 from vaebench.plain_text import escape
 from vaebench.provenance.account import account, as_comment
@@ -135,7 +136,7 @@ def to_markdown(table: pd.DataFrame, comparison: Comparison | None = None) -> st
     for column, title in FURTHER.items():
         name = f"{column}_mean"
         # Bounds of unscaled data and bounds are the same numbers but for scaled data.
-        repeats = column == "test_elbo_data_units" and "data_scale" not in settings
+        repeats = column == "test_elbo_data_units" and not data_scales() & set(settings)
         if name in table and table[name].notna().any() and title and not repeats:
             is_bound = column.startswith("test_elbo") or column.startswith("train_")
             digits = _decimals if is_bound else _significant
