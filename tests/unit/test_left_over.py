@@ -118,3 +118,20 @@ def test_verify_names_the_remedy(
     assert f"`vaebench tidy --tier {layout.root}`" in capsys.readouterr().out
     command(str(layout.root), tmp_path / "store")
     assert "run the tier again" in capsys.readouterr().out
+
+
+def test_measures_that_are_no_longer_asked_for_go_and_stay_in_the_store(
+    layout: Layout, tmp_path: Path
+) -> None:
+    before, store = files(layout.root), tmp_path / "store"
+    values = yaml.safe_load(layout.config.read_text("utf-8"))
+    for experiment in values["experiments"]:
+        experiment.pop("sample_quality", None)
+    layout.config.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+    measured = {name for name in before if name.endswith("/evaluation.json")}
+    assert measured
+    assert tidy(load_tier(layout.config), layout, store) == len(measured)
+    assert before.keys() - files(layout.root).keys() == measured | {"manifest.json"}
+    for name in measured:
+        record = read_record((layout.root / name).with_name("metrics.json"))
+        assert kept_evaluation(store, record.run_hash).read_bytes() == before[name]

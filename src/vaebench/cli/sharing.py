@@ -168,9 +168,9 @@ def _name_left_over(layout: Layout) -> None:
 
 @app.command(rich_help_panel=SHOW)
 def tidy(tier: TierOption, store: StoreOption = STORE) -> None:
-    """Remove the results of runs, figures and tables that the config of a tier no longer has.
+    """Remove the runs, measures, figures and tables that the config of a tier no longer has.
 
-    The runs stay in the store, so that they are not trained again if the config has them again.
+    Runs and measures stay in the store, so they are not made again if the config has them again.
     """
     from vaebench.runs.left_over import tidy as tidy_tier
 

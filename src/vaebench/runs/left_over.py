@@ -1,9 +1,10 @@
-"""What a tier's folder still has of an earlier config: runs, figures and tables that it named."""
+"""What a tier's folder still has of an earlier config: runs, measures, figures, tables it named."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from vaebench.errors import UserError
+from vaebench.experiment.grid import Experiment
 from vaebench.experiment.tier import Tier
 from vaebench.files import digest_bytes
 from vaebench.paths import Layout
@@ -21,14 +22,21 @@ from vaebench.runs.store import (
     run_folder,
 )
 
+_MEASURES = {EVALUATION, *(file for files in MEASURED.values() for file in files)}
+
 
 def left_over(tier: Tier, layout: Layout) -> list[Path]:
-    """The sorted files of runs, figures and tables that the config does not name."""
+    """The sorted files of runs, measures, figures and tables that the config does not name."""
     runs = {f"{experiment.name}/{run.folder.as_posix()}" for experiment, run in tier.runs}
+    unasked = {experiment.name: _unasked(experiment) for experiment in tier.experiments}
     tables = {experiment.name for experiment in tier.experiments}
     return sorted(
         [
-            *(path for path, run in _of_runs(layout) if run not in runs),
+            *(
+                path
+                for path, run in _of_runs(layout)
+                if run not in runs or path.name in unasked[run.partition("/")[0]]
+            ),
             *_others(layout.root / "figures", set(tier.figures)),
             *_others(layout.root / "tables", tables),
         ]
@@ -36,7 +44,7 @@ def left_over(tier: Tier, layout: Layout) -> list[Path]:
 
 
 def tidy(tier: Tier, layout: Layout, store: Path) -> int:
-    """Remove what is left over of an earlier config. Runs stay in the store, with their measures.
+    """Remove what is left over of an earlier config. Runs and measures stay in the store.
 
     The manifest is removed too, since it names what is gone. The workflow writes it anew.
 
@@ -55,6 +63,8 @@ def tidy(tier: Tier, layout: Layout, store: Path) -> int:
     for path in found:
         if path.name == "metrics.json":
             _keep(layout, path.parent, store)
+    for folder in {path.parent for path in found if path.name in _MEASURES}:
+        _keep_measures(folder, store)
     if found:
         layout.manifest.unlink(missing_ok=True)
     for path in found:
@@ -63,6 +73,15 @@ def tidy(tier: Tier, layout: Layout, store: Path) -> int:
             if not any((layout.root / folder).iterdir()):
                 (layout.root / folder).rmdir()
     return len(found)
+
+
+def _unasked(experiment: Experiment) -> set[str]:
+    """The names of the files of measures that an experiment does not ask for."""
+    asked = {EVALUATION} if experiment.sample_quality else set()
+    for name, files in MEASURED.items():
+        if getattr(experiment, f"{name}_plan") is not None:
+            asked.update(files)
+    return _MEASURES - asked
 
 
 def _of_runs(layout: Layout) -> Iterator[tuple[Path, str]]:
@@ -80,7 +99,7 @@ def _others(folder: Path, names: set[str]) -> list[Path]:
 
 
 def _keep(layout: Layout, folder: Path, store: Path) -> None:
-    """Put a run into the store, with what was measured on it, unless it is there."""
+    """Put a run into the store, unless it is there."""
     record = read_record(folder / "metrics.json")
     arrays = folder / "arrays.npz"
     if not arrays.exists():
@@ -93,9 +112,14 @@ def _keep(layout: Layout, folder: Path, store: Path) -> None:
     if lacks_weights or not has_run(store, record.run_hash):
         written = unpack((folder / "metrics.json").read_bytes())
         put_run(store, FinishedRun(record, arrays.read_bytes(), content, written))
-    kept = run_folder(store, record.run_hash)
-    if (folder / EVALUATION).exists() and not kept_evaluation(store, record.run_hash).exists():
-        keep_files(store, record.run_hash, folder, [EVALUATION])
+
+
+def _keep_measures(folder: Path, store: Path) -> None:
+    """Put what was measured on a run into the store, unless it is there."""
+    run_hash = read_record(folder / "metrics.json").run_hash
+    kept = run_folder(store, run_hash)
+    if (folder / EVALUATION).exists() and not kept_evaluation(store, run_hash).exists():
+        keep_files(store, run_hash, folder, [EVALUATION])
     for names in MEASURED.values():
         if all((folder / name).exists() and not (kept / name).exists() for name in names):
-            keep_files(store, record.run_hash, folder, names)
+            keep_files(store, run_hash, folder, names)
