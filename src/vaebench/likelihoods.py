@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 from vaebench.errors import UserError
-from vaebench.parameters import Parameter, Value, declared, from_one_file
+from vaebench.parameters import Parameter, Value, declared, from_one_file, name_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -172,7 +172,7 @@ def _declaration(
     positional: int,
 ) -> tuple[str, dict[str, Parameter]]:
     """The name and the parameters of a likelihood that is registered."""
-    own = name or function.__name__.replace("_", "-")
+    own = name or name_of(function, "likelihood" if positional == 2 else "batch_variance")
     if own in LIKELIHOODS and not from_one_file(LIKELIHOODS[own].function, function):
         raise UserError(f"two likelihoods are named '{own}': give one of them another name")
     given = dict(parameters or {})

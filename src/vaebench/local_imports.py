@@ -1,14 +1,21 @@
 """The files beside a user's own file that it imports: they decide what it computes, too."""
 
 import ast
+import sysconfig
 from functools import cache
 from pathlib import Path
 
 _PACKAGE = Path(__file__).parent
 _INSTALLED = ("site-packages", "dist-packages")
 """Folders of installed packages. What lies beside a file there is not its author's."""
+_PYTHON = Path(sysconfig.get_path("stdlib"))
 Stamp = tuple[tuple[Path, int, int], ...]
 """Files with the time of their last change, in nanoseconds, and their size."""
+
+
+def is_installed(path: Path) -> bool:
+    """Whether a file belongs to an installed package or to Python itself."""
+    return any(part in _INSTALLED for part in path.parts) or path.is_relative_to(_PYTHON)
 
 
 def with_imported(path: Path) -> list[Path]:

@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vaebench.errors import UserError
+
 Value = str | int | float
 PATH_PART = re.compile(r"(?![. ])[^/\\{}\x00-\x1f\x7f]{1,100}(?<![. ])")
 """Texts that may be values: folders of runs are named after them."""
@@ -162,14 +164,14 @@ def declared(
     if function is None:
         return found
     if problem := _no_definition(function):
-        raise ValueError(f"{owner} {problem}: write it with def, at the top of its file")
+        raise ValueError(f"{owner} {problem}: write it with def, at the top of a file")
     taken = list(inspect.signature(function).parameters.values())
     if any(one.kind is inspect.Parameter.VAR_KEYWORD for one in taken):
         return found
     if missing := sorted(found.keys() - {one.name for one in taken}):
         raise ValueError(
             f"{owner} declares the parameter '{missing[0]}', and its function does not take "
-            f"it: write def {function.__name__}(..., {missing[0]})"
+            f"it: write def {without_partial(function).__name__}(..., {missing[0]})"
         )
     needed = {one.name for one in taken[positional:] if one.default is inspect.Parameter.empty}
     if extra := sorted(needed - found.keys()):
@@ -186,12 +188,26 @@ def _no_definition(function: Callable[..., Any]) -> str | None:
     if not inspect.isfunction(plain):
         kind = "a method" if inspect.ismethod(plain) else "no Python function"
         return f"is {kind}"
+    if not Path(inspect.getfile(plain)).is_file():
+        return "is in no file"
     is_partial = plain is not inspect.unwrap(function)
     if is_partial or "<locals>" in plain.__qualname__:
         return None
     if plain.__name__ == "<lambda>":
         return "is a lambda"
     return "is a method" if "." in plain.__qualname__ else None
+
+
+def name_of(function: Callable[..., Any], decorator: str) -> str:
+    """The name of a function, with hyphens for underscores.
+
+    Raises:
+        UserError: it has none, as a `functools.partial` has none.
+    """
+    name: str | None = getattr(function, "__name__", None)
+    if name is None:
+        raise UserError(f'{function!r} has no name: write {decorator}(name="...")')
+    return name.replace("_", "-")
 
 
 def without_partial(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -209,7 +225,7 @@ def from_one_file(one: Callable[..., Any], other: Callable[..., Any]) -> bool:
     what it registers takes the place of what it registered before.
     """
     try:
-        files = [inspect.getfile(inspect.unwrap(part)) for part in (one, other)]
+        files = [inspect.getfile(without_partial(part)) for part in (one, other)]
     except TypeError:
         return False
     return Path(files[0]).resolve() == Path(files[1]).resolve()

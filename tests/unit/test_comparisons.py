@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 
@@ -22,6 +23,7 @@ from vaebench.figures import fig04, fig05
 from vaebench.figures.draw import shown_by
 from vaebench.figures.style import Drawing
 from vaebench.reporting.answers import answers_of
+from vaebench.results.compare import paired_difference
 
 OWN_CLAIM: dict[str, Any] = {
     "id": "mine", "says": "constant is better, n = {n}", "statistic": "bound_difference",
@@ -209,5 +211,14 @@ def test_a_scale_of_the_data_by_any_name_is_compared_in_units_of_the_data(tmp_pa
     with registries_apart():
         load_plugins([file])
         assert Comparison("size", 1.0).bound == "test_elbo_data_units"
+        for size, are_compared in ((1.0, True), (3.0, False)):
+            runs = pd.DataFrame(
+                {"objective": ["learned", "bilbo"] * 2, "size": [1.0, size] * 2}
+                | {"seed": [0, 0, 1, 1], "test_elbo": [1.0, 2.0, 3.0, 4.0]}
+            )
+            found = paired_difference(
+                runs, Comparison("objective", "learned"), {"objective": "bilbo"}
+            )
+            assert (found is not None) == are_compared
     assert Comparison("data_scale", 1.0).bound == "test_elbo_data_units"
     assert Comparison("tau", 1.0).bound == "test_elbo"

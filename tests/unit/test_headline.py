@@ -52,7 +52,7 @@ def test_the_sentences_have_the_numbers_of_the_ledger() -> None:
             (Verdict.REPRODUCED, Verdict.REPRODUCED),
             (Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE),
             "**A constant variance (BILBO) costs less than 1 nat of the test bound at both n, and "
-            "which bound is larger is undecided at both n.**",
+            "whether its bound is the larger one is undecided at both n.**",
         ),
         (
             (Verdict.DIFFERS, Verdict.INCONCLUSIVE),
@@ -61,6 +61,12 @@ def test_the_sentences_have_the_numbers_of_the_ledger() -> None:
             "whether a constant variance (BILBO) costs more than 1 nat of the test bound is "
             "undecided at n = 100, its bound is the larger one at n = 100, and its bound is the "
             "smaller one at n = 2.**",
+        ),
+        (
+            (Verdict.NOT_RUN, Verdict.NOT_RUN),
+            (Verdict.REPRODUCED, Verdict.INCONCLUSIVE),
+            "**The test bound of a constant variance (BILBO) is the larger one at n = 2, and "
+            "whether its bound is the larger one is undecided at n = 100.**",
         ),
         (
             (Verdict.NOT_RUN, Verdict.NOT_RUN),

@@ -135,3 +135,17 @@ def test_measures_that_are_no_longer_asked_for_go_and_stay_in_the_store(
     for name in measured:
         record = read_record((layout.root / name).with_name("metrics.json"))
         assert kept_evaluation(store, record.run_hash).read_bytes() == before[name]
+
+
+def test_a_measure_of_a_run_that_is_gone_is_removed(layout: Layout, tmp_path: Path) -> None:
+    tier = narrow(layout)
+    folder = layout.root / "runs" / FOLDER
+    (folder / "metrics.json").unlink()
+    assert folder / "evaluation.json" in left_over(tier, layout)
+    tidy(tier, layout, tmp_path / "store")
+    assert not folder.exists()
+
+
+def test_tables_of_equations_go_with_the_last_plan_for_them(layout: Layout) -> None:
+    layout.equation_values.write_bytes(b"")
+    assert left_over(load_tier(layout.config), layout) == [layout.equation_values]

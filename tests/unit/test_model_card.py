@@ -70,17 +70,20 @@ def code_of(card: str) -> str:
 def test_its_code_suits_conditional_models_and_plugins(record: RunRecord, tmp_path: Path) -> None:
     assert "load_plugins" not in code_of(model_card(record, (28, 28)))
     conditional = changed(record, objective="conditional")
-    assert "run.complete(images)" in code_of(model_card(conditional, (28, 28)))
+    code = code_of(model_card(conditional, (28, 28)))
+    assert "completed = run.complete(images)" in code
+    assert "images = np.zeros((1, 28, 28))" in code
+    (tmp_path / "helper.py").write_text("def mine(batch):\n    return batch.kl.mean(-1)\n")
     file = tmp_path / "my_card.py"
     file.write_text(
-        "from vaebench import objective\n@objective(name='it: mine')\ndef mine(batch):\n"
-        "    return batch.kl.mean(-1)\n"
+        "from helper import mine\nfrom vaebench import objective\n"
+        "objective(name='it: mine')(mine)\n"
     )
     with registries_apart():
         load_plugins([file])
         card = model_card(changed(record, objective="it: mine"), (28, 28), licence="it's mine")
     assert 'vaebench.load_plugins(["my_card.py"])' in code_of(card)
-    assert "and `my_card.py` beside your program:" in card
+    assert "and `my_card.py`, `helper.py` beside your program:" in card
     header = yaml.safe_load(card.split("---\n")[1])
     assert header["tags"][-1] == "it: mine"
     assert header["license"] == "it's mine"

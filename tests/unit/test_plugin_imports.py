@@ -13,7 +13,7 @@ import torch
 from tests.packs import MakeSettings
 from tests.registries import registries_apart
 from vaebench.experiment.plugins import load_plugins
-from vaebench.local_imports import imported_by, with_imported
+from vaebench.local_imports import imported_by, is_installed, with_imported
 from vaebench.objectives import OBJECTIVES
 from vaebench.runs.canonical import PACKAGE
 from vaebench.runs.sources import lasting_source_digest, source_digest
@@ -156,3 +156,34 @@ def test_a_file_beside_this_package_leaves_it_alone(tmp_path: Path) -> None:
     assert imported_by(ast.parse(START), own.parent) == []
     load_plugins([installed])
     assert (sys.modules["torch"], sys.modules["vaebench"]) == before
+
+
+DECORATED = """
+from functools import wraps
+def times(factor):
+    def decorate(function):
+        @wraps(function)
+        def changed(batch):
+            return 2 * factor * function(batch)
+        return changed
+    return decorate
+@objective()
+@times(3)
+def mine(batch):
+    return batch.kl.mean(-1)
+"""
+
+
+@pytest.mark.parametrize(("part", "edited"), [("2 * factor", "5 * factor"), ("(3)", "(4)")])
+def test_what_a_decorator_adds_to_an_objective_counts(
+    write: Write, settings: MakeSettings, part: str, edited: str
+) -> None:
+    before = digest_of(write(DECORATED), settings)
+    assert digest_of(write(DECORATED + "\n\n# A comment."), settings) == before
+    assert digest_of(write(DECORATED.replace(part, edited)), settings) != before
+
+
+def test_installed_files_are_told_from_ones_own(tmp_path: Path) -> None:
+    assert is_installed(Path(torch.__file__))
+    assert is_installed(Path(ast.__file__))
+    assert not is_installed(tmp_path / "mine.py")

@@ -141,13 +141,19 @@ def test_a_wrong_likelihood_is_refused_before_training(
         ("mine = objective(name='mine')(lambda batch: 0)\n", "objective 'mine' is a lambda: write"),
         (
             "class Mine:\n    @objective()\n    def mine(self, batch): ...\n",
-            "objective 'mine' is a method: write it with def, at the top of its file",
+            "objective 'mine' is a method: write it with def, at the top of a file",
         ),
         ("mine = objective(name='mine')(print)\n", "objective 'mine' is no Python function"),
         (
             "from functools import partial\ndef f(batch, w): ...\nobjective()(partial(f, w=1))\n",
             'has no name: write objective\\(name="..."\\)',
         ),
+        ("likelihood()(print.__class__)\n", "is no Python function: write"),
+        (
+            "from functools import partial\ndef f(x, d, w): ...\nlikelihood()(partial(f, w=1))\n",
+            'has no name: write likelihood\\(name="..."\\)',
+        ),
+        ("exec('def f(b): ...')\nobjective()(f)\n", "objective 'f' is in no file: write"),
         ("likelihood(name='mine')(lambda x, d: 0)\n", "likelihood 'mine' is a lambda: write"),
     ],
 )

@@ -243,7 +243,7 @@ def test_digests_are_the_same_in_other_versions_of_python(version: str) -> None:
         "for name in ('vaebench', 'vaebench.files', 'vaebench.local_imports'):\n"
         "    sys.modules[name] = m = types.ModuleType(name)\n"
         "    m.digest_bytes = m.digest_file = None\n"
-        "    m.Stamp = m.imported_by = m.stamp = m.with_imported = None\n"
+        "    m.Stamp = m.imported_by = m.is_installed = m.stamp = m.with_imported = None\n"
         f"code = compile(open({str(path)!r}).read(), 'canonical.py', 'exec')\n"
         f"names = {{'__file__': {str(path)!r}, '__name__': 'canonical'}}\n"
         "exec(code, names)\n"

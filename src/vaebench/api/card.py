@@ -3,13 +3,16 @@
 import inspect
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from vaebench import __version__
 from vaebench.data.registry import DATASETS
+from vaebench.experiment.plugins import registering
 from vaebench.experiment.settings import Settings, format_value
 from vaebench.likelihoods import LIKELIHOODS
+from vaebench.local_imports import with_imported
 from vaebench.networks import NETWORKS
 from vaebench.objectives import OBJECTIVES
 from vaebench.parameters import without_partial
@@ -45,6 +48,8 @@ def model_card(
         The text. What is not given is marked as missing.
     """
     run = record.run
+    plugins = _plugins(run)
+    needed = [file for plugin in plugins for file in with_imported(plugin)]
     environment = Environment(
         loader=PackageLoader("vaebench.api"),
         autoescape=False,  # for Markdown, not HTML
@@ -62,8 +67,9 @@ def model_card(
         run=run,
         version=__version__,
         image_shape=image_shape,
-        plugins=_plugins(run),
-        conditional=OBJECTIVES[run.objective].conditioning is not None,
+        plugins=[file.name for file in plugins],
+        beside=[file.name for file in dict.fromkeys(needed)],
+        conditional=run.is_conditional,
         settings={name: format_value(value) for name, value in run.given().items()},
         data=run.dataset if dataset is None else f"{run.dataset}, {dataset.description}",
         metrics=list(_metrics(record)),
@@ -77,15 +83,22 @@ def model_card(
     )
 
 
-def _plugins(run: Settings) -> list[str]:
-    """The names of the files outside this package that register parts of a run."""
-    parts = (
-        OBJECTIVES[run.objective].bound,
-        LIKELIHOODS[run.likelihood].function,
-        NETWORKS[run.network].net,
+def _plugins(run: Settings) -> list[Path]:
+    """The files outside this package that register parts of a run."""
+    found = []
+    parts: tuple[tuple[dict[str, Any], str, Any], ...] = (
+        (OBJECTIVES, run.objective, OBJECTIVES[run.objective].bound),
+        (LIKELIHOODS, run.likelihood, LIKELIHOODS[run.likelihood].function),
+        (NETWORKS, run.network, NETWORKS[run.network].net),
     )
-    files = [Path(inspect.getfile(without_partial(part))) for part in parts if part is not None]
-    return list(dict.fromkeys(file.name for file in files if not file.is_relative_to(PACKAGE)))
+    for registry, name, part in parts:
+        file = registering(registry, name)
+        if file is None and part is not None:
+            # A module that was imported, or this package's own.
+            file = Path(inspect.getfile(without_partial(part)))
+        if file is not None and not file.is_relative_to(PACKAGE):
+            found.append(file)
+    return list(dict.fromkeys(found))
 
 
 def _metrics(record: RunRecord) -> Iterator[tuple[str, str, str]]:

@@ -71,7 +71,7 @@ def check_size(run: Settings, images: int) -> None:
     """
     if images < LEAST_IMAGES:
         raise UserError(
-            f"dataset '{run.dataset}' has {images} training image{'s' * (images > 1)}: give "
+            f"dataset '{run.dataset}' has {images} training image{'s' * (images != 1)}: give "
             f"{LEAST_IMAGES} or more"
         )
     held = held_out_count(images, run.held_out)

@@ -45,6 +45,14 @@ def loaded_plugins() -> list[Path]:
     return list(_loaded)
 
 
+def registering(registry: dict[str, Any], name: str) -> Path | None:
+    """The file that registered something when it was loaded. None if no file did."""
+    for path, (_, added) in _loaded.items():
+        if any(one is registry and other == name for one, other in added):
+            return path
+    return None
+
+
 def hint(name: str) -> str:
     """What may be wrong if a config names something that is not registered."""
     if name in _plain_functions:

@@ -13,9 +13,14 @@ import torch
 
 @contextmanager
 def subnormals_as_zero() -> Iterator[None]:
-    """Flush subnormal numbers of this thread to zero, where the processor can."""
+    """Flush subnormal numbers to zero, where the processor can.
+
+    This holds for the current thread, and for threads that it starts meanwhile. Torch's own threads
+    that share its operations are started by its first large operation, and stay.
+    """
+    were_zero = not bool((torch.full([1], torch.finfo(torch.float32).tiny) * 0.5).any())
     torch.set_flush_denormal(True)
     try:
         yield
     finally:
-        torch.set_flush_denormal(False)
+        torch.set_flush_denormal(were_zero)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from vaebench.conditioning import Conditioning
 from vaebench.errors import UserError
 from vaebench.families import POSTERIORS, PRIORS
-from vaebench.parameters import Parameter, Value, declared, from_one_file
+from vaebench.parameters import Parameter, Value, declared, from_one_file, name_of
 
 # Planning a workflow reads this registry. Importing torch would add seconds to every start.
 if TYPE_CHECKING:
@@ -94,9 +94,7 @@ def objective(
         )
 
     def register(bound: B) -> B:
-        own = name or getattr(bound, "__name__", "").replace("_", "-")
-        if not own:
-            raise UserError(f'{bound!r} has no name: write objective(name="...")')
+        own = name or name_of(bound, "objective")
         owner = f"objective '{own}'"
         if own in OBJECTIVES and not from_one_file(OBJECTIVES[own].bound, bound):
             raise UserError(f"two objectives are named '{own}': give one of them another name")

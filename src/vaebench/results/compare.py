@@ -5,12 +5,10 @@ from typing import Any
 
 import pandas as pd
 
-from vaebench.experiment.comparison import Comparison
+from vaebench.experiment.comparison import INCOMPARABLE, Comparison
+from vaebench.likelihoods import data_scales
 from vaebench.results.intervals import Estimate, estimate
 from vaebench.results.read import select
-
-SAME = ("dataset", "likelihood", "data_scale", "observed")
-"""Settings that bounds have to share to be compared, except for bounds of unscaled data."""
 
 
 def paired_difference(
@@ -47,6 +45,7 @@ def paired_difference(
 
 def _are_comparable(group: pd.DataFrame, baseline: pd.DataFrame, axis: str) -> bool:
     """Whether the bounds are of the same data in the same unit."""
-    names = [name for name in SAME if name != axis and name in group]
+    same = sorted(INCOMPARABLE | data_scales())
+    names = [name for name in same if name != axis and name in group]
     kinds = (rows[names].astype(str).drop_duplicates() for rows in (group, baseline))
     return next(kinds).merge(next(kinds)).shape[0] == 1 if names else True

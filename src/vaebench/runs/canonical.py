@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vaebench.files import digest_bytes, digest_file
-from vaebench.local_imports import Stamp, imported_by, stamp, with_imported
+from vaebench.local_imports import Stamp, imported_by, is_installed, stamp, with_imported
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -72,13 +72,17 @@ def function_digest(function: Callable[..., Any]) -> str:
     """The digest of a function's or class's meaning, and of all it uses from the top of its module.
 
     For a function that another one returned, it is the digest of the whole module and of the values
-    that the function has from there.
+    that the function has from there. This includes a function that a decorator has wrapped.
     """
-    plain: Any = inspect.unwrap(function)
+    plain: Any = function
     given: list[Any] = []
-    while isinstance(plain, functools.partial):
-        given += [plain.args, sorted(plain.keywords.items())]
-        plain = inspect.unwrap(plain.func)
+    while isinstance(plain, functools.partial) or hasattr(plain, "__wrapped__"):
+        if isinstance(plain, functools.partial):
+            given += [plain.args, sorted(plain.keywords.items())]
+            plain = plain.func
+        else:
+            given += _of_wrapper(plain)
+            plain = plain.__wrapped__
     path = Path(inspect.getfile(plain))
     if not given and "<locals>" not in plain.__qualname__:
         return definition_digest(path, plain.__name__)
@@ -86,6 +90,18 @@ def function_digest(function: Callable[..., Any]) -> str:
     given += [cell.cell_contents for cell in cells]
     values = [value.__qualname__ if callable(value) else repr(value) for value in given]
     return digest_bytes("\n".join([plain.__qualname__, _file_digest(path), *values]).encode())
+
+
+def _of_wrapper(function: Any) -> list[Any]:
+    """What a decorator adds to a function that it wraps: its file, unless installed, and values."""
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return [type(function).__qualname__]
+    path = Path(code.co_filename)
+    own = [] if is_installed(path) else [_file_digest(path)]
+    values = [cell.cell_contents for cell in function.__closure__ or ()]
+    added = [value for value in values if value is not function.__wrapped__]
+    return [code.co_qualname, *own, *added]
 
 
 def definition_digest(path: Path, name: str) -> str:

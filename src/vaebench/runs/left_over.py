@@ -7,7 +7,7 @@ from vaebench.errors import UserError
 from vaebench.experiment.grid import Experiment
 from vaebench.experiment.tier import Tier
 from vaebench.files import digest_bytes
-from vaebench.paths import Layout
+from vaebench.paths import TABLE_FORMATS, Layout
 from vaebench.reading.packed import unpack
 from vaebench.runs.record import read_record
 from vaebench.runs.store import (
@@ -37,6 +37,7 @@ def left_over(tier: Tier, layout: Layout) -> list[Path]:
                 for path, run in _of_runs(layout)
                 if run not in runs or path.name in unasked[run.partition("/")[0]]
             ),
+            *([] if any(e.equations_plan for e in tier.experiments) else _of_equations(layout)),
             *_others(layout.root / "figures", set(tier.figures)),
             *_others(layout.root / "tables", tables),
         ]
@@ -47,6 +48,7 @@ def tidy(tier: Tier, layout: Layout, store: Path) -> int:
     """Remove what is left over of an earlier config. Runs and measures stay in the store.
 
     The manifest is removed too, since it names what is gone. The workflow writes it anew.
+    Classifiers stay, since sample quality that the store keeps was measured with them.
 
     Args:
         tier: the tier, as its config is now.
@@ -64,7 +66,8 @@ def tidy(tier: Tier, layout: Layout, store: Path) -> int:
         if path.name == "metrics.json":
             _keep(layout, path.parent, store)
     for folder in {path.parent for path in found if path.name in _MEASURES}:
-        _keep_measures(folder, store)
+        if (folder / "metrics.json").exists():
+            _keep_measures(folder, store)
     if found:
         layout.manifest.unlink(missing_ok=True)
     for path in found:
@@ -78,9 +81,8 @@ def tidy(tier: Tier, layout: Layout, store: Path) -> int:
 def _unasked(experiment: Experiment) -> set[str]:
     """The names of the files of measures that an experiment does not ask for."""
     asked = {EVALUATION} if experiment.sample_quality else set()
-    for name, files in MEASURED.items():
-        if getattr(experiment, f"{name}_plan") is not None:
-            asked.update(files)
+    for name in experiment.plans:
+        asked.update(MEASURED[name])
     return _MEASURES - asked
 
 
@@ -92,6 +94,11 @@ def _of_runs(layout: Layout) -> Iterator[tuple[Path, str]]:
             if path.is_file():
                 place = path.with_suffix("") if folder == "codes" else path.parent
                 yield path, place.relative_to(root).as_posix()
+
+
+def _of_equations(layout: Layout) -> list[Path]:
+    tables = [layout.equation_table(extension) for extension in TABLE_FORMATS]
+    return [path for path in (layout.equation_values, *tables) if path.exists()]
 
 
 def _others(folder: Path, names: set[str]) -> list[Path]:

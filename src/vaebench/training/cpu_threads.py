@@ -70,7 +70,9 @@ def on_threads(pack: Pack, state: TrainingState) -> Steps:
                 if between_steps and should_stop():
                     turns.stop()
 
-        if lanes == 1:
+        # Threads that share an operation belong to the one that starts them, and count subnormal
+        # numbers as it does. Those of the main thread also work for others.
+        if threads == 1:
             work()
         else:
             for lane in [pool.submit(work) for _ in range(lanes)]:
