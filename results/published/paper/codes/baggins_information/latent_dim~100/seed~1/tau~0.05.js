@@ -1,0 +1,1 @@
+vaebenchCodes("baggins_information-e2f10eb179f1",{});

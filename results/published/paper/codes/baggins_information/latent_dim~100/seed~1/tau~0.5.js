@@ -1,0 +1,1 @@
+vaebenchCodes("baggins_information-d64caecb0b5b",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("baggins_information-fe5fc5eab1d1",{});

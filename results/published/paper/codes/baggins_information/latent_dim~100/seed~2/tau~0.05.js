@@ -1,0 +1,1 @@
+vaebenchCodes("baggins_information-1d4a56c031c3",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("baggins_information-45031b7b975c",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("baggins_information-f58595966132",{});
