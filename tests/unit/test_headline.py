@@ -52,7 +52,7 @@ def test_the_sentences_have_the_numbers_of_the_ledger() -> None:
             (Verdict.REPRODUCED, Verdict.REPRODUCED),
             (Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE),
             "**A constant variance (BILBO) costs less than 1 nat of the test bound at both n, and "
-            "whether its bound is the larger one is undecided at both n.**",
+            "which bound is larger is undecided at both n.**",
         ),
         (
             (Verdict.DIFFERS, Verdict.INCONCLUSIVE),
@@ -66,7 +66,7 @@ def test_the_sentences_have_the_numbers_of_the_ledger() -> None:
             (Verdict.NOT_RUN, Verdict.NOT_RUN),
             (Verdict.REPRODUCED, Verdict.INCONCLUSIVE),
             "**The test bound of a constant variance (BILBO) is the larger one at n = 2, and "
-            "whether its bound is the larger one is undecided at n = 100.**",
+            "which test bound is larger is undecided at n = 100.**",
         ),
         (
             (Verdict.NOT_RUN, Verdict.NOT_RUN),

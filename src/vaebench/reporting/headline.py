@@ -63,7 +63,7 @@ COST = {
 BETTER = {
     Verdict.REPRODUCED: "its bound is the larger one",
     Verdict.DIFFERS: "its bound is the smaller one",
-    Verdict.INCONCLUSIVE: "whether its bound is the larger one is undecided",
+    Verdict.INCONCLUSIVE: "which bound is larger is undecided",
 }
 """What each verdict on `LEAD` says."""
 
@@ -148,6 +148,7 @@ def _decided(
     answer = _listed(parts)
     if not any(_places(cost, verdict, dims) for verdict in COST):
         answer = answer.replace("its bound", "the test bound of a constant variance (BILBO)", 1)
+        answer = answer.replace("which bound", "which test bound")
     return f"**{answer[0].upper()}{answer[1:]}.**"
 
 
