@@ -352,15 +352,25 @@ def test_refused_settings_are_named() -> None:
         vaebench.train(SETTINGS, device="tpu")
 
 
+OF_A_CELL = """import vaebench
+@vaebench.objective()
+def of_a_cell(batch):
+    return batch.log_likelihood.mean(-1)
+"""
+
+
 def test_an_objective_without_a_file_is_refused_with_the_way_out() -> None:
-    code = (
-        "import vaebench\n"
-        "@vaebench.objective()\n"
-        "def of_a_cell(batch):\n"
-        "    return batch.log_likelihood.mean(-1)\n"
-    )
+    with pytest.raises(vaebench.UserError, match="at the top of a file"):
+        exec(compile(OF_A_CELL, "<cell 1>", "exec"), {})
+    assert "of-a-cell" not in OBJECTIVES
+
+
+def test_an_objective_whose_file_is_gone_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    file = tmp_path / "cell.py"
+    file.write_text(OF_A_CELL)
     try:
-        exec(compile(code, "<cell 1>", "exec"), {})
+        exec(compile(OF_A_CELL, str(file), "exec"), {})
+        file.unlink()
         with pytest.raises(vaebench.UserError, match="write the function in a file"):
             vaebench.train(SETTINGS | {"objective": "of-a-cell"})
     finally:
