@@ -15,7 +15,7 @@ from tests.made_results import made
 from vaebench.experiment.tier import load_tier
 from vaebench.figures.fig_ranking import draw
 from vaebench.paths import PUBLISHED, Layout
-from vaebench.reporting.ranking import _lines, write_ranking
+from vaebench.reporting.ranking import _ranked, write_ranking
 from vaebench.results.ranking import _letters, ranking
 from vaebench.results.read import Selection
 
@@ -157,11 +157,24 @@ def measured_runs() -> pd.DataFrame:
 
 
 def test_the_table_tells_the_values_of_a_parameter_apart() -> None:
-    lines = _lines(TIER.experiments[0], measured_runs())
+    found = _ranked(TIER.experiments[0], measured_runs(), [])
+    lines = found.lines
     assert [line.method for line in lines] == ["learned", "beta-vae, beta 0.5", "beta-vae, beta 4"]
     assert lines[0].evidence == "−89.90 [−90.15, −89.65]"
     assert lines[0].beside == ["−92.00", "2.00", "0.100", "0.500", "9.0", "80"]
     assert lines[0].seeds == 3
+    assert (found.measured, found.planned, found.first) == (9, 50, ["learned"])
+    assert (found.told_apart, found.pairs) == (3, 3)
+    assert found.summary == "The best is learned. Of 3 pairs of methods, 3 can be told apart."
+
+
+def test_pairs_that_no_test_decides_are_not_counted_as_told_apart() -> None:
+    runs = measured_runs()
+    runs.loc[runs["beta"] == 0.5, "evidence_mean"] = [-91.0, -89.0, -89.5]
+    found = _ranked(TIER.experiments[0], runs, [])
+    assert found.first == ["beta-vae, beta 0.5", "learned"]
+    assert (found.told_apart, found.pairs) == (2, 3)
+    assert found.summary.startswith("The best is one of: beta-vae, beta 0.5; learned. Of 3 pairs")
 
 
 def test_the_figure_gives_no_rank_to_a_method_with_a_diverged_run() -> None:

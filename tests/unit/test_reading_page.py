@@ -19,7 +19,6 @@ from vaebench.claims.paper import load_paper_values
 from vaebench.experiment.tier import load_tier
 from vaebench.paths import PUBLISHED
 from vaebench.reporting import reading
-from vaebench.reporting.collapse import collapse_of
 from vaebench.reporting.reading import MISSING, write_reading
 from vaebench.reporting.sweeps import (
     UNKNOWN,
@@ -31,7 +30,10 @@ from vaebench.reporting.sweeps import (
 )
 from vaebench.results.read import Results, load_results, ranges
 
-EVIDENCE = load_tier(PROJECT / "config" / "evidence.yaml")
+EVIDENCE, QUESTIONS, PEERS = (
+    load_tier(PROJECT / "config" / f"{name}.yaml")
+    for name in ("evidence", "questions-reduced", "peers")
+)
 READ_ONCE = cache(load_paper_values)
 TEMPLATE = Path(reading.__file__).with_name("templates") / "reading.md"
 FACTS = (
@@ -78,10 +80,16 @@ def results(published: Path) -> Results:
     return load_results(published / "paper")
 
 
+def write(
+    results: Results, page: Path, check: bool = False, paper_values: Path = PAPER_VALUES
+) -> list[Path]:
+    return write_reading(results, EVIDENCE, QUESTIONS, PEERS, page, check, paper_values)
+
+
 def page_of(results: Results) -> str:
     """The page, with single spaces."""
     page = results.layout.root.with_name("reading.md")
-    write_reading(results, EVIDENCE, page, paper_values=PAPER_VALUES)
+    write(results, page)
     return " ".join(page.read_text().split())
 
 
@@ -118,20 +126,20 @@ def complete(results: Results) -> Results:
 
 def test_the_page_in_docs_is_up_to_date() -> None:
     results = load_results(PROJECT / PUBLISHED)
-    assert write_reading(results, EVIDENCE, PROJECT / "docs" / "reading.md", check=True) == []
+    assert write(results, PROJECT / "docs" / "reading.md", check=True) == []
 
 
 def test_numbers_and_verdicts_follow_the_ledger(results: Results, published: Path) -> None:
     page = published / "reading.md"
     change_claims(results, "fig03-other-dimension", verdict="reproduced")
-    assert write_reading(results, EVIDENCE, page, check=True) == [page]
+    assert write(results, page, check=True) == [page]
     assert not page.exists()
-    assert write_reading(results, EVIDENCE, page) == [page]
-    assert write_reading(results, EVIDENCE, page) == []
+    assert write(results, page) == [page]
+    assert write(results, page) == []
     before = page.read_text()
     assert "(**not run yet**)" not in before.split("## What evidence says")[0]
     change_claims(results, "fig03-other-dimension", verdict="differs")
-    assert write_reading(results, EVIDENCE, page) == [page]
+    assert write(results, page) == [page]
     assert '"lack of correlation" is **reproduced**' in before
     assert '"lack of correlation" is **not reproduced**' in page.read_text()
 
@@ -183,7 +191,7 @@ def test_printed_numbers_and_limits_are_those_of_the_paper_values(
     leads = ("fig04a-constant", "fig04a-bilbo")
     change_claims(results, *leads, value=0.6, low=0.1, high=1.2)
     change_claims(results, *(f"fig02-bound-{k}" for k in (1, 2, 3)), low=-139.0, high=-134.0)
-    write_reading(results, EVIDENCE, page, paper_values=values)
+    write(results, page, paper_values=values)
     found = " ".join(page.read_text().split())
     assert "the paper's numbers (−999.5, −135.0, −134.4), 2 of 3 lie inside" in found
     assert "Our interval of BILBO excludes a mean of that size, and the other does not." in found
@@ -345,45 +353,6 @@ def test_log_ratios_are_shown_as_factors(results: Results) -> None:
     page = page_of(results)
     assert "(× 8.00 [4.00, 16.00], 3 seeds)" in page
     assert "(0.50 [0.25, 0.75], 3 seeds)" in page
-
-
-def of_collapse(results: Results, units: list[int], bounds: list[float]) -> Results:
-    """The same results, whose main comparison has these runs with learned variances at n = 100.
-
-    BILBO uses 12 dimensions, and its bound is that of the same seed and 1.
-    """
-    own = results.of("posterior_variance", latent_dim=100, seed=0)
-    rows = []
-    for seed, (count, bound) in enumerate(zip(units, bounds, strict=True)):
-        for objective, values in (("learned", (count, bound)), ("bilbo", (12, bound + 1))):
-            row = own[own["objective"] == objective].assign(seed=seed)
-            rows.append(row.assign(test_active_units=values[0], test_elbo=values[1]))
-    return replace(results, runs=pd.concat(rows, ignore_index=True))
-
-
-def test_runs_are_split_by_the_dimensions_that_they_use(results: Results) -> None:
-    found = collapse_of(
-        of_collapse(results, [10, 8, 10, 9, 11], [-99.0, -102.0, -98.0, -101.0, -97.0]),
-        "posterior_variance",
-        100,
-    )
-    assert found is not None
-    assert sorted(found.few["test_elbo"]) == [-102.0, -101.0]
-    assert sorted(found.others["test_active_units"]) == [10, 10, 11]
-    assert (found.lead.count, found.lead.mean) == (3, 1.0)
-
-
-@pytest.mark.parametrize("units", [[10, 10, 11], [9, 10, 9], [10], []])
-def test_there_is_no_split_without_two_seeds_on_one_side_and_one_on_the_other(
-    results: Results, units: list[int]
-) -> None:
-    bounds = [-99.0 - k for k in range(len(units))]
-    changed = (
-        of_collapse(results, units, bounds)
-        if units
-        else replace(results, runs=results.runs.iloc[:0])
-    )
-    assert collapse_of(changed, "posterior_variance", 100) is None
 
 
 def test_texts_of_lists() -> None:

@@ -272,9 +272,11 @@ def pages(
         for name, target in ((EVIDENCE, "evidence_results"), (FACES, "celeba"))
     )
     changed = write_pages(results, page, readme, check, evidence, faces)
-    if find_tier(EVIDENCE).exists():
+    beside = [find_tier(name) for name in (EVIDENCE, _shown_questions(), PEERS)]
+    if all(path.exists() for path in beside):
+        of_evidence, of_questions, of_peers = map(load_tier, beside)
         changed += write_reading(
-            results, load_tier(find_tier(EVIDENCE)), Path("docs/reading.md"), check
+            results, of_evidence, of_questions, of_peers, Path("docs/reading.md"), check
         )
     for name, target, write in (
         (CONTROLS, "controls", write_controls),

@@ -73,6 +73,22 @@ def write_questions(tier: Tier, layout: Layout, page: Path, check: bool = False)
     return write_page(page, render("questions.md", values), check)
 
 
+def in_short(tier: Tier, layout: Layout) -> tuple[str, dict[str, str]]:
+    """How the runs are smaller, if they are, and the main sentences of the answer to each question.
+
+    These are the first one, and those that say how a saying stands, which they quote.
+
+    Raises:
+        UserError: the ledger is of other claims than the tier's.
+    """
+    ledger = ledger_of(tier, layout)
+    whole = {name: make(ledger) for name, make in ANSWERS.items()}
+    short = {
+        name: [first, *(s for s in more if "“" in s)] for name, (first, *more) in whole.items()
+    }
+    return _reduced(tier), {name: " ".join(sentences) for name, sentences in short.items()}
+
+
 def _reduced(tier: Tier) -> str:
     """How the runs of a reduced tier are smaller. Empty for the whole tier."""
     if not tier.tier.endswith("-reduced"):

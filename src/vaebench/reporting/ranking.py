@@ -1,6 +1,7 @@
 """docs/ranking.md: objectives ranked by evidence, on each dataset of the tier `peers`."""
 
 from dataclasses import dataclass
+from math import comb
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +10,7 @@ from vaebench.claims.paper import own_claims
 from vaebench.experiment.grid import Experiment
 from vaebench.experiment.tier import Tier
 from vaebench.paths import Layout
+from vaebench.plain_text import plural
 from vaebench.reporting.markdown import picture, render, write_page
 from vaebench.reporting.methods import methods_of
 from vaebench.reporting.statements import Row, ledger_of, rows_of
@@ -51,6 +53,23 @@ class Ranked:
     planned: int
     lines: list[Line]
     statements: list[Row]
+    first: list[str]
+    """The methods that no other one is better than."""
+    told_apart: int
+    """The number of pairs of methods of which one is better than the other."""
+    pairs: int
+    """The number of pairs of methods that have a rank."""
+
+    @property
+    def summary(self) -> str:
+        """Which methods may be the best. Empty if none has a rank."""
+        if not self.first:
+            return ""
+        best = self.first[0] if len(self.first) == 1 else f"one of: {'; '.join(self.first)}"
+        return (
+            f"The best is {best}. Of {plural(self.pairs, 'pair')} of methods, {self.told_apart} "
+            "can be told apart."
+        )
 
 
 def write_ranking(tier: Tier, layout: Layout, page: Path, check: bool = False) -> list[Path]:
@@ -68,21 +87,46 @@ def write_ranking(tier: Tier, layout: Layout, page: Path, check: bool = False) -
     Raises:
         UserError: the ledger is of other claims than the tier's.
     """
-    results = load_results(layout.root) if layout.runs.exists() else None
-    claims, ledger = own_claims(tier), ledger_of(tier, layout)
-    ranked = []
-    for experiment in tier.experiments:
-        own = _measured(experiment, results)
-        lines = _lines(experiment, own)
-        planned = sum(len(cell.runs) for cell in experiment.cells)
-        rows = list(rows_of(claims, experiment, ledger))
-        ranked.append(Ranked(experiment.description, len(own), planned, lines, rows))
     values = {
         "tier": tier.tier,
-        "experiments": ranked,
+        "experiments": ranked(tier, layout),
         "picture": picture(layout, "fig_ranking", page.parent),
     }
     return write_page(page, render("ranking.md", values), check)
+
+
+def ranked(tier: Tier, layout: Layout) -> list[Ranked]:
+    """What each experiment of the tier `peers` says.
+
+    Args:
+        tier: the tier.
+        layout: its results. They may be missing.
+
+    Raises:
+        UserError: the ledger is of other claims than the tier's.
+    """
+    results = load_results(layout.root) if layout.runs.exists() else None
+    claims, ledger = own_claims(tier), ledger_of(tier, layout)
+    return [
+        _ranked(one, _measured(one, results), list(rows_of(claims, one, ledger)))
+        for one in tier.experiments
+    ]
+
+
+def _ranked(experiment: Experiment, runs: pd.DataFrame, statements: list[Row]) -> Ranked:
+    own = {} if runs.empty else dict(methods_of(experiment, runs))
+    places = ranking({name: rows.set_index("seed")[COLUMN] for name, rows in own.items()})
+    with_rank = [place for place in places if place.first is not None]
+    return Ranked(
+        description=experiment.description,
+        measured=len(runs),
+        planned=sum(len(cell.runs) for cell in experiment.cells),
+        lines=[_line(place, own[place.method]) for place in places],
+        statements=statements,
+        first=[place.method for place in with_rank if place.first == 1],
+        told_apart=sum((place.first or 1) - 1 for place in with_rank),
+        pairs=comb(len(with_rank), 2),
+    )
 
 
 def _measured(experiment: Experiment, results: Results | None) -> pd.DataFrame:
@@ -91,14 +135,6 @@ def _measured(experiment: Experiment, results: Results | None) -> pd.DataFrame:
     if COLUMN not in runs:
         return runs.iloc[:0]
     return runs[runs[COLUMN].notna() | (runs["status"] == "diverged")]
-
-
-def _lines(experiment: Experiment, runs: pd.DataFrame) -> list[Line]:
-    if runs.empty:
-        return []
-    own = {name: rows for name, rows in methods_of(experiment, runs) if not rows.empty}
-    places = ranking({name: rows.set_index("seed")[COLUMN] for name, rows in own.items()})
-    return [_line(place, own[place.method]) for place in places]
 
 
 def _line(place: Place, rows: pd.DataFrame) -> Line:

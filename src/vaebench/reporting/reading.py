@@ -17,6 +17,8 @@ from vaebench.plain_text import plural
 from vaebench.reporting.collapse import Collapse, collapse_of
 from vaebench.reporting.evidence import COLUMNS, Line, lines_of
 from vaebench.reporting.markdown import render, write_page
+from vaebench.reporting.questions import in_short
+from vaebench.reporting.ranking import ranked
 from vaebench.reporting.statements import read_ledger
 from vaebench.reporting.sweeps import (
     Fall,
@@ -254,6 +256,8 @@ class Numbers:
 def write_reading(
     results: Results,
     evidence: Tier,
+    questions: Tier,
+    peers: Tier,
     page: Path,
     check: bool = False,
     paper_values: Path = PAPER_VALUES,
@@ -262,7 +266,10 @@ def write_reading(
 
     Args:
         results: the published paper tier.
-        evidence: the tier `evidence`. Its results are beside those of the paper tier.
+        evidence: the tier `evidence`. Its results and those of the next two are beside those of the
+            paper tier. They may be missing.
+        questions: the tier `questions`, or its reduced form.
+        peers: the tier `peers`.
         page: the file to write.
         check: whether only to look if the file is not what it would be.
         paper_values: the file with the paper's numbers and claims.
@@ -270,7 +277,9 @@ def write_reading(
     Returns:
         The page, if it was not already so.
     """
-    layout = Layout(results.layout.root.with_name(evidence.tier))
+    layout, of_questions, of_peers = (
+        Layout(results.layout.root.with_name(tier.tier)) for tier in (evidence, questions, peers)
+    )
     claims: dict[str, Judged | None] = {claim.id: None for claim in own_claims(evidence)}
     claims |= {line.id: line for line in read_ledger(results.layout.claims("json"))}
     lines: dict[str, list[Line]] = {}
@@ -290,8 +299,12 @@ def write_reading(
             equations = pd.read_csv(layout.equation_table("csv"))
     paper = load_paper_values(paper_values)
     numbers = Numbers(claims, paper, results, lines, measured, equations)
+    reduced, answers = in_short(questions, of_questions)
     values = {
         "x": numbers,
+        "reduced": reduced,
+        "answers": answers,
+        "ranked": ranked(peers, of_peers),
         "runs": int(results.runs["run_hash"].nunique()),
         "planned": len({run.settings.digest for _, run in results.tier.runs}),
         "controls": Layout(results.layout.root.with_name(CONTROLS)).runs.exists(),
