@@ -177,6 +177,19 @@ def test_a_bound_fluctuates_if_it_falls_by_more_than_under_unit_variance() -> No
     assert values_of("learned_variance_residual", results, n="low") == pytest.approx([0.9] * 3)
 
 
+def test_a_mean_over_scales_is_of_seeds_that_have_all_of_them() -> None:
+    results = learned_and_unit([30, 31, 32], [1, 2, 1])
+    rows = results.runs
+    rows.loc[rows["data_scale"] == 10.0, "test_mse"] = 0.5
+    lacks = (rows["data_scale"] == 10.0) & (rows["seed"] == 0)
+    part = made(rows[~lacks].to_dict("records"))  # type: ignore[arg-type]
+    found = parts_of("learned_variance_residual", part, n="low")
+    assert found == {"data_scale 1, 10": pytest.approx([0.7, 0.7])}
+    one = made(rows[rows["data_scale"] == 1.0].to_dict("records"))  # type: ignore[arg-type]
+    found = parts_of("learned_variance_residual", one, n="low")
+    assert found == {"data_scale 1": pytest.approx([0.9] * 3)}
+
+
 def test_a_diverged_run_is_no_proof_of_a_quiet_curve() -> None:
     broken = learned_and_unit([30, 31], [1, 2])
     late = (broken.history["folder"] == "gaussian-learned 1.0 0") & (broken.history["epoch"] > 3)

@@ -78,6 +78,17 @@ def test_a_kid_below_that_of_training_images_is_taken_at_the_floor() -> None:
     assert np.isnan(values_of("kid_at_extreme_scale", diverged, **arguments)).all()
 
 
+def test_an_extreme_scale_that_is_the_best_is_compared_with_the_next() -> None:
+    e = np.e
+    kids: dict[tuple[str, float | None, int], float] = {
+        ("unit", scale, seed): e ** (k + 0.1 * seed * scale)
+        for scale, k in ((0.1, 4.0), (1.0, 2.0), (10.0, 0.0))
+        for seed in (0, 1)
+    }
+    found = values_of("kid_at_extreme_scale", made(quality(kids)), n="low", scale="largest")
+    assert found == pytest.approx([-2.0, -1.1])
+
+
 def test_one_diverged_seed_makes_no_claim_reproduced() -> None:
     kids: dict[tuple[str, float | None, int], float] = {
         ("information", tau, seed): 2.0 + abs(tau - 0.2) + 0.01 * seed * tau

@@ -223,6 +223,16 @@ def test_fig_8_with_another_order_and_a_diverged_rival() -> None:
     assert control["latent_scale 10, std 1"] == pytest.approx([-140.0 + 150.0] * 2)
 
 
+def test_a_rival_in_fig_8_with_one_diverged_seed_still_counts() -> None:
+    def bound(std: float | None, _: float, seed: int) -> float:
+        return math.nan if (std, seed) == (10.0, 0) else -130.0 - abs(math.log10(std or 2.0))
+
+    leads = parts_of("matching_std_is_best", scaling(bound), n="low")
+    assert np.isnan(leads["ratio 10"]).tolist() == [True, False]
+    nearest = parts_of("learned_is_like_unit_std", scaling(bound), n="low")
+    assert np.isnan(nearest["latent_scale 1, std 10"]).tolist() == [True, False]
+
+
 def test_runs_of_fig_8_that_are_missing_are_no_runs_that_diverged() -> None:
     whole = scaling(lambda std, _, seed: -130 - abs(math.log10(std or 2.0)) - seed)
     rows = whole.runs
@@ -273,6 +283,8 @@ def test_verdicts_on_other_training_than_the_papers_are_marked() -> None:
     theirs: dict[str, Any] = {"dataset": "digits", "epochs": 20}
     for training, same in ((theirs, True), (theirs | {"epochs": 200}, False)):
         assert judge_claim(results, claim(above=0.0), [training]).as_in_paper == same
+    coarse = made(results.runs.assign(precision="bfloat16").to_dict("records"))  # type: ignore[arg-type]
+    assert not judge_claim(coarse, claim(above=0.0), [theirs]).as_in_paper
 
 
 def test_claims_that_were_written_when_runs_had_been_seen_are_marked() -> None:

@@ -143,6 +143,18 @@ def test_a_statistic_has_a_number_for_each_seed_and_part(results: Any) -> None:
     assert math.isnan(violations["bilbo"][2])
 
 
+def test_an_identity_that_is_infinitely_off_is_violated(
+    results: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = collected.equation_values(results)
+    broken = (table["folder"].str.contains("learned")) & (table["statistic"] == "eq12_exact")
+    table = table.assign(value=table["value"].where(~broken))
+    monkeypatch.setattr("vaebench.claims.equations.equation_values", lambda _: table)
+    violations = equation_violations(results, "eq12_exact", "low", 0.15)
+    assert list(violations["learned"]) == [1, 1, 1]
+    assert math.isnan(violations["bilbo"][2])
+
+
 def test_what_is_not_measured_or_unknown_is_no_number(results: Any) -> None:
     with pytest.raises(NotRun, match="has no eq9_gradient of trained networks"):
         equation(results, "eq9_gradient", "low")

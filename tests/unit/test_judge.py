@@ -75,6 +75,25 @@ def test_p_values_are_those_of_students_t(criterion: dict[str, float]) -> None:
         assert found.p == pytest.approx(stats.ttest_1samp(values, 0.3).pvalue)
 
 
+def test_a_part_without_a_test_leaves_a_claim_that_another_part_decides_a_p_value() -> None:
+    off = [-1.0, -1.1, -0.9, -1.2]
+    alone = judge(claim(above=0.0), {"a": off})
+    both = judge(claim(above=0.0), {"a": off, "b": [2.0]})
+    assert both.verdict == Verdict.DIFFERS
+    assert alone.p is not None
+    # Holm: two parts.
+    assert both.p == pytest.approx(2 * alone.p)
+    undecided = judge(claim(above=0.0), {"a": [1.0, 1.1, 0.9, 1.2], "b": [2.0]})
+    assert (undecided.verdict, undecided.p) == (Verdict.INCONCLUSIVE, 1.0)
+    assert judge(claim(above=0.0), {"a": [1.0], "b": [2.0]}).p is None
+    counted = claim(above=0.0, counted=True)
+    held = judge(counted, {"a": [1.0, 1.1, 0.9, 1.2], "b": [2.0] * 4})
+    assert held.verdict == Verdict.REPRODUCED
+    assert held.p == judge(counted, {"a": [1.0, 1.1, 0.9, 1.2]}).p
+    wrong = judge(counted, {"a": [1.0, 1.1, 0.9, 1.2], "b": [-2.0] * 4})
+    assert (wrong.verdict, wrong.p) == (Verdict.DIFFERS, None)
+
+
 def test_corrections() -> None:
     p_values = [0.01, 0.04, 0.03, 0.005]
     assert holm(p_values) == pytest.approx([0.03, 0.06, 0.06, 0.02])

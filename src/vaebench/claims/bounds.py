@@ -122,11 +122,12 @@ def log_spread(results: Watched, objective: str, n: Dim, reference: float) -> Va
 
 @statistic
 def learned_variance_residual(results: Watched, n: Dim) -> Values:
-    """Test residual under learned T over that of always showing the mean image, mean over data
-    scales: 1 if nothing of the input is reconstructed.
+    """Test residual under learned T over that of always showing the mean image, mean over the
+    data scales that were run: 1 if nothing of the input is reconstructed.
     """
     rows = runs_of(results, LEARNED_T, n)
-    return {"": mean_over(rows, rows["test_mse"].astype(float) / rows["test_mean_image_mse"])}
+    residuals = rows["test_mse"].astype(float) / rows["test_mean_image_mse"]
+    return {**mean_over(rows, "data_scale", residuals)}
 
 
 @statistic
@@ -142,7 +143,8 @@ def scale_changes_bound(results: Watched, n: Dim) -> Values:
 @statistic
 def matching_std_is_best(results: Watched, n: Dim) -> Values:
     """Final test bound of the constant posterior whose std is the latent scale, minus that of each
-    other ratio of std and scale, at the same seed, in nats. Rivals that diverged are left out.
+    other ratio of std and scale, at the same seed, in nats. A rival whose runs all diverged is left
+    out.
 
     The ratio alone decides the bound, see `results/ratio.py`, so this holds at each scale or none.
     """
@@ -151,7 +153,7 @@ def matching_std_is_best(results: Watched, n: Dim) -> Values:
     leads: Values = {
         f"ratio {format_value(ratio)}": paired(matching, rival)
         for ratio, rival in bounds.items()
-        if ratio != 1.0 and rival.notna().all()
+        if ratio != 1.0 and rival.notna().any()
     }
     if not leads:
         raise NotRun("no completed runs with another ratio of std and latent scale than 1")
@@ -161,7 +163,8 @@ def matching_std_is_best(results: Watched, n: Dim) -> Values:
 @statistic
 def learned_is_like_unit_std(results: Watched, n: Dim) -> Values:
     """How much closer the final test bound of `learned` is to that of std 1 than to that of each
-    other std, at each latent scale and the same seed, in nats. Rivals that diverged are left out.
+    other std, at each latent scale and the same seed, in nats. A rival whose runs all
+    diverged is left out.
 
     The stds have the values of the scales. Their runs are those with the ratio of std and scale.
     """
@@ -170,7 +173,7 @@ def learned_is_like_unit_std(results: Watched, n: Dim) -> Values:
     for scale, own in learned.items():
         to_unit = _distance(own, _at(bounds, 1.0, scale))
         for std in learned:
-            if std != 1.0 and (rival := _at(bounds, std, scale)).notna().all():
+            if std != 1.0 and (rival := _at(bounds, std, scale)).notna().any():
                 place = f"latent_scale {format_value(scale)}, std {format_value(std)}"
                 leads[place] = paired(_distance(own, rival), to_unit)
     if not leads:

@@ -36,7 +36,7 @@ def mean_lead(results: Watched, of: str, minus: str, n: Dim) -> Values:
 @statistic
 def learned_variance_drops(results: Watched, n: Dim) -> Values:
     """Log of 1 nat and all falls of the test bound between recorded epochs after the first tenth of
-    training, learned T minus T = I, at each data scale and the same seed.
+    training, learned T minus T = I, at each data scale that was run and the same seed.
     """
     learned, unit = (_by_scale(_measured(results, need, n, _drops)) for need in (LEARNED_T, UNIT_T))
     shared = [scale for scale in learned if scale in unit]
@@ -50,10 +50,10 @@ def learned_variance_drops(results: Watched, n: Dim) -> Values:
 @statistic
 def learned_variance_spread(results: Watched, n: Dim) -> Values:
     """Log10 of the standard deviation, in nats, of the test bound over the records of the last half
-    of training, learned T, mean over data scales.
+    of training, learned T, mean over the data scales that were run.
     """
     rows = _measured(results, LEARNED_T, n, _late_spread)
-    return {"": mean_over(rows, rows["value"])}
+    return {**mean_over(rows, "data_scale", rows["value"])}
 
 
 def _measured(

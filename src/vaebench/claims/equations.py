@@ -58,13 +58,16 @@ def equation_violations(
 ) -> Values:
     """Whether an identity is off by more than rounding: 1 if it is, for each seed, else 0.
 
-    Arguments and errors as in `equation`. NaN for a diverged run.
+    Arguments and errors as in `equation`. NaN for a diverged run. A completed run is off, too, if
+    its statistic is no finite number.
     """
     _check(results, name, "trained", runs)
     found: Values = {}
     for part, rows in _parts(results, n, runs, objective).items():
         values = _values(results, rows, name, "trained")
-        found[part] = (values.abs() > margin).astype(float).where(values.notna()).tolist()
+        diverged = by_seed(rows.assign(diverged=rows["status"] == "diverged"), "diverged")
+        holds = values.abs() <= margin
+        found[part] = (~holds).astype(float).where(diverged[values.index] == 0).tolist()
     return found
 
 

@@ -101,16 +101,32 @@ def judge(claim: Claim, parts: Mapping[str, Sequence[float]]) -> Judgement:
     )
     if equivalent:
         reason += f"; equivalent within ±{margin:g} {claim.unit}"
-    p_values = [part.p_for for part in tested]
-    is_tested = all(map(isfinite, p_values))
     return Judgement(
         verdict=worst,
         reason=f"{tested[k].name}: {reason}" if tested[k].name else reason,
         part=tested[k].name,
         estimate=tested[k].estimate,
-        p=min(1.0, 2 * min(max(p_values), min(against))) if is_tested else None,
+        p=_p_value(tested, [verdict for verdict, _ in verdicts], against, k),
         equivalent=equivalent,
     )
+
+
+def _p_value(
+    parts: Sequence[_Part], verdicts: Sequence[Verdict], against: Sequence[float], decides: int
+) -> float | None:
+    """Two-sided p-value of a claim. None if no test has decided it.
+
+    A part without a test, such as one of a single seed, has the p-value 1. A count that holds at
+    all seeds has no error, so its p-value is 0.
+    """
+    tests = [isfinite(part.p_for) for part in parts]
+    if not any(tests) or (not tests[decides] and verdicts[decides] == Verdict.DIFFERS):
+        return None
+    p_for = [
+        part.p_for if is_tested else float(verdict != Verdict.REPRODUCED)
+        for part, is_tested, verdict in zip(parts, tests, verdicts, strict=True)
+    ]
+    return min(1.0, 2 * min(max(p_for), *(p for p in against if isfinite(p))))
 
 
 def _judge_count(exactly: float, parts: Mapping[str, Sequence[float]]) -> Judgement:

@@ -66,8 +66,8 @@ class Judged(Strict):
     p: float | None = None
     """Two-sided p-value of the claim. None if nothing is tested."""
     survives: tuple[Literal["Holm", "BH"], ...] = ()
-    """The corrections for the number of tests in the ledger that leave the verdict as it is: Holm,
-    and Benjamini-Hochberg (BH), each at 5%."""
+    """The corrections for the number of tests that leave the verdict as it is: Holm, and
+    Benjamini-Hochberg (BH), each at 5%. The paper's claims and the tier's own are two families."""
     runs: str
     """The runs behind the verdict: dataset, latent dimensions, epochs and the number of runs."""
     as_in_paper: bool
@@ -80,6 +80,13 @@ class Judged(Strict):
     bears: bool = True
     """Whether the tier has or plans runs that its statistic could use. A tier that trains as in the
     paper bears on every claim of the paper."""
+
+    @property
+    def only_part(self) -> str:
+        """The name of the only part, such as `data_scale 1`. Empty if it has none or is one of
+        several.
+        """
+        return next(iter(self.parts)) if len(self.parts) == 1 else ""
 
 
 def judge_all(results: Results, paper: PaperValues) -> list[Judged]:

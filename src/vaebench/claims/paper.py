@@ -23,6 +23,7 @@ def _check_settings(settings: dict[str, AxisValue]) -> dict[str, AxisValue]:
 
 
 AS_IN_PAPER: dict[str, AxisValue | None] = {
+    "precision": "float32",
     "schedule": "constant",
     "weight_decay": None,
     "held_out": None,
@@ -71,7 +72,8 @@ class Number(Strict):
     )
     values: list[float] = Field(description="Test bounds in nats, a run each.", min_length=1)
     resolution: Annotated[float, Field(gt=0)] = Field(
-        description="A prediction interval that is wider than twice this, in nats, decides nothing."
+        description="A prediction interval that is wider than twice this, in nats, cannot confirm "
+        "the number. It can exclude it."
     )
 
 

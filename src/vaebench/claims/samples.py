@@ -72,11 +72,12 @@ def coverage_difference(results: Watched, of: str, minus: str, n: Dim) -> Values
 
 @statistic
 def kid_at_extreme_scale(results: Watched, n: Dim, scale: Literal["smallest", "largest"]) -> Values:
-    """Log KID at the smallest or largest data scale minus that at the best one, T = I; the best is
-    the one with the lowest mean over seeds.
+    """Log KID at the smallest or largest data scale minus that at the best other one, T = I; the
+    best is the one with the lowest mean over seeds.
     """
     table = _unit_variance(results, n)
-    return {"": paired(table.iloc[:, 0 if scale == "smallest" else -1], best_of(table))}
+    extreme = table.columns[0 if scale == "smallest" else -1]
+    return {"": paired(table[extreme], best_of(table.drop(columns=extreme)))}
 
 
 @statistic
@@ -165,10 +166,10 @@ def components_on_tau(results: Watched, n: Dim) -> Values:
 @statistic
 def learned_variance_mean_image(results: Watched, n: Dim) -> Values:
     """Samples' mean squared distance from the mean image over that of test images, learned T, mean
-    over data scales: 0 if all samples are the mean image.
+    over the data scales that were run: 0 if all samples are the mean image.
     """
     rows = _measured(results, LEARNED_T, n)
-    return {"": mean_over(rows, rows["sample_mean_image_distance"])}
+    return {**mean_over(rows, "data_scale", rows["sample_mean_image_distance"])}
 
 
 def _difference(

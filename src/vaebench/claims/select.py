@@ -218,7 +218,21 @@ def range_of(table: pd.DataFrame) -> pd.Series:
     return table.max(axis=1, skipna=False) - table.min(axis=1, skipna=False)
 
 
-def mean_over(rows: pd.DataFrame, values: "pd.Series[float]") -> list[float]:
-    """The mean of `values` for each seed of the rows. NaN if a run diverged."""
-    by = values.astype(float).groupby(rows["seed"])
-    return by.apply(lambda group: group.mean(skipna=False)).sort_index().tolist()
+def mean_over(rows: pd.DataFrame, axis: str, values: "pd.Series[float]") -> dict[str, list[float]]:
+    """The mean of `values` over an axis for each seed, by the values of the axis that were run.
+
+    Seeds that lack one of these are left out, since means over other values are other numbers. NaN
+    stands for a diverged run.
+
+    Raises:
+        NotRun: no seed has all of them.
+    """
+    table = rows.assign(value=values.astype(float)).pivot(
+        index="seed", columns=axis, values="value"
+    )
+    there = rows.groupby("seed")[axis].nunique()
+    whole = table.loc[there.index[there == len(table.columns)]]
+    if whole.empty:
+        raise NotRun(f"no seed has runs with all values of {axis}")
+    name = ", ".join(format_value(value) for value in columns_of(table))
+    return {f"{axis} {name}": whole.mean(axis=1, skipna=False).sort_index().tolist()}

@@ -192,6 +192,7 @@ def _cell(claim: Judged | None) -> str:
     if claim is None:
         return "–"
     value = f" {_value(claim)}" if claim.value is not None else ""
+    value += f", {claim.only_part}" if claim.only_part else ""
     return f"**{claim.verdict}**{mark(claim)}{value}"
 
 

@@ -292,7 +292,7 @@ def _match(ledger: Ledger) -> list[str]:
     if not any(_known(ledger, f"training-{n}") for n in MATCHED):
         return [NOT_RUN]
     depth = [f"{kind}-{n}" for n in MATCHED for kind in ("depth", "depth-linear")]
-    more = [f"dimensions-{k}" for k in ("kl", "held-out", "mmd", "linear", "variance")]
+    more = [f"dimensions-{k}" for k in ("kl", "mmd", "linear", "variance")]
     training = [f"training-{n}" for n in MATCHED]
     said = []
     for prefix, dims, text in (
@@ -310,7 +310,6 @@ def _match(ledger: Ledger) -> list[str]:
     ]
     for claim, text in (
         ("dimensions-kl", "From 2 to 20 dimensions, the upper end of the divergence changes by"),
-        ("dimensions-held-out", "Its lower end changes by"),
         ("dimensions-linear", "The part of mean and covariance changes by"),
     ):
         if (line := _known(ledger, claim)) is not None:

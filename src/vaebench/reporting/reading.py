@@ -88,7 +88,7 @@ class Numbers:
         return f"**{WORDS[Verdict.NOT_RUN if line is None else line.verdict]}**"
 
     def judged(self, claim: str) -> str:
-        """The verdict, with the value and the number of seeds if there are any.
+        """The verdict, with the value, the number of seeds and the only part, if there are any.
 
         A log ratio is shown as a factor.
         """
@@ -97,7 +97,8 @@ class Numbers:
             return self.verdict(claim)
         is_log = line.unit.startswith("log ")
         value = f"× {self.odds(claim)}" if is_log else self.value(claim)
-        return f"{self.verdict(claim)} ({value}, {plural(line.seeds, 'seed')})"
+        details = [value, plural(line.seeds, "seed"), line.only_part]
+        return f"{self.verdict(claim)} ({', '.join(filter(None, details))})"
 
     def seeds(self, claim: str) -> str:
         """The number of seeds of a claim, with the noun."""
