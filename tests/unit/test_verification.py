@@ -92,6 +92,17 @@ def test_other_code_is_no_way_around(layout: Layout) -> None:
     assert "whole, 1 results not proven" in done.output
 
 
+def test_a_page_that_shows_claims_of_other_code_is_not_proven(layout: Layout) -> None:
+    replace(layout.root / "index.html", "<h1", "<b>12 are tested</b><h1")
+    layout.manifest.write_bytes(
+        forged_manifest(layout, lambda v: v["code"].update({"claims": "0" * 64}))
+    )
+    found = verify_whole(layout)
+    assert found.problems == []
+    assert len(found.unproven) == 1
+    assert "index.html: line" in found.unproven[0]
+
+
 def test_results_of_other_code_that_are_the_same_are_whole(layout: Layout) -> None:
     kinds = ("claims", "tables", "collect", "report")
     values = dict.fromkeys(kinds, "0" * 64)
