@@ -123,7 +123,7 @@ def test_equations_that_hold_without_training_are_counted(tmp_path: Path) -> Non
     evidence = (layout, tmp_path / "evidence.md")
     write_pages(load_results(tmp_path / "paper"), tmp_path / "results.md", readme, False, evidence)
     said = " ".join(readme.read_text().split())
-    assert "2 are identities, and untrained networks meet 1 other too" in said
+    assert "2 hold by algebra for any network. 1 more holds for untrained networks too" in said
 
 
 def test_pages_say_what_was_not_run_and_follow_the_results(copy: Layout, tmp_path: Path) -> None:

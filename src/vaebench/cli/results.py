@@ -178,14 +178,15 @@ def claims(
 ) -> None:
     """Judge the claims of the paper and of the tier's config by the runs of the tier."""
     from vaebench.claims.ledger import parts_of
-    from vaebench.claims.ledger_text import others_text
+    from vaebench.claims.ledger_text import mark, others_text, verdicts_text
     from vaebench.claims.write import write_ledger
     from vaebench.results.read import load_results
 
     loaded = load_results(find_layout(tier).root)
     of_paper, own, others = parts_of(write_ledger(loaded, paper_values))
     for line in [*own, *of_paper]:
-        say(f"{line.verdict:13} {line.id}: {line.says}")
+        say(f"{line.verdict + mark(line):14} {line.id}: {line.says}")
+    say(verdicts_text([*own, *of_paper]))
     if others:
         say(others_text(others))
     say(loaded.layout.claims("md"))
