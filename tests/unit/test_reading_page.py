@@ -341,7 +341,7 @@ def test_learned_t_is_told_once_it_is_judged(results: Results) -> None:
     change_claims(results, ids[1], verdict="differs", value=0.5, seeds=1)
     after = page_of(results)
     assert f"{claim} **reproduced** (12.30 [11.00, 13.00], 3 seeds)" in after
-    assert "mean image is reconstructed is **not reproduced** (0.50, 1 seed)" in after
+    assert "mean image is reconstructed is **not reproduced** (0.50, 1 seed, data_scale 1)" in after
 
 
 def test_log_ratios_are_shown_as_factors(results: Results) -> None:
@@ -351,7 +351,7 @@ def test_log_ratios_are_shown_as_factors(results: Results) -> None:
     change_claims(results, "fig06a-residual", value=0.5, low=0.25, high=0.75, seeds=3)
     page = page_of(results)
     assert "(× 8.00 [4.00, 16.00], 3 seeds)" in page
-    assert "(0.50 [0.25, 0.75], 3 seeds)" in page
+    assert "(0.50 [0.25, 0.75], 3 seeds, data_scale 1)" in page
 
 
 def test_texts_of_lists() -> None:
