@@ -21,6 +21,7 @@ def measured(evidence: dict[str, list[float]], gap: float = 1.0) -> Watched:
     rows: list[dict[str, Any]] = [
         {"experiment": "evidence", "objective": objective, "seed": seed,
          "test_elbo": value - gap, "evidence_mean": value, "evidence_gap": gap * (seed + 1),
+         "evidence_error": 0.1,
          "status": "completed" if np.isfinite(value) or seed == 0 else "diverged"}
         for objective, values in evidence.items()
         for seed, value in enumerate(values)
@@ -37,6 +38,13 @@ def test_evidence_is_compared_at_the_same_seed() -> None:
         False,
         True,
     ]
+
+
+def test_evidence_that_annealing_did_not_find_is_not_compared() -> None:
+    results = measured({"constant": [-90.0, -95.0], "learned": [-91.0, -93.0]})
+    results.runs.loc[0, "evidence_error"] = 1.2
+    for name in ("evidence_difference", "evidence_gap_difference"):
+        assert np.isnan(values_of(name, results, **ARGUMENTS)).tolist() == [True, False]
 
 
 def test_a_run_that_is_not_measured_yet_is_left_out() -> None:

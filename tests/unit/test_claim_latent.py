@@ -102,6 +102,7 @@ def test_every_claim_finds_its_runs_and_columns(tier: Tier) -> None:
         run.settings.model_dump()
         | {"experiment": experiment.name, "folder": run.folder.as_posix()}
         | {name: float(random.normal()) for name in columns}
+        | {"evidence_error": 0.1}
         for experiment in tier.experiments
         for cell in expand(experiment)
         for run in cell.runs

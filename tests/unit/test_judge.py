@@ -43,7 +43,7 @@ def test_a_count_of_a_diverged_run_is_not_known() -> None:
     assert judge(count, {"": [0, 0], "b": [0]}).verdict == Verdict.REPRODUCED
     found = judge(count, {"": [0, 0], "b": [0, math.nan]})
     assert (found.verdict, found.part) == (Verdict.INCONCLUSIVE, "b")
-    assert found.reason == "a run diverged, so the mean is not known"
+    assert found.reason == "a run diverged, or its value is not known, so the mean is not known"
     # One that is known and wrong decides.
     found = judge(count, {"": [0, math.nan], "b": [0, 2, math.nan]})
     assert (found.verdict, found.part) == (Verdict.DIFFERS, "b")

@@ -145,7 +145,8 @@ def test_names_share_a_letter_if_and_only_if_they_are_alike(pairs: set[tuple[int
 def measured_runs() -> pd.DataFrame:
     rows = [
         {"objective": objective, "beta": beta, "seed": seed, "evidence_mean": mean + seed / 10,
-         "evidence_elbo": mean - 2.0, "evidence_gap": 2.0, "status": "completed",
+         "evidence_elbo": mean - 2.0, "evidence_gap": 2.0, "evidence_error": 0.1,
+         "status": "completed",
          "sample_kid": 0.1, "sample_coverage": 0.5, "test_active_units": 9,
          "steps_per_second": 80.4}
         for objective, beta, mean in (
@@ -175,6 +176,15 @@ def test_pairs_that_no_test_decides_are_not_counted_as_told_apart() -> None:
     assert found.first == ["beta-vae, beta 0.5", "learned"]
     assert (found.told_apart, found.pairs) == (2, 3)
     assert found.summary.startswith("The best is one of: beta-vae, beta 0.5; learned. Of 3 pairs")
+
+
+def test_evidence_that_annealing_did_not_find_is_not_compared() -> None:
+    runs = measured_runs()
+    runs.loc[(runs["beta"] == 0.5) & (runs["seed"] == 1), "evidence_error"] = 1.5
+    found = _ranked(TIER.experiments[0], runs, [])
+    (line,) = [line for line in found.lines if line.method == "beta-vae, beta 0.5"]
+    assert (line.rank, line.evidence, line.beside[:2]) == ("", "not known", ["−97.00", ""])
+    assert (found.first, found.pairs) == (["learned"], 1)
 
 
 def test_the_figure_gives_no_rank_to_a_method_with_a_diverged_run() -> None:

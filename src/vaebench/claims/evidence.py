@@ -3,6 +3,7 @@
 from vaebench.claims.registry import Values, statistic
 from vaebench.claims.select import Dim, NotMeasured, NotRun, Watched, by_seed, paired, runs_of
 from vaebench.experiment.needs import Need
+from vaebench.results.known_evidence import known_evidence
 
 OBJECTIVES = Need("posterior_variance", alike=frozenset({"dataset", "likelihood"}))
 """Runs of several objectives. Those that are compared may differ in nothing but their seed."""
@@ -27,6 +28,8 @@ def evidence_gap_difference(results: Watched, of: str, minus: str, n: Dim) -> Va
 def _difference(results: Watched, of: str, minus: str, n: Dim, column: str) -> Values:
     """A column of the runs of two objectives, paired by seed.
 
+    NaN stands for a run whose evidence is not known within `MOST_ERROR`.
+
     Raises:
         NotMeasured: the experiment does not ask for the evidence.
         NotRun: it is not measured yet.
@@ -45,5 +48,6 @@ def _difference(results: Watched, of: str, minus: str, n: Dim, column: str) -> V
         known = rows[rows[column].notna() | (rows["status"] == "diverged")]
         if known.empty:
             raise NotRun(f"the evidence of '{experiment.name}' is not measured")
+        known = known.assign(**{column: known_evidence(known, column)})
         sides.append(by_seed(known, column))
     return {"": paired(*sides)}

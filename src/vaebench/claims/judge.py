@@ -22,7 +22,7 @@ from vaebench.results.multiplicity import holm
 ONE_SIDED = (1 - CONFIDENCE) / 2
 """The rate of errors of a test in one direction: half of what a 95% interval leaves outside."""
 POWER = 0.8
-NOT_KNOWN = "a run diverged, so the mean is not known"
+NOT_KNOWN = "a run diverged, or its value is not known, so the mean is not known"
 FEWEST_COUNTED = 3
 """Seeds that have to agree on a count for it to be judged without an interval."""
 

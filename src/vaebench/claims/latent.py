@@ -17,6 +17,7 @@ from vaebench.claims.select import (
 )
 from vaebench.experiment.needs import Need, planned_settings
 from vaebench.experiment.settings import AxisValue
+from vaebench.results.known_evidence import known_evidence
 
 ENDS = {"longest": max, "shortest": min}
 """Names for the largest and the smallest number of epochs of an experiment. With them, the same
@@ -82,7 +83,7 @@ def _given(**settings: AxisValue | None) -> dict[str, AxisValue]:
 
 
 def _column(results: Watched, column: str, at: dict[str, AxisValue]) -> "pd.Series[float]":
-    """A column by seed, NaN for a diverged run.
+    """A column by seed, NaN for a diverged run, and where the evidence is not known well enough.
 
     Raises:
         NotMeasured: the experiment does not ask for it.
@@ -102,4 +103,6 @@ def _column(results: Watched, column: str, at: dict[str, AxisValue]) -> "pd.Seri
     known = rows[rows[column].notna() | (rows["status"] == "diverged")]
     if known.empty:
         raise NotRun(f"{column} of '{name}' is not measured")
+    if column.startswith("evidence_"):
+        known = known.assign(**{column: known_evidence(known, column)})
     return by_seed(known, column)

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from vaebench.figures.methods import methods
 from vaebench.figures.style import PALETTE, Drawing, listed, runs_text, write_in
 from vaebench.results.intervals import estimate
+from vaebench.results.known_evidence import MOST_ERROR, by_seed, known_evidence
 from vaebench.results.ranking import Place, ranking
 from vaebench.results.read import Results, Selection
 
@@ -39,7 +40,8 @@ def draw(results: Results, *shown: Selection) -> Drawing:  # noqa: ARG001 - all 
         "each run has on them. Small: seeds; large: their mean with its 95% interval. At the "
         "right, the ranks that a method can have by the evidence, and letters: methods that share "
         "one cannot be told apart, as no paired t-test over seeds says at 5% that one of them is "
-        f"better, corrected by Holm for the number of pairs. Shown: {texts}."
+        "better, corrected by Holm for the number of pairs. A method has no rank if a run "
+        f"diverged, or if its evidence is not known within {MOST_ERROR:g} nat. Shown: {texts}."
     )
     return Drawing(figure, caption, rows)
 
@@ -57,9 +59,12 @@ def _panel(ax: Axes, shown: Selection) -> pd.DataFrame:
         ax.set_axis_off()
         return rows
     own = {method.name: method.of(rows) for method in methods(shown)}
-    places = ranking({n: o.set_index("seed")[COLUMN] for n, o in own.items() if not o.empty})
+    places = ranking({name: by_seed(each) for name, each in own.items() if not each.empty})
     for k, place in enumerate(places):
         _line(ax, k, place, own[place.method])
+    _show_ranked(ax, [own[place.method] for place in places if place.rank])
+    for k, place in enumerate(places):
+        _say_outside(ax, k, own[place.method]["evidence_elbo"].mean())
     ax.set(
         yticks=range(len(places)),
         yticklabels=[place.method for place in places],
@@ -71,7 +76,8 @@ def _panel(ax: Axes, shown: Selection) -> pd.DataFrame:
 
 def _line(ax: Axes, k: int, place: Place, rows: pd.DataFrame) -> None:
     for j, (column, marker, text) in enumerate(SHOWN):
-        values = rows[column].to_numpy(dtype=float)
+        known = known_evidence(rows, column) if column == COLUMN else rows[column]
+        values = known.to_numpy(dtype=float)
         y = np.full(len(values), k + 0.12 * (2 * j - 1))
         label = text if k == 0 else None
         ax.scatter(values, y, marker=marker, s=8, color=PALETTE[j], alpha=0.5, linewidths=0)
@@ -86,3 +92,22 @@ def _line(ax: Axes, k: int, place: Place, rows: pd.DataFrame) -> None:
         xycoords=("axes fraction", "data"),
         va="center", fontsize="small",
     )  # fmt: skip
+
+
+def _show_ranked(ax: Axes, ranked: list[pd.DataFrame]) -> None:
+    """Let the axis have the range of the methods with a rank, so that others do not narrow it."""
+    if ranked:
+        values = pd.concat([rows[[column for column, *_ in SHOWN]] for rows in ranked])
+        low, high = values.min().min(), values.max().max()
+        ax.set_xlim(low - 0.12 * (high - low), high + 0.12 * (high - low))
+
+
+def _say_outside(ax: Axes, k: int, bound: float) -> None:
+    """Write a bound that the axis does not have."""
+    low, high = ax.get_xlim()
+    if bound < low or bound > high:
+        ax.annotate(
+            f"bound {bound:.0f}".replace("-", "−"), (0.02, k),
+            xycoords=("axes fraction", "data"),
+            va="center", fontsize="small", color=PALETTE[1],
+        )  # fmt: skip

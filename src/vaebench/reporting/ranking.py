@@ -15,6 +15,7 @@ from vaebench.reporting.markdown import picture, render, write_page
 from vaebench.reporting.methods import methods_of
 from vaebench.reporting.statements import Row, ledger_of, rows_of
 from vaebench.results.intervals import Estimate, estimate
+from vaebench.results.known_evidence import MOST_ERROR, by_seed, known_evidence
 from vaebench.results.ranking import Place, ranking
 from vaebench.results.read import Results, load_results
 
@@ -90,6 +91,7 @@ def write_ranking(tier: Tier, layout: Layout, page: Path, check: bool = False) -
     values = {
         "tier": tier.tier,
         "experiments": ranked(tier, layout),
+        "most_error": f"{MOST_ERROR:g}",
         "picture": picture(layout, "fig_ranking", page.parent),
     }
     return write_page(page, render("ranking.md", values), check)
@@ -115,7 +117,7 @@ def ranked(tier: Tier, layout: Layout) -> list[Ranked]:
 
 def _ranked(experiment: Experiment, runs: pd.DataFrame, statements: list[Row]) -> Ranked:
     own = {} if runs.empty else dict(methods_of(experiment, runs))
-    places = ranking({name: rows.set_index("seed")[COLUMN] for name, rows in own.items()})
+    places = ranking({name: by_seed(rows) for name, rows in own.items()})
     with_rank = [place for place in places if place.first is not None]
     return Ranked(
         description=experiment.description,
@@ -130,7 +132,7 @@ def _ranked(experiment: Experiment, runs: pd.DataFrame, statements: list[Row]) -
 
 
 def _measured(experiment: Experiment, results: Results | None) -> pd.DataFrame:
-    """The runs of an experiment whose evidence is known, and those that diverged."""
+    """The runs of an experiment whose evidence is measured, and those that diverged."""
     runs = pd.DataFrame() if results is None else results.of(experiment.name)
     if COLUMN not in runs:
         return runs.iloc[:0]
@@ -138,6 +140,8 @@ def _measured(experiment: Experiment, results: Results | None) -> pd.DataFrame:
 
 
 def _line(place: Place, rows: pd.DataFrame) -> Line:
+    if "evidence_gap" in rows:
+        rows = rows.assign(evidence_gap=known_evidence(rows, "evidence_gap"))
     means = {column: estimate(rows[column].tolist()).mean for column in BESIDE if column in rows}
     return Line(
         rank=place.rank.replace("-", "–"),
@@ -152,7 +156,7 @@ def _line(place: Place, rows: pd.DataFrame) -> Line:
 def _interval(mean: Estimate) -> str:
     if mean.count > 1 and mean.low == mean.low:
         return f"{_number(mean.mean, 2)} [{_number(mean.low, 2)}, {_number(mean.high, 2)}]"
-    return _number(mean.mean, 2) or "diverged"
+    return _number(mean.mean, 2) or "not known"
 
 
 def _number(value: float | None, digits: int) -> str:
