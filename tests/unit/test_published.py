@@ -97,7 +97,8 @@ def test_the_pages_are_what_the_results_give(monkeypatch: pytest.MonkeyPatch) ->
     printed = [line for line in here if line["bears"] and line["paper"] != NOT_PRINTED]
     lacking = {line["id"] for line in printed if line["verdict"] == "not run"}
     count = len(judged & lacking)
-    about_faces = f"{count} of the paper's that are not run {'has' if count == 1 else 'have'} runs"
+    claims = "claim that is" if count == 1 else "claims that are"
+    about_faces = f"For {count} of the paper's {claims} not run, there are runs"
     assert (about_faces in said) == (count > 0)
     assert f"Of {len(printed)} numbers and claims of the paper about these runs:" in said
     assert f"Of {len(shown) - len(printed)} more, which we ask beside the paper:" in said
