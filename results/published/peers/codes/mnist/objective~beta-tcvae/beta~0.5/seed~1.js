@@ -1,0 +1,1 @@
+vaebenchCodes("mnist-a64909cdfd1e",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("mnist-2d7fda44bbac",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("mnist-110a8dfcf47a",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("mnist-f803613d89e4",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("mnist-d8bb5f512a8b",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("mnist-5afd9d5e5124",{});

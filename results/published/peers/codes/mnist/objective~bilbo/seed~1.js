@@ -1,0 +1,1 @@
+vaebenchCodes("mnist-a4df59b1a941",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("mnist-5eb984a5c9dd",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("mnist-4cdd38dffcfe",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("mnist-ffb3ab850e7b",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("mnist-2439b3c7948b",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("mnist-a09c9197dbc7",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("mnist-18bd75178e4d",{});

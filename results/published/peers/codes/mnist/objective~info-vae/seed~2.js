@@ -1,0 +1,1 @@
+vaebenchCodes("mnist-236efd26aabd",{});

@@ -1,0 +1,1 @@
+vaebenchCodes("mnist-4904d22029c1",{});

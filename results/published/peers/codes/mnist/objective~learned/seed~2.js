@@ -1,0 +1,1 @@
+vaebenchCodes("mnist-adcbb18b4efc",{});
