@@ -1,0 +1,1 @@
+vaebenchCodes("gaussian_scale-99bfd6b6d42a",{});
