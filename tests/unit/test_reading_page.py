@@ -338,7 +338,8 @@ def test_learned_t_is_told_once_it_is_judged(results: Results) -> None:
         results, ids[0], verdict="reproduced", value=12.3, low=11.0, high=13.0,
         seeds=3,
     )  # fmt: skip
-    change_claims(results, ids[1], verdict="differs", value=0.5, seeds=1)
+    parts = {"data_scale 1": [0.5]}
+    change_claims(results, ids[1], verdict="differs", value=0.5, seeds=1, parts=parts)
     after = page_of(results)
     assert f"{claim} **reproduced** (12.30 [11.00, 13.00], 3 seeds)" in after
     assert "mean image is reconstructed is **not reproduced** (0.50, 1 seed, data_scale 1)" in after
@@ -348,7 +349,10 @@ def test_log_ratios_are_shown_as_factors(results: Results) -> None:
     change_claims(
         results, "fig06a-small-scale", value=log(8), low=log(4), high=log(16), seeds=3
     )  # fmt: skip
-    change_claims(results, "fig06a-residual", value=0.5, low=0.25, high=0.75, seeds=3)
+    parts = {"data_scale 1": [0.4, 0.5, 0.6]}
+    change_claims(
+        results, "fig06a-residual", value=0.5, low=0.25, high=0.75, seeds=3, parts=parts
+    )  # fmt: skip
     page = page_of(results)
     assert "(× 8.00 [4.00, 16.00], 3 seeds)" in page
     assert "(0.50 [0.25, 0.75], 3 seeds, data_scale 1)" in page
