@@ -166,7 +166,9 @@ def test_the_table_tells_the_values_of_a_parameter_apart() -> None:
     assert lines[0].seeds == 3
     assert (found.measured, found.planned, found.first) == (9, 50, ["learned"])
     assert (found.told_apart, found.pairs) == (3, 3)
-    assert found.summary == "The best is learned. Of 3 pairs of methods, 3 can be told apart."
+    assert found.summary == (
+        "Of the methods with a rank, the best is learned. Of 3 pairs of methods, 3 can be told apart."
+    )
 
 
 def test_pairs_that_no_test_decides_are_not_counted_as_told_apart() -> None:
@@ -175,7 +177,9 @@ def test_pairs_that_no_test_decides_are_not_counted_as_told_apart() -> None:
     found = _ranked(TIER.experiments[0], runs, [])
     assert found.first == ["beta-vae, beta 0.5", "learned"]
     assert (found.told_apart, found.pairs) == (2, 3)
-    assert found.summary.startswith("The best is one of: beta-vae, beta 0.5; learned. Of 3 pairs")
+    assert found.summary.startswith(
+        "Of the methods with a rank, the best is one of: beta-vae, beta 0.5; learned. Of 3 pairs"
+    )
 
 
 def test_evidence_that_annealing_did_not_find_is_not_compared() -> None:

@@ -68,7 +68,7 @@ class Ranked:
             return ""
         best = self.first[0] if len(self.first) == 1 else f"one of: {'; '.join(self.first)}"
         return (
-            f"The best is {best}. Of {plural(self.pairs, 'pair')} of methods, {self.told_apart} "
+            f"Of the methods with a rank, the best is {best}. Of {plural(self.pairs, 'pair')} of methods, {self.told_apart} "
             "can be told apart."
         )
 
