@@ -167,7 +167,8 @@ def test_the_table_tells_the_values_of_a_parameter_apart() -> None:
     assert (found.measured, found.planned, found.first) == (9, 50, ["learned"])
     assert (found.told_apart, found.pairs) == (3, 3)
     assert found.summary == (
-        "Of the methods with a rank, the best is learned. Of 3 pairs of methods, 3 can be told apart."
+        "Of the methods with a rank, the best is learned. "
+        "Of 3 pairs of methods, 3 can be told apart."
     )
 
 

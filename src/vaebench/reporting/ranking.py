@@ -68,8 +68,8 @@ class Ranked:
             return ""
         best = self.first[0] if len(self.first) == 1 else f"one of: {'; '.join(self.first)}"
         return (
-            f"Of the methods with a rank, the best is {best}. Of {plural(self.pairs, 'pair')} of methods, {self.told_apart} "
-            "can be told apart."
+            f"Of the methods with a rank, the best is {best}. Of {plural(self.pairs, 'pair')} of "
+            f"methods, {self.told_apart} can be told apart."
         )
 
 
